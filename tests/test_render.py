@@ -1,0 +1,237 @@
+"""Every valid combination of answers renders, and looks as if somebody had written it."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT, Render, run, script
+from variants import ALL, PAIRWISE, Variant
+
+TOUR = ["department.py", "employee.py", "user.py"]
+HERO_REVISION = "2026_01_31_1200-4f1c8a2d7b3e_create_heroes.py"
+TOUR_REVISIONS = [
+    "2026_02_02_0900-8d27b61f0c94_create_departments_and_employees.py",
+    "2026_02_09_1430-b90e43d51a7c_let_employees_join_several_departments.py",
+    "2026_02_16_1015-e5a6027c9f18_create_users.py",
+]
+
+
+def expected_tree(variant: Variant) -> set[str]:
+    package, migrations = variant.package, variant.migrations
+    tree = {
+        ".copier-answers.yml",
+        ".env.example",
+        ".gitignore",
+        "README.md",
+        "alembic.ini",
+        "pyproject.toml",
+        f"{migrations}/env.py",
+        f"{migrations}/script.py.mako",
+        f"{migrations}/versions/.gitkeep",
+        f"{package}/__init__.py",
+        f"{package}/engine.py",
+        f"{package}/models/__init__.py",
+        f"{package}/py.typed",
+    }
+    if variant.base_location == "models":
+        tree |= {f"{package}/models/base.py"}
+    else:
+        tree |= {f"{package}/base.py", f"{package}/database.py"}
+    if variant.example != "none":
+        tree |= {f"{package}/models/hero.py", f"{migrations}/versions/{HERO_REVISION}"}
+    if variant.example == "tour":
+        tree |= {f"{package}/models/{name}" for name in TOUR}
+        tree |= {f"{migrations}/versions/{name}" for name in TOUR_REVISIONS}
+    if variant.compose:
+        tree |= {"compose.yaml"}
+    if variant.ci == "github":
+        tree |= {".github/workflows/ci.yml"}
+    if variant.ci == "gitlab":
+        tree |= {".gitlab-ci.yml"}
+    return tree
+
+
+def files(project: Path) -> list[Path]:
+    return sorted(path for path in project.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("variant", ALL, ids=str)
+def test_variant_is_clean(render: Render, variant: Variant) -> None:
+    project = render(variant)
+    assert {path.relative_to(project).as_posix() for path in files(project)} == expected_tree(
+        variant
+    )
+    for path in files(project):
+        assert_looks_hand_written(path)
+    assert_parses(project)
+    run(script("ruff"), "format", "--check", "--no-cache", cwd=project)
+    run(script("ruff"), "check", "--no-cache", cwd=project)
+
+
+def assert_looks_hand_written(path: Path) -> None:
+    content = path.read_text(encoding="utf-8")
+    if not content:
+        return
+    jinja = re.findall(r"(?<!\$)\{\{|\{%|%\}|\{#", content)
+    assert not jinja, f"{path}: Jinja is left: {jinja}"
+    assert re.fullmatch(r"\S(.|\n)*\S\n", content), f"{path}: blank lines at an end"
+    assert not re.search(r"[ \t]\n", content), f"{path}: trailing whitespace"
+    blank_lines = 2 if path.suffix in {".py", ".mako"} else 1
+    assert "\n" * (blank_lines + 2) not in content, f"{path}: a scar of blank lines"
+
+
+def assert_parses(project: Path) -> None:
+    for path in files(project):
+        content = path.read_text(encoding="utf-8")
+        match path.suffix:
+            case ".py":
+                compile(content, path, "exec")
+            case ".toml":
+                tomllib.loads(content)
+            case ".yml" | ".yaml":
+                assert yaml.safe_load(content)
+            case ".ini":
+                configparser.ConfigParser({"here": "."}).read_string(content)
+
+
+@pytest.mark.parametrize("variant", PAIRWISE, ids=str)
+def test_variant_passes_its_type_checker(
+    render: Render, variant: Variant, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    cache = tmp_path_factory.getbasetemp() / "mypy"
+    project = render(variant)
+    output = run(
+        sys.executable,
+        *("-m", "mypy", "--cache-dir", cache),
+        cwd=project,
+        env={"MYPYPATH": "src"},
+    )
+    assert "Success: no issues found" in output
+
+
+def test_variants_share_their_bytes(render: Render) -> None:
+    """What an answer does not concern stays the same byte for byte, so that it can be updated."""
+    models, module = render(Variant(base_location="models")), render(
+        Variant(base_location="module")
+    )
+    for path in ["alembic.ini", "pyproject.toml", "src/my_app/engine.py", "migrations/script.py.mako"]:
+        assert (models / path).read_bytes() == (module / path).read_bytes()
+    assert (models / "src/my_app/models/base.py").read_bytes() == (
+        module / "src/my_app/base.py"
+    ).read_bytes()
+
+
+def test_env_py_differs_only_in_the_import_of_base(render: Render) -> None:
+    imports = {"from my_app.models import Base", "from my_app.database import Base"}
+    bodies = set()
+    for variant in PAIRWISE:
+        lines = (render(variant) / variant.migrations / "env.py").read_text().splitlines()
+        bodies.add(tuple(line for line in lines if line not in imports))
+    assert len(bodies) == 1
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql", "mysql", "mariadb"])
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_ci_of_the_project_is_valid(render: Render, database: str, ci: str) -> None:
+    project = render(database=database, ci=ci)
+    check = script("check-jsonschema")
+    if ci == "gitlab":
+        run(check, "--builtin-schema", "vendor.gitlab-ci", ".gitlab-ci.yml", cwd=project)
+        return
+    workflow = ".github/workflows/ci.yml"
+    run(check, "--builtin-schema", "vendor.github-workflows", workflow, cwd=project)
+    run(script("zizmor"), "--offline", workflow, cwd=project)
+
+
+@pytest.mark.parametrize(
+    ("database", "url", "environment", "port"),
+    [
+        (
+            "postgresql",
+            "postgresql+psycopg://ada:p%40ss%24word@localhost:6000/hall",
+            {"POSTGRES_USER": "ada", "POSTGRES_PASSWORD": "p@ss$$word", "POSTGRES_DB": "hall"},
+            "127.0.0.1:6000:5432",
+        ),
+        (
+            "postgresql",
+            "postgresql+psycopg://ada@localhost/hall",
+            {"POSTGRES_USER": "ada", "POSTGRES_HOST_AUTH_METHOD": "trust", "POSTGRES_DB": "hall"},
+            "127.0.0.1:5432:5432",
+        ),
+        (
+            "mysql",
+            "mysql+pymysql://ada:caf%C3%A9@localhost/hall",
+            {
+                "MYSQL_USER": "ada",
+                "MYSQL_PASSWORD": "café",
+                "MYSQL_RANDOM_ROOT_PASSWORD": "yes",
+                "MYSQL_DATABASE": "hall",
+            },
+            "127.0.0.1:3306:3306",
+        ),
+        (
+            "mariadb",
+            "mariadb+pymysql://root:secret@localhost/hall",
+            {"MARIADB_ROOT_PASSWORD": "secret", "MARIADB_DATABASE": "hall"},
+            "127.0.0.1:3306:3306",
+        ),
+        (
+            "mariadb",
+            "mariadb+pymysql://root@localhost/hall",
+            {"MARIADB_ALLOW_EMPTY_PASSWORD": "yes", "MARIADB_DATABASE": "hall"},
+            "127.0.0.1:3306:3306",
+        ),
+    ],
+)
+def test_compose_and_url_agree(
+    render: Render, database: str, url: str, environment: dict[str, str], port: str
+) -> None:
+    project = render(database=database, database_url=url, compose=True)
+    service = yaml.safe_load((project / "compose.yaml").read_text(encoding="utf-8"))["services"]["db"]
+    assert service["environment"] == environment
+    assert service["ports"] == [port]
+    run(
+        script("check-jsonschema"),
+        *("--builtin-schema", "vendor.compose-spec", "compose.yaml"),
+        cwd=project,
+    )
+
+
+def test_template_holds_to_its_rules() -> None:
+    """Windows can check every path out, and Python and mako files carry values only."""
+    for path in files(ROOT / "template"):
+        relative = path.relative_to(ROOT / "template").as_posix()
+        assert not re.search(r'["\'|<>:?*\\]', relative), relative
+        for condition in re.findall(r"\{%.*?%\}", relative):
+            assert re.fullmatch(r"\{% (if \w+|endif) %\}", condition), relative
+        content = path.read_text(encoding="utf-8")
+        assert "{%-" not in content, relative
+        assert "-%}" not in content, relative
+        for line in content.splitlines():
+            if "{%" in line:
+                assert re.fullmatch(r"\s*\{% .* %\}", line), f"{relative}: {line}"
+                assert line.count("{%") == 1, f"{relative}: {line}"
+                assert ".py" not in relative, f"{relative}: {line}"
+
+
+def test_nobody_needs_trust() -> None:
+    """Copier asks for `--trust` where a template has one of these."""
+    settings = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
+    assert not settings.keys() & {
+        "_tasks",
+        "_migrations",
+        "_jinja_extensions",
+        "_external_data",
+    }
+
+
+def test_ci_matrix_is_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    engines = json.loads(run(sys.executable, "tests/variants.py", cwd=ROOT))
+    assert engines == list(dict.fromkeys(str(variant.engine) for variant in ALL))
