@@ -23,9 +23,13 @@ ROOT = Path(__file__).parent.parent
 # Where the servers are; the user must be allowed to create and drop databases.
 SERVERS = {
     "postgresql": make_url(
-        os.environ.get("POSTGRESQL_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
+        os.environ.get(
+            "POSTGRESQL_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
+        )
     ),
-    "mariadb": make_url(os.environ.get("MARIADB_URL", "mariadb+pymysql://root@127.0.0.1:3306")),
+    "mariadb": make_url(
+        os.environ.get("MARIADB_URL", "mariadb+pymysql://root@127.0.0.1:3306")
+    ),
 }
 
 # A subprocess sees nothing of a developer's own database and compiles its modules once.
@@ -128,7 +132,9 @@ def database(tmp_path: Path) -> Iterator[Callable[[str, str], URL]]:
 
     def make(database: str, driver: str) -> URL:
         if database == "sqlite":
-            return URL.create(f"sqlite+{driver}", database=str(tmp_path / f"{uuid4().hex}.db"))
+            return URL.create(
+                f"sqlite+{driver}", database=str(tmp_path / f"{uuid4().hex}.db")
+            )
         server = server_of(database)
         if reason := missing(server):
             pytest.skip(reason)
@@ -152,7 +158,9 @@ def execute(url: URL, statement: str) -> None:
 
 def sync_url(url: URL) -> URL:
     """Return the URL with a driver that needs no event loop."""
-    driver = {"sqlite": "pysqlite", "postgresql": "psycopg"}.get(url.get_backend_name(), "pymysql")
+    driver = {"sqlite": "pysqlite", "postgresql": "psycopg"}.get(
+        url.get_backend_name(), "pymysql"
+    )
     return url.set(drivername=f"{url.get_backend_name()}+{driver}")
 
 
@@ -174,7 +182,10 @@ def query(url: URL, statement: str) -> list[tuple[Any, ...]]:
 
 
 def run(
-    *command: str | Path, cwd: Path, env: dict[str, str] | None = None, fails: bool = False
+    *command: str | Path,
+    cwd: Path,
+    env: dict[str, str] | None = None,
+    fails: bool = False,
 ) -> str:
     """Run a program and return its output.
 
@@ -189,6 +200,7 @@ def run(
     """
     process = subprocess.run(
         command,
+        check=False,
         cwd=cwd,
         env=os.environ | (env or {}),
         text=True,
@@ -207,7 +219,11 @@ def script(name: str) -> Path:
 
 
 def alembic(
-    project: Path, *arguments: str, url: URL | None = None, fails: bool = False, **env: str
+    project: Path,
+    *arguments: str,
+    url: URL | None = None,
+    fails: bool = False,
+    **env: str,
 ) -> str:
     """Run the `alembic` command in a project, as its owner would.
 

@@ -59,31 +59,96 @@ BAD_ANSWERS: list[tuple[str, Any, dict[str, Any], str]] = [
     ("migrations_dir", "my_app", {}, "another my_app already"),
     ("migrations_dir", "My_App", {}, "another My_App already"),
     ("migrations_dir", "src", {}, "another src already"),
-    ("migrations_dir", "models", {"migrations_in_package": True}, "another models already"),
+    (
+        "migrations_dir",
+        "models",
+        {"migrations_in_package": True},
+        "another models already",
+    ),
     ("database_url", "", {}, "no database URL"),
     ("database_url", "nonsense", {}, "no database URL"),
     ("database_url", " sqlite:///app.db", {}, "no database URL"),
     ("database_url", "sqlite:///a.db\n[post_write_hooks]", {}, "no database URL"),
     ("database_url", "sqlite:///a'b.db", {}, "no database URL"),
-    ("database_url", "postgresql+psycopg://u:p@localhost:port/x", POSTGRESQL, "no database URL"),
-    ("database_url", "postgresql+psycopg://u:p@localhost:65536/x", POSTGRESQL, "no database URL"),
-    ("database_url", "postgresql+psycopg://u:p@ss@localhost/x", POSTGRESQL, "no database URL"),
-    ("database_url", "postgresql+psycopg://u:100%@localhost/x", POSTGRESQL, "no database URL"),
-    ("database_url", "postgresql+psycopg://localhost/x", {}, "start it with sqlite+pysqlite://"),
-    ("database_url", "sqlite+aiosqlite:///a.db", {}, "start it with sqlite+pysqlite://"),
-    ("database_url", "sqlite:///a.db", {"async_engine": True}, "start it with sqlite+aiosqlite://"),
-    ("database_url", "postgresql+asyncpg://localhost/x", POSTGRESQL, "start it with postgresql+psycopg://"),
-    ("database_url", "mysql+pymysql://localhost/x", {"database": "mariadb"}, "start it with mariadb+pymysql://"),
-    ("database_url", "mysql://localhost/x", {"database": "mysql"}, "start it with mysql+pymysql://"),
+    (
+        "database_url",
+        "postgresql+psycopg://u:p@localhost:port/x",
+        POSTGRESQL,
+        "no database URL",
+    ),
+    (
+        "database_url",
+        "postgresql+psycopg://u:p@localhost:65536/x",
+        POSTGRESQL,
+        "no database URL",
+    ),
+    (
+        "database_url",
+        "postgresql+psycopg://u:p@ss@localhost/x",
+        POSTGRESQL,
+        "no database URL",
+    ),
+    (
+        "database_url",
+        "postgresql+psycopg://u:100%@localhost/x",
+        POSTGRESQL,
+        "no database URL",
+    ),
+    (
+        "database_url",
+        "postgresql+psycopg://localhost/x",
+        {},
+        "start it with sqlite+pysqlite://",
+    ),
+    (
+        "database_url",
+        "sqlite+aiosqlite:///a.db",
+        {},
+        "start it with sqlite+pysqlite://",
+    ),
+    (
+        "database_url",
+        "sqlite:///a.db",
+        {"async_engine": True},
+        "start it with sqlite+aiosqlite://",
+    ),
+    (
+        "database_url",
+        "postgresql+asyncpg://localhost/x",
+        POSTGRESQL,
+        "start it with postgresql+psycopg://",
+    ),
+    (
+        "database_url",
+        "mysql+pymysql://localhost/x",
+        {"database": "mariadb"},
+        "start it with mariadb+pymysql://",
+    ),
+    (
+        "database_url",
+        "mysql://localhost/x",
+        {"database": "mysql"},
+        "start it with mysql+pymysql://",
+    ),
     ("database_url", "sqlite://", {}, "name a file"),
     ("database_url", "sqlite:///", {}, "name a file"),
     ("database_url", "sqlite:///:memory:", {}, "name a file"),
     ("database_url", "sqlite:///file:x?mode=memory&uri=true", {}, "name a file"),
     ("database_url", "sqlite://host/a.db", {}, "name a file"),
     ("database_url", "postgresql+psycopg://localhost", POSTGRESQL, "names no database"),
-    ("database_url", "postgresql+psycopg://u@localhost/", POSTGRESQL, "names no database"),
+    (
+        "database_url",
+        "postgresql+psycopg://u@localhost/",
+        POSTGRESQL,
+        "names no database",
+    ),
     *[
-        ("database_url", f"postgresql+psycopg://{rest}", POSTGRESQL, "leave the password")
+        (
+            "database_url",
+            f"postgresql+psycopg://{rest}",
+            POSTGRESQL,
+            "leave the password",
+        )
         for rest in [
             "u:s3cret@db.example.com/x",
             "u:s3cret@10.0.0.1:5432/x",
@@ -98,7 +163,12 @@ BAD_ANSWERS: list[tuple[str, Any, dict[str, Any], str]] = [
             "u@db.example.com/x?pass%77ord=s3cret",
         ]
     ],
-    ("compose", True, POSTGRESQL | {"database_url": "postgresql+psycopg://localhost/x"}, "or answer no"),
+    (
+        "compose",
+        True,
+        POSTGRESQL | {"database_url": "postgresql+psycopg://localhost/x"},
+        "or answer no",
+    ),
     (
         "compose",
         True,
@@ -129,8 +199,14 @@ GOOD_URLS = [
             "postgresql+psycopg://ü:ß@localhost/größe",
         ]
     ],
-    {"database": "mysql", "database_url": "mysql+pymysql://u:p@/x?unix_socket=/run/mysqld/mysqld.sock"},
-    {"database": "mariadb", "database_url": "mariadb+pymysql://u:p@localhost/x?charset=utf8mb4"},
+    {
+        "database": "mysql",
+        "database_url": "mysql+pymysql://u:p@/x?unix_socket=/run/mysqld/mysqld.sock",
+    },
+    {
+        "database": "mariadb",
+        "database_url": "mariadb+pymysql://u:p@localhost/x?charset=utf8mb4",
+    },
 ]
 
 
@@ -146,7 +222,11 @@ def test_bad_answer_is_refused_before_anything_is_written(
     target = tmp_path / "project"
     with pytest.raises(ValueError, match=re.escape(message)) as error:
         copier.run_copy(
-            str(template), target, data=others | {question: answer}, defaults=True, quiet=True
+            str(template),
+            target,
+            data=others | {question: answer},
+            defaults=True,
+            quiet=True,
         )
     line = str(error.value)
     assert f"'{question}'" in line
@@ -155,17 +235,30 @@ def test_bad_answer_is_refused_before_anything_is_written(
     assert not target.exists()
 
 
-def test_bad_answer_leaves_an_existing_folder_alone(template: Path, tmp_path: Path) -> None:
+def test_bad_answer_leaves_an_existing_folder_alone(
+    template: Path, tmp_path: Path
+) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(ValueError, match="Python keyword"):
-        copier.run_copy(str(template), tmp_path, data={"package_name": "class"}, defaults=True)
+        copier.run_copy(
+            str(template), tmp_path, data={"package_name": "class"}, defaults=True
+        )
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
-def test_bad_answer_on_the_command_line_ends_with_our_line(template: Path, tmp_path: Path) -> None:
+def test_bad_answer_on_the_command_line_ends_with_our_line(
+    template: Path, tmp_path: Path
+) -> None:
     output = run(
         script("copier"),
-        *("copy", "--defaults", "--data", "package_name=class", template, tmp_path / "project"),
+        *(
+            "copy",
+            "--defaults",
+            "--data",
+            "package_name=class",
+            template,
+            tmp_path / "project",
+        ),
         cwd=tmp_path,
         fails=True,
     )
@@ -196,8 +289,12 @@ def test_bad_answer_is_refused_at_the_prompt(template: Path, tmp_path: Path) -> 
     assert not target.exists()
 
 
-@pytest.mark.parametrize("answers", GOOD_URLS, ids=lambda answers: answers["database_url"])
-def test_good_url_lands_everywhere_as_it_is(render: Render, answers: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "answers", GOOD_URLS, ids=lambda answers: answers["database_url"]
+)
+def test_good_url_lands_everywhere_as_it_is(
+    render: Render, answers: dict[str, Any]
+) -> None:
     project = render(**answers)
     assert_url_landed(project, answers["database_url"])
 
@@ -207,7 +304,9 @@ def assert_url_landed(project: Path, url: str) -> None:
     assert f"'{url}'" in (project / ".env.example").read_text(encoding="utf-8")
     assert read_ini_url(project) == url
     engine = ast.parse((project / "src/my_app/engine.py").read_text(encoding="utf-8"))
-    strings = {node.value for node in ast.walk(engine) if isinstance(node, ast.Constant)}
+    strings = {
+        node.value for node in ast.walk(engine) if isinstance(node, ast.Constant)
+    }
     assert url in strings
 
 
@@ -228,9 +327,13 @@ def test_recorded_answers_are_the_given_ones(render: Render, variant: Variant) -
 
 def test_names_that_are_taken_are_complete() -> None:
     questions = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
-    assert sorted(yaml.safe_load(questions["keywords"]["default"])) == sorted(keyword.kwlist)
+    assert sorted(yaml.safe_load(questions["keywords"]["default"])) == sorted(
+        keyword.kwlist
+    )
     taken = set(yaml.safe_load(questions["taken_names"]["default"]))
-    standard_library = {name for name in sys.stdlib_module_names if not name.startswith("_")}
+    standard_library = {
+        name for name in sys.stdlib_module_names if not name.startswith("_")
+    }
     assert standard_library <= taken
 
 
@@ -251,7 +354,9 @@ def test_default_package_name_fits_any_project_name(
     render: Render, project_name: str, package_name: str
 ) -> None:
     recorded = yaml.safe_load(
-        (render(project_name=project_name) / ".copier-answers.yml").read_text(encoding="utf-8")
+        (render(project_name=project_name) / ".copier-answers.yml").read_text(
+            encoding="utf-8"
+        )
     )
     assert recorded["package_name"] == package_name
 
@@ -269,7 +374,8 @@ def test_long_names_stay_formatted(render: Render) -> None:
 
 
 SLOW = settings(
-    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 
@@ -301,11 +407,17 @@ def test_any_project_name_gives_a_project_or_a_line(template: Path, name: str) -
             assert not name.split() or re.search("[\x00-\x1f\x7f]", name)
             return
         title = " ".join(name.split())
-        pyproject = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+        pyproject = tomllib.loads(
+            (project / "pyproject.toml").read_text(encoding="utf-8")
+        )
         assert pyproject["project"]["description"] == title
         heading = (project / "README.md").read_text(encoding="utf-8").split("\n")[0]
-        assert re.sub(r"\\(.)", r"\1", heading) == "# " + re.sub(r"\\(.)", r"\1", escaped(title))
-        recorded = yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8"))
+        assert re.sub(r"\\(.)", r"\1", heading) == "# " + re.sub(
+            r"\\(.)", r"\1", escaped(title)
+        )
+        recorded = yaml.safe_load(
+            (project / ".copier-answers.yml").read_text(encoding="utf-8")
+        )
         assert recorded["project_name"] == name
         alembic(project, "upgrade", "head")
 
@@ -317,8 +429,12 @@ def escaped(title: str) -> str:
 
 @settings(SLOW, max_examples=60)
 @given(
-    package_name=st.one_of(st.text(), st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)),
-    migrations_dir=st.one_of(st.text(), st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)),
+    package_name=st.one_of(
+        st.text(), st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
+    ),
+    migrations_dir=st.one_of(
+        st.text(), st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
+    ),
 )
 def test_any_names_give_a_project_or_a_line(
     template: Path, package_name: str, migrations_dir: str
@@ -339,7 +455,9 @@ URL_PART = st.text("abz09._-~%:/?#[]@!$&'()*+,;= é\"\\", max_size=6)
     url=st.builds(
         "postgresql+psycopg://{}{}{}{}".format,
         st.one_of(st.just(""), URL_PART.map("{}@".format), st.just("u:p@")),
-        st.one_of(st.sampled_from(["localhost", "[::1]", "db.example.com", ""]), URL_PART),
+        st.one_of(
+            st.sampled_from(["localhost", "[::1]", "db.example.com", ""]), URL_PART
+        ),
         st.one_of(st.just("/x"), URL_PART.map("/{}".format)),
         st.one_of(st.just(""), URL_PART.map("?{}".format)),
     )

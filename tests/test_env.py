@@ -31,21 +31,35 @@ def url_text(url: URL) -> str:
     return url.render_as_string(hide_password=False)
 
 
-def test_url_comes_from_x_then_environment_then_ini(render: Render, database: Database) -> None:
+def test_url_comes_from_x_then_environment_then_ini(
+    render: Render, database: Database
+) -> None:
     project = render()
-    from_x, from_environment = database("sqlite", "pysqlite"), database("sqlite", "pysqlite")
+    from_x, from_environment = (
+        database("sqlite", "pysqlite"),
+        database("sqlite", "pysqlite"),
+    )
 
     alembic(project, "upgrade", "head")
     assert (project / "my_app.db").exists()
     alembic(project, "upgrade", "head", url=from_environment)
     assert tables(from_environment) == {"heroes"}
     (project / "my_app.db").unlink()
-    alembic(project, "-x", f"url={url_text(from_x)}", "upgrade", "head", url=from_environment)
+    alembic(
+        project,
+        "-x",
+        f"url={url_text(from_x)}",
+        "upgrade",
+        "head",
+        url=from_environment,
+    )
     assert tables(from_x) == {"heroes"}
     assert not (project / "my_app.db").exists()
 
 
-def test_percent_in_the_url_survives_alembic_ini(render: Render, tmp_path: Path) -> None:
+def test_percent_in_the_url_survives_alembic_ini(
+    render: Render, tmp_path: Path
+) -> None:
     path = tmp_path / "100%_%(here)s.db"
     project = render(database_url=f"sqlite+pysqlite:///{path}")
     alembic(project, "upgrade", "head")
@@ -53,7 +67,9 @@ def test_percent_in_the_url_survives_alembic_ini(render: Render, tmp_path: Path)
 
 
 @pytest.mark.parametrize("raw_url", ["s3cret", "postgresql://u:s3cret@h:port/x"])
-@pytest.mark.parametrize("arguments", [("upgrade", "head"), ("upgrade", "head", "--sql")])
+@pytest.mark.parametrize(
+    "arguments", [("upgrade", "head"), ("upgrade", "head", "--sql")]
+)
 def test_url_that_cannot_be_parsed_is_not_printed(
     render: Render, raw_url: str, arguments: tuple[str, ...]
 ) -> None:
@@ -62,7 +78,9 @@ def test_url_that_cannot_be_parsed_is_not_printed(
     assert "s3cret" not in output
 
 
-def test_alembic_runs_from_another_folder(render: Render, database: Database, tmp_path: Path) -> None:
+def test_alembic_runs_from_another_folder(
+    render: Render, database: Database, tmp_path: Path
+) -> None:
     url = database("sqlite", "pysqlite")
     project = render()
     run(
@@ -76,7 +94,9 @@ def test_alembic_runs_from_another_folder(render: Render, database: Database, tm
 
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
 @pytest.mark.parametrize("example", ["hero", "tour"])
-def test_sql_is_printed_without_a_database(render: Render, engine: Engine, example: str) -> None:
+def test_sql_is_printed_without_a_database(
+    render: Render, engine: Engine, example: str
+) -> None:
     if engine.database == "sqlite" and example == "tour":
         pytest.skip("batch operations on SQLite need a database to look at")
     project = render(Variant(engine, example=example))
@@ -101,11 +121,15 @@ config = Config("alembic.ini")
 
 def call(project: Path, url: URL, code: str) -> str:
     """Run code of a program that migrates; only `config.attributes` leads to the database."""
-    return python(project, UPGRADE + code, TEST_URL=url_text(url), DATABASE_URL="nonsense")
+    return python(
+        project, UPGRADE + code, TEST_URL=url_text(url), DATABASE_URL="nonsense"
+    )
 
 
 @pytest.mark.parametrize("engine", SYNC_ENGINES, ids=str)
-def test_engine_of_the_caller_is_used(render: Render, database: Database, engine: Engine) -> None:
+def test_engine_of_the_caller_is_used(
+    render: Render, database: Database, engine: Engine
+) -> None:
     url = database(engine.database, engine.driver)
     call(
         render(Variant(engine)),
@@ -245,7 +269,9 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
-def test_running_loop_does_not_matter(render: Render, database: Database, engine: Engine) -> None:
+def test_running_loop_does_not_matter(
+    render: Render, database: Database, engine: Engine
+) -> None:
     url = database(engine.database, engine.driver)
     python(
         render(Variant(engine)),
@@ -285,7 +311,9 @@ def test_command_logs_each_revision(render: Render, database: Database) -> None:
     assert "Running upgrade  -> 4f1c8a2d7b3e, create heroes" in output
 
 
-def test_deleted_alembic_ini_does_not_stop_a_program(render: Render, database: Database) -> None:
+def test_deleted_alembic_ini_does_not_stop_a_program(
+    render: Render, database: Database
+) -> None:
     url = database("sqlite", "pysqlite")
     project = render()
     (project / "alembic.ini").unlink()
@@ -306,7 +334,10 @@ def test_application_and_migrations_use_the_same_database(
     render: Render, database: Database
 ) -> None:
     """For each engine module, with DATABASE_URL and without."""
-    for engine in [ENGINE_OF["sqlite-pysqlite-sync"], ENGINE_OF["sqlite-aiosqlite-async"]]:
+    for engine in [
+        ENGINE_OF["sqlite-pysqlite-sync"],
+        ENGINE_OF["sqlite-aiosqlite-async"],
+    ]:
         project = render(Variant(engine))
         alembic(project, "upgrade", "head")
         code = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import sys
@@ -22,6 +21,13 @@ TABLES = {
     "hero": {"heroes"},
     "tour": {"heroes", "departments", "employees", "department_employees", "users"},
 }
+UP_AND_DOWN = [
+    ["upgrade", "head"],
+    ["check"],
+    ["downgrade", "base"],
+    ["upgrade", "head"],
+]
+
 ENGINE_OF = {str(engine): engine for engine in ENGINES}
 ONE_OF_EACH = [
     ENGINE_OF["sqlite-aiosqlite-async"],
@@ -63,7 +69,9 @@ def insert_staff(url: URL) -> None:
 
 
 @pytest.mark.parametrize("engine", ONE_OF_EACH, ids=str)
-def test_tour_moves_rows_up_and_down(render: Render, database: Database, engine: Engine) -> None:
+def test_tour_moves_rows_up_and_down(
+    render: Render, database: Database, engine: Engine
+) -> None:
     url = database(engine.database, engine.driver)
     project = render(Variant(engine, example="tour"))
     links = "SELECT department_id, employee_id FROM department_employees ORDER BY employee_id"
@@ -91,7 +99,10 @@ def test_tour_refuses_a_downgrade_that_would_lose_rows(
     alembic(project, "upgrade", "8d27b61f0c94", url=url)
     insert_staff(url)
     alembic(project, "upgrade", "b90e43d51a7c", url=url)
-    query(url, "INSERT INTO department_employees (department_id, employee_id) VALUES (2, 1)")
+    query(
+        url,
+        "INSERT INTO department_employees (department_id, employee_id) VALUES (2, 1)",
+    )
     before = query(url, "SELECT * FROM department_employees ORDER BY 1, 2")
 
     output = alembic(project, "downgrade", "-1", url=url, fails=True)
@@ -101,7 +112,9 @@ def test_tour_refuses_a_downgrade_that_would_lose_rows(
 
 
 @pytest.mark.parametrize("engine", ONE_OF_EACH, ids=str)
-def test_tour_seeds_only_on_demand(render: Render, database: Database, engine: Engine) -> None:
+def test_tour_seeds_only_on_demand(
+    render: Render, database: Database, engine: Engine
+) -> None:
     url = database(engine.database, engine.driver)
     project = render(Variant(engine, example="tour"))
     emails = "SELECT email FROM users ORDER BY email"
@@ -115,7 +128,7 @@ def test_tour_seeds_only_on_demand(render: Render, database: Database, engine: E
     assert "users" not in tables(url)
 
 
-CAPE = '''\
+CAPE = """\
 from sqlalchemy import CheckConstraint, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -130,7 +143,7 @@ class Cape(Base):
     colour: Mapped[str] = mapped_column(String(20), server_default="red", unique=True)
     length: Mapped[int]
     hero_id: Mapped[int] = mapped_column(ForeignKey("heroes.id"))
-'''
+"""
 
 
 @pytest.mark.parametrize("engine", ONE_OF_EACH, ids=str)
@@ -151,11 +164,16 @@ def test_autogenerate_sees_a_model_that_was_dropped_in(
     alembic(project, "revision", "--autogenerate", "-m", "add capes", url=url)
     [revision] = (project / "migrations/versions").glob("*_add_capes.py")
     content = revision.read_text()
-    for name in ["ck_capes_positive_length", "fk_capes_hero_id_heroes", "uq_capes_colour", "pk_capes"]:
+    for name in [
+        "ck_capes_positive_length",
+        "fk_capes_hero_id_heroes",
+        "uq_capes_colour",
+        "pk_capes",
+    ]:
         assert name in content
     run(script("ruff"), "format", "--check", cwd=project)
     run(script("ruff"), "check", cwd=project)
-    for command in (["upgrade", "head"], ["check"], ["downgrade", "base"], ["upgrade", "head"]):
+    for command in UP_AND_DOWN:
         alembic(project, *command, url=url)
 
 
@@ -164,9 +182,13 @@ def test_autogenerate_sees_a_model_that_was_dropped_in(
     ("before", "after", "change"),
     [
         ("String(100), index=True", "String(120), index=True", "alter_column"),
-        ("mapped_column(String(100))\n", 'mapped_column(String(100), server_default="?")\n', "'?'|\"\\?\""),
         (
-            '    id: Mapped',
+            "mapped_column(String(100))\n",
+            'mapped_column(String(100), server_default="?")\n',
+            "'?'|\"\\?\"",
+        ),
+        (
+            "    id: Mapped",
             '    __table_args__ = (CheckConstraint("age > 0", name="age"),)\n    id: Mapped',
             "ck_heroes_age",
         ),
@@ -174,12 +196,19 @@ def test_autogenerate_sees_a_model_that_was_dropped_in(
     ids=["type", "server default", "named CHECK"],
 )
 def test_autogenerate_sees_a_changed_model(
-    render: Render, database: Database, engine: Engine, before: str, after: str, change: str
+    render: Render,
+    database: Database,
+    engine: Engine,
+    before: str,
+    after: str,
+    change: str,
 ) -> None:
     url = database(engine.database, engine.driver)
     project = render(Variant(engine))
     model = project / "src/my_app/models/hero.py"
-    source = model.read_text().replace("import String", "import CheckConstraint, String")
+    source = model.read_text().replace(
+        "import String", "import CheckConstraint, String"
+    )
     alembic(project, "upgrade", "head", url=url)
     alembic(project, "check", url=url)
     assert before in source
@@ -190,14 +219,26 @@ def test_autogenerate_sees_a_changed_model(
     assert re.search(change, revision.read_text())
     if engine.database == "sqlite":
         assert "batch_alter_table" in revision.read_text()
-    for command in (["upgrade", "head"], ["check"], ["downgrade", "-1"], ["upgrade", "head"]):
+    for command in (
+        ["upgrade", "head"],
+        ["check"],
+        ["downgrade", "-1"],
+        ["upgrade", "head"],
+    ):
         alembic(project, *command, url=url)
 
 
 @pytest.mark.parametrize("base_location", ["models", "module"])
 @pytest.mark.parametrize(
     "first",
-    ["my_app.models", "my_app.models.employee", "my_app.models.department", "my_app.engine", "BASE", "METADATA"],
+    [
+        "my_app.models",
+        "my_app.models.employee",
+        "my_app.models.department",
+        "my_app.engine",
+        "BASE",
+        "METADATA",
+    ],
 )
 def test_any_import_order_works(render: Render, base_location: str, first: str) -> None:
     variant = Variant(base_location=base_location, example="tour")
@@ -245,7 +286,9 @@ def test_migrations_may_have_any_name(
     render: Render, database: Database, migrations_dir: str, in_package: bool
 ) -> None:
     url = database("sqlite", "pysqlite")
-    project = render(Variant(migrations_in_package=in_package), migrations_dir=migrations_dir)
+    project = render(
+        Variant(migrations_in_package=in_package), migrations_dir=migrations_dir
+    )
     alembic(project, "upgrade", "head", url=url)
     alembic(project, "check", url=url)
     alembic(project, "revision", "-m", "second", url=url)
@@ -253,11 +296,17 @@ def test_migrations_may_have_any_name(
     run(sys.executable, "-m", "mypy", cwd=project, env={"MYPYPATH": "src"})
 
 
-def test_new_revision_has_a_dated_name_in_utc(render: Render, database: Database) -> None:
+def test_new_revision_has_a_dated_name_in_utc(
+    render: Render, database: Database
+) -> None:
     url = database("sqlite", "pysqlite")
     project = render(Variant(example="none"))
-    before = python(project, "import datetime as d; print(d.datetime.now(d.UTC).isoformat())")
-    alembic(project, "revision", "-m", "Add Émile's cape", url=url, TZ="Pacific/Kiritimati")
+    before = python(
+        project, "import datetime as d; print(d.datetime.now(d.UTC).isoformat())"
+    )
+    alembic(
+        project, "revision", "-m", "Add Émile's cape", url=url, TZ="Pacific/Kiritimati"
+    )
     [revision] = (project / "migrations/versions").glob("*.py")
     assert revision.name.startswith(before[:10].replace("-", "_"))
     assert revision.name.endswith("_add_émile_s_cape.py")
@@ -266,17 +315,29 @@ def test_new_revision_has_a_dated_name_in_utc(render: Render, database: Database
 
 
 @pytest.mark.parametrize("resolution", ["lowest-direct", "highest"])
-@pytest.mark.parametrize("engine", [ENGINE_OF["sqlite-pysqlite-sync"], ENGINE_OF["sqlite-aiosqlite-async"]], ids=str)
+@pytest.mark.parametrize(
+    "engine",
+    [ENGINE_OF["sqlite-pysqlite-sync"], ENGINE_OF["sqlite-aiosqlite-async"]],
+    ids=str,
+)
 def test_project_works_with_the_lowest_and_the_newest_dependencies(
     render: Render, engine: Engine, resolution: str
 ) -> None:
     """What pyproject.toml allows is installed by uv, as the owner's first command does it."""
     project = render(Variant(engine, example="tour"))
-    uv = [script("uv"), "run", "--quiet", "--resolution", resolution]
-    env = {"VIRTUAL_ENV": "", "UV_PROJECT_ENVIRONMENT": str(project / ".venv"), "UV_LINK_MODE": "copy"}
-    for command in (["upgrade", "head"], ["check"], ["downgrade", "base"], ["upgrade", "head"]):
-        run(*uv, "alembic", *command, cwd=project, env=env)
-    versions = run(*uv, "python", "-c", "import sqlalchemy; print(sqlalchemy.__version__)", cwd=project, env=env)
-    assert (versions.strip() == "2.1.0") == (resolution == "lowest-direct")
+    env = {
+        "VIRTUAL_ENV": "",
+        "UV_PROJECT_ENVIRONMENT": str(project / ".venv"),
+        "UV_LINK_MODE": "copy",
+        "UV_RESOLUTION": resolution,
+    }
+
+    def uv_run(*command: str) -> str:
+        return run(script("uv"), "run", "--quiet", *command, cwd=project, env=env)
+
+    for command in UP_AND_DOWN:
+        uv_run("alembic", *command)
+    print_version = "import sqlalchemy; print(sqlalchemy.__version__)"
+    version = uv_run("python", "-c", print_version).strip()
+    assert (version == "2.1.0") == (resolution == "lowest-direct")
     shutil.rmtree(project / ".venv")
-    assert os.path.exists(project / "my_app.db")

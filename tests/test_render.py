@@ -65,9 +65,9 @@ def files(project: Path) -> list[Path]:
 @pytest.mark.parametrize("variant", ALL, ids=str)
 def test_variant_is_clean(render: Render, variant: Variant) -> None:
     project = render(variant)
-    assert {path.relative_to(project).as_posix() for path in files(project)} == expected_tree(
-        variant
-    )
+    assert {
+        path.relative_to(project).as_posix() for path in files(project)
+    } == expected_tree(variant)
     for path in files(project):
         assert_looks_hand_written(path)
     assert_parses(project)
@@ -118,10 +118,16 @@ def test_variant_passes_its_type_checker(
 
 def test_variants_share_their_bytes(render: Render) -> None:
     """What an answer does not concern stays the same byte for byte, so that it can be updated."""
-    models, module = render(Variant(base_location="models")), render(
-        Variant(base_location="module")
+    models, module = (
+        render(Variant(base_location="models")),
+        render(Variant(base_location="module")),
     )
-    for path in ["alembic.ini", "pyproject.toml", "src/my_app/engine.py", "migrations/script.py.mako"]:
+    for path in [
+        "alembic.ini",
+        "pyproject.toml",
+        "src/my_app/engine.py",
+        "migrations/script.py.mako",
+    ]:
         assert (models / path).read_bytes() == (module / path).read_bytes()
     assert (models / "src/my_app/models/base.py").read_bytes() == (
         module / "src/my_app/base.py"
@@ -132,7 +138,9 @@ def test_env_py_differs_only_in_the_import_of_base(render: Render) -> None:
     imports = {"from my_app.models import Base", "from my_app.database import Base"}
     bodies = set()
     for variant in PAIRWISE:
-        lines = (render(variant) / variant.migrations / "env.py").read_text().splitlines()
+        lines = (
+            (render(variant) / variant.migrations / "env.py").read_text().splitlines()
+        )
         bodies.add(tuple(line for line in lines if line not in imports))
     assert len(bodies) == 1
 
@@ -143,7 +151,9 @@ def test_ci_of_the_project_is_valid(render: Render, database: str, ci: str) -> N
     project = render(database=database, ci=ci)
     check = script("check-jsonschema")
     if ci == "gitlab":
-        run(check, "--builtin-schema", "vendor.gitlab-ci", ".gitlab-ci.yml", cwd=project)
+        run(
+            check, "--builtin-schema", "vendor.gitlab-ci", ".gitlab-ci.yml", cwd=project
+        )
         return
     workflow = ".github/workflows/ci.yml"
     run(check, "--builtin-schema", "vendor.github-workflows", workflow, cwd=project)
@@ -156,13 +166,21 @@ def test_ci_of_the_project_is_valid(render: Render, database: str, ci: str) -> N
         (
             "postgresql",
             "postgresql+psycopg://ada:p%40ss%24word@localhost:6000/hall",
-            {"POSTGRES_USER": "ada", "POSTGRES_PASSWORD": "p@ss$$word", "POSTGRES_DB": "hall"},
+            {
+                "POSTGRES_USER": "ada",
+                "POSTGRES_PASSWORD": "p@ss$$word",
+                "POSTGRES_DB": "hall",
+            },
             "127.0.0.1:6000:5432",
         ),
         (
             "postgresql",
             "postgresql+psycopg://ada@localhost/hall",
-            {"POSTGRES_USER": "ada", "POSTGRES_HOST_AUTH_METHOD": "trust", "POSTGRES_DB": "hall"},
+            {
+                "POSTGRES_USER": "ada",
+                "POSTGRES_HOST_AUTH_METHOD": "trust",
+                "POSTGRES_DB": "hall",
+            },
             "127.0.0.1:5432:5432",
         ),
         (
@@ -194,7 +212,9 @@ def test_compose_and_url_agree(
     render: Render, database: str, url: str, environment: dict[str, str], port: str
 ) -> None:
     project = render(database=database, database_url=url, compose=True)
-    service = yaml.safe_load((project / "compose.yaml").read_text(encoding="utf-8"))["services"]["db"]
+    service = yaml.safe_load((project / "compose.yaml").read_text(encoding="utf-8"))[
+        "services"
+    ]["db"]
     assert service["environment"] == environment
     assert service["ports"] == [port]
     run(

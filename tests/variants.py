@@ -27,7 +27,9 @@ class Engine:
     driver: str
 
     def __str__(self) -> str:
-        return f"{self.database}-{self.driver}-{'async' if self.async_engine else 'sync'}"
+        return (
+            f"{self.database}-{self.driver}-{'async' if self.async_engine else 'sync'}"
+        )
 
     @property
     def server(self) -> bool:
@@ -65,7 +67,14 @@ class Variant:
         place = "package" if self.migrations_in_package else "root"
         compose = "compose" if self.compose else "bare"
         return "-".join(
-            [str(self.engine), self.base_location, place, self.example, compose, self.ci]
+            [
+                str(self.engine),
+                self.base_location,
+                place,
+                self.example,
+                compose,
+                self.ci,
+            ]
         )
 
     @cached_property
@@ -87,7 +96,9 @@ class Variant:
     @property
     def migrations(self) -> str:
         """The folder of env.py, relative to the project."""
-        return f"{self.package}/migrations" if self.migrations_in_package else "migrations"
+        return (
+            f"{self.package}/migrations" if self.migrations_in_package else "migrations"
+        )
 
     @property
     def metadata_module(self) -> str:

@@ -1,0 +1,68 @@
+"""Keep each release's template: a checkout may come without tags, and updates start from them.
+
+``python tests/releases.py`` archives the working tree as the newest release of CHANGELOG.md.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import tarfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+ARCHIVES = Path(__file__).parent / "releases"
+
+
+def versions() -> list[str]:
+    """Return the released versions, oldest first, as the headings of CHANGELOG.md name them."""
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    return re.findall(r"^## (\d+\.\d+\.\d+) ", changelog, re.MULTILINE)[::-1]
+
+
+def archive(version: str) -> Path:
+    """Return the path of a release's archive."""
+    return ARCHIVES / f"{version}.tar.gz"
+
+
+def pack(version: str) -> Path:
+    """Archive copier.yml and template/ of the working tree; the same files give the same bytes.
+
+    Args:
+        version: the release, without the `v` of its tag.
+
+    Returns:
+        The archive's path.
+    """
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path in [ROOT / "copier.yml", *sorted((ROOT / "template").rglob("*"))]:
+            if path.is_file():
+                member = tarfile.TarInfo(path.relative_to(ROOT).as_posix())
+                member.size = path.stat().st_size
+                member.mode = 0o644
+                with path.open("rb") as file:
+                    tar.addfile(member, file)
+    ARCHIVES.mkdir(exist_ok=True)
+    with archive(version).open("wb") as file:
+        file.write(gzip.compress(buffer.getvalue(), mtime=0))
+    return archive(version)
+
+
+def unpack(version: str, folder: Path) -> None:
+    """Write a release's copier.yml and template/ into a folder.
+
+    Args:
+        version: the release, without the `v` of its tag.
+        folder: an empty folder.
+
+    Raises:
+        FileNotFoundError: if the release was never archived.
+    """
+    with tarfile.open(archive(version)) as tar:
+        tar.extractall(folder, filter="data")
+
+
+if __name__ == "__main__":
+    print(pack(versions()[-1]).relative_to(ROOT))
