@@ -20,7 +20,7 @@ from conftest import ROOT, Render, alembic, run, script
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import make_url
-from variants import PAIRWISE, Variant
+from variants import ENGINES, PAIRWISE, Engine, Variant
 
 POSTGRESQL = {"database": "postgresql"}
 
@@ -323,6 +323,22 @@ def test_recorded_answers_are_the_given_ones(render: Render, variant: Variant) -
     free_text = {"project_name", "package_name", "migrations_dir", "database_url"}
     assert {key: asked[key] for key in asked.keys() - free_text} == variant.answers
     assert asked.keys() >= free_text
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
+def test_defaults_work_for_every_engine(
+    template: Path, tmp_path: Path, engine: Engine
+) -> None:
+    answers = Variant(engine).answers
+    answers.pop("compose", None)
+    project = tmp_path / "project"
+    copier.run_copy(str(template), project, data=answers, defaults=True, quiet=True)
+    url = make_url(read_ini_url(project))
+    assert url.drivername == f"{engine.database}+{engine.driver}"
+    assert url.get_dialect().is_async == (
+        engine.async_engine and engine.driver != "psycopg"
+    )
+    assert (project / "compose.yaml").exists() == engine.server
 
 
 def test_names_that_are_taken_are_complete() -> None:

@@ -310,6 +310,9 @@ def test_new_revision_has_a_dated_name_in_utc(
     [revision] = (project / "migrations/versions").glob("*.py")
     assert revision.name.startswith(before[:10].replace("-", "_"))
     assert revision.name.endswith("_add_émile_s_cape.py")
+    assert "import sqlalchemy as sa\nfrom alembic import op\n" in revision.read_text(
+        "utf-8"
+    )
     run(script("ruff"), "format", "--check", cwd=project)
     run(script("ruff"), "check", cwd=project)
 

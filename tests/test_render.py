@@ -83,6 +83,8 @@ def assert_looks_hand_written(path: Path) -> None:
     assert not jinja, f"{path}: Jinja is left: {jinja}"
     assert re.fullmatch(r"\S(.|\n)*\S\n", content), f"{path}: blank lines at an end"
     assert not re.search(r"[ \t]\n", content), f"{path}: trailing whitespace"
+    if path.suffix in {".yml", ".yaml"}:
+        assert not re.search(r":\n\n +\S", content), f"{path}: a scar of a blank line"
     blank_lines = 2 if path.suffix in {".py", ".mako"} else 1
     assert "\n" * (blank_lines + 2) not in content, f"{path}: a scar of blank lines"
 
