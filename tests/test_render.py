@@ -23,18 +23,31 @@ TOUR_REVISIONS = [
 ]
 
 
-def expected_tree(variant: Variant) -> set[str]:
-    package, migrations = variant.package, variant.migrations
-    tree = {
+def migration_layer(variant: Variant) -> set[str]:
+    migrations = variant.migrations
+    return {
         ".copier-answers.yml",
-        ".env.example",
-        ".gitignore",
-        "README.md",
         "alembic.ini",
-        "pyproject.toml",
         f"{migrations}/env.py",
+        f"{migrations}/migration_models.py",
         f"{migrations}/script.py.mako",
         f"{migrations}/versions/.gitkeep",
+        "tests/test_migrations.py",
+    }
+
+
+def expected_tree(variant: Variant) -> set[str]:
+    package, migrations = variant.package, variant.migrations
+    if variant.existing:
+        ci = {"github": {".github/workflows/migrations.yml"}}
+        ci |= {"gitlab": {".gitlab-ci.yml"}, "none": set()}
+        return migration_layer(variant) | ci[variant.ci]
+    tree = migration_layer(variant) | {
+        ".env.example",
+        ".gitignore",
+        ".pre-commit-config.yaml",
+        "README.md",
+        "pyproject.toml",
         f"{package}/__init__.py",
         f"{package}/engine.py",
         f"{package}/models/__init__.py",
@@ -71,6 +84,9 @@ def test_variant_is_clean(render: Render, variant: Variant) -> None:
     for path in files(project):
         assert_looks_hand_written(path)
     assert_parses(project)
+    if variant.existing:
+        (project / variant.package).mkdir(parents=True)
+        (project / variant.package / "models.py").touch()
     run(script("ruff"), "format", "--check", "--no-cache", cwd=project)
     run(script("ruff"), "check", "--no-cache", cwd=project)
 

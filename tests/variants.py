@@ -13,7 +13,7 @@ from typing import Any
 
 from allpairspy import AllPairs
 
-BASE_LOCATIONS = ["models", "module"]
+BASE_LOCATIONS = ["models", "module"]  # `existing` has rows of its own below
 EXAMPLES = ["none", "hero", "tour"]
 CIS = ["github", "gitlab", "none"]
 
@@ -86,7 +86,16 @@ class Variant:
             del answers["driver"]  # only one fits
         if not self.engine.server:
             del answers["compose"]
+        if self.existing:
+            for question in ("migrations_in_package", "example", "compose"):
+                answers.pop(question, None)
+            answers["base_import"] = "my_app.models:Base"
         return answers
+
+    @property
+    def existing(self) -> bool:
+        """Whether a project that exists already gets the migration layer only."""
+        return self.base_location == "existing"
 
     @property
     def package(self) -> str:
@@ -103,7 +112,7 @@ class Variant:
     @property
     def metadata_module(self) -> str:
         """The module from which Alembic imports Base."""
-        return "my_app.models" if self.base_location == "models" else "my_app.database"
+        return "my_app.database" if self.base_location == "module" else "my_app.models"
 
 
 def is_valid(row: list[Any]) -> bool:
@@ -127,7 +136,13 @@ _COLUMNS: list[list[Any]] = [
     CIS,
 ]
 
-ALL = [Variant(*row) for row in product(*_COLUMNS) if is_valid(list(row))]
+# What an existing project gets depends on its engine and CI alone.
+EXISTING = [
+    Variant(engine, "existing", example="none", ci=ci)
+    for engine, ci in AllPairs([ENGINES, CIS])
+]
+
+ALL = [Variant(*row) for row in product(*_COLUMNS) if is_valid(list(row))] + EXISTING
 
 # What changes how a project migrates; compose.yaml and CI do not.
 SHAPES = [Variant(*row) for row in product(*_COLUMNS[:4])]

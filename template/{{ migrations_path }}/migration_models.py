@@ -1,0 +1,100 @@
+"""Models that Alembic cannot see, because nothing imports their module."""
+
+import ast
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from alembic import context
+
+log = logging.getLogger("alembic.env")
+
+
+def warn_of_unloaded_models(package: str) -> None:
+    """Name the modules of a package that define tables but are not imported.
+
+    Autogenerate takes their tables for dropped ones, or does not create them.
+    """
+    # The one function that both `revision --autogenerate` and `check` run.
+    if context.get_context().opts["fn"].__name__ != "retrieve_migrations":
+        return
+    unloaded = sorted(
+        name
+        for name, path in modules_of(package)
+        if name not in sys.modules and defines_tables(path)
+    )
+    if unloaded:
+        log.warning(
+            "tables of modules that nothing imports are not compared; "
+            "import them where the metadata is imported from: %s",
+            ", ".join(unloaded),
+        )
+
+
+def modules_of(package: str) -> Iterator[tuple[str, Path]]:
+    """Yield name and path of each module in a package, without its tests and migrations."""
+    module = sys.modules[package]
+    if not hasattr(module, "__path__"):  # plain modules, side by side
+        for path in Path(module.__file__ or "").parent.glob("*.py"):
+            yield path.stem, path
+        return
+    for folder in module.__path__:
+        for parent, folders, files in os.walk(folder):
+            folders[:] = [
+                name
+                for name in folders
+                if name.isidentifier()
+                and name not in {"__pycache__", "test", "tests"}
+                and not Path(parent, name).samefile(Path(__file__).parent)
+            ]
+            prefix = ".".join([package, *Path(parent).relative_to(folder).parts])
+            for file in files:
+                stem, extension = os.path.splitext(file)
+                if extension == ".py" and stem.isidentifier():
+                    name = prefix if stem == "__init__" else f"{prefix}.{stem}"
+                    yield name, Path(parent, file)
+
+
+def defines_tables(path: Path) -> bool:
+    """Tell whether a module's source has a class with a table, or a Table."""
+    source = path.read_bytes()
+    if not any(word in source for word in (b"__tablename__", b"Table", b".Model")):
+        return False  # parsing every file of a large project would take seconds
+    try:
+        nodes = list(ast.walk(ast.parse(source)))
+    except (SyntaxError, ValueError):
+        return False
+    return any(
+        is_mapped(node) if isinstance(node, ast.ClassDef) else is_table(node)
+        for node in nodes
+    )
+
+
+def is_mapped(node: ast.ClassDef) -> bool:
+    """Tell a class with a table from others, in the ways of SQLAlchemy and its relatives."""
+    assigned = {
+        name.id
+        for statement in node.body
+        if isinstance(statement, ast.Assign | ast.AnnAssign)
+        for name in ast.walk(statement)
+        if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)
+    }
+    flask_model = any(
+        isinstance(base, ast.Attribute) and base.attr == "Model" for base in node.bases
+    )
+    return "__abstract__" not in assigned and (
+        "__tablename__" in assigned or flask_model
+    )
+
+
+def is_table(node: ast.AST) -> bool:
+    """Recognise `Table("name", ...)`, also as an attribute: `sa.Table`, `db.Table`."""
+    return (
+        isinstance(node, ast.Call)
+        and len(node.args) > 1
+        and isinstance(node.args[0], ast.Constant)
+        and isinstance(node.args[0].value, str)
+        and getattr(node.func, "id", getattr(node.func, "attr", "")) == "Table"
+    )
