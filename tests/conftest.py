@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -241,6 +242,21 @@ def alembic(
         env["DATABASE_URL"] = url.render_as_string(hide_password=False)
     env = {"PYTHONPATH": str(project / "src")} | env
     return run(script("alembic"), *arguments, cwd=project, env=env, fails=fails)
+
+
+def alembic_each(
+    project: Path, commands: Iterable[Sequence[str]], *, url: URL, **env: str
+) -> str:
+    """Run several `alembic` commands in one interpreter; most of a command is its start."""
+    return python(
+        project,
+        "import json, os\n"
+        "from alembic.config import main\n"
+        "for arguments in json.loads(os.environ.pop('COMMANDS')): main(arguments)",
+        COMMANDS=json.dumps([list(command) for command in commands]),
+        DATABASE_URL=url.render_as_string(hide_password=False),
+        **env,
+    )
 
 
 def python(project: Path, code: str, **env: str) -> str:

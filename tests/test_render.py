@@ -30,6 +30,7 @@ def migration_layer(variant: Variant) -> set[str]:
         "alembic.ini",
         f"{migrations}/env.py",
         f"{migrations}/migration_models.py",
+        f"{migrations}/migration_types.py",
         f"{migrations}/script.py.mako",
         f"{migrations}/versions/.gitkeep",
         "tests/test_migrations.py",

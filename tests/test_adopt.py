@@ -1,0 +1,399 @@
+"""A project that exists already gets the migration layer, and loses nothing by it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import copier
+import pytest
+from conftest import alembic, alembic_each, query, run, script
+from sqlalchemy import URL, create_engine, inspect
+from test_env import url_text
+from test_migrate import ENGINE_OF, ONE_OF_EACH, UP_AND_DOWN, tables
+from variants import Engine
+
+Database = Callable[[str, str], URL]
+
+DECLARATIVE = {
+    "shop/models.py": """\
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Order(Base):
+    __tablename__ = "orders"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+""",
+}
+CORE = {
+    "shop/tables.py": """\
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+orders = sa.Table("orders", metadata, sa.Column("id", sa.Integer, primary_key=True))
+""",
+}
+FLASK = {
+    "shop/extensions.py": """\
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Extension:
+    \"\"\"What Flask-SQLAlchemy's `db` is to Alembic: its Model has the metadata.\"\"\"
+
+    class Model(DeclarativeBase):
+        pass
+
+
+db = Extension()
+
+
+class Order(db.Model):
+    __tablename__ = "orders"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+""",
+}
+PLAIN_MODULE = {"shop.py": DECLARATIVE["shop/models.py"]}
+
+KINDS = [
+    pytest.param("src", DECLARATIVE, "shop.models:Base", id="declarative in src"),
+    pytest.param("root", DECLARATIVE, "shop.models:Base", id="declarative in root"),
+    pytest.param("src", CORE, "shop.tables:metadata", id="MetaData"),
+    pytest.param("src", FLASK, "shop.extensions:db.Model", id="Flask-SQLAlchemy"),
+    pytest.param("root", PLAIN_MODULE, "shop:Base", id="plain module"),
+]
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package of the index that nobody here wrote, with the versions that were tried."""
+
+    requirement: str
+    base_import: str
+    tables: int
+
+
+THIRD_PARTY = [
+    Package("optuna==5.0.0", "optuna.storages._rdb.models:BaseModel", 12),
+    Package("buildbot==4.3.0", "buildbot.db.model:Model", 41),
+    Package("ihatemoney==7.2.1", "ihatemoney.models:db.Model", 10),
+]
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content, encoding="utf-8")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def adopt(template: Path, project: Path, base_import: str, **answers: Any) -> None:
+    """Add the migration layer; overwriting is what a user answers to Copier's question."""
+    answers |= {"base_location": "existing", "base_import": base_import}
+    copier.run_copy(
+        str(template), project, data=answers, defaults=True, overwrite=True, quiet=True
+    )
+
+
+@pytest.mark.parametrize(("source_dir", "files", "base_import"), KINDS)
+def test_empty_database_starts_with_autogenerate(
+    template: Path,
+    tmp_path: Path,
+    database: Database,
+    source_dir: str,
+    files: dict[str, str],
+    base_import: str,
+) -> None:
+    url = database("sqlite", "pysqlite")
+    write(tmp_path / ("src" if source_dir == "src" else "."), files)
+    adopt(template, tmp_path, base_import, source_dir=source_dir)
+
+    alembic(tmp_path, "revision", "--autogenerate", "-m", "baseline", url=url)
+    alembic_each(tmp_path, UP_AND_DOWN, url=url, PYTHONPATH="")
+    assert tables(url) == {"orders"}
+    run(script("pytest"), "-q", "tests", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("engine", ONE_OF_EACH, ids=str)
+def test_database_without_alembic_starts_with_a_stamped_baseline(
+    template: Path, tmp_path: Path, database: Database, engine: Engine
+) -> None:
+    """The baseline is generated against an empty database, and stamped on the full one."""
+    full, empty = (database(engine.database, engine.driver) for _ in range(2))
+    write(tmp_path / "src", DECLARATIVE)
+    query(full, "CREATE TABLE orders (id INTEGER NOT NULL, PRIMARY KEY (id))")
+    query(full, "INSERT INTO orders (id) VALUES (7)")
+    adopt(
+        template,
+        tmp_path,
+        "shop.models:Base",
+        database=engine.database,
+        async_engine=engine.async_engine,
+    )
+
+    alembic(tmp_path, "revision", "--autogenerate", "-m", "baseline", url=empty)
+    alembic_each(tmp_path, [["stamp", "head"], ["check"]], url=full)
+    alembic_each(tmp_path, UP_AND_DOWN, url=empty)
+    assert query(full, "SELECT id FROM orders") == [(7,)]
+
+
+STOCK_ENV = """\
+from alembic import context
+from sqlalchemy import create_engine
+
+from shop.models import Base
+
+engine = create_engine(context.config.get_main_option("sqlalchemy.url"))
+with engine.connect() as connection:
+    context.configure(
+        connection=connection, target_metadata=Base.metadata, {version_table}
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+REVISION = """\
+\"\"\"A revision with a name of its own.\"\"\"
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision = "0001", None
+
+
+def upgrade():
+    op.create_table("orders", sa.Column("id", sa.Integer(), primary_key=True))
+
+
+def downgrade():
+    op.drop_table("orders")
+"""
+
+
+@pytest.mark.parametrize("migrations_dir", ["alembic", "shop/migrations"])
+@pytest.mark.parametrize("version_table", ["alembic_version", "shop_version"])
+def test_history_of_alembic_goes_on(
+    template: Path,
+    tmp_path: Path,
+    database: Database,
+    migrations_dir: str,
+    version_table: str,
+) -> None:
+    url = database("sqlite", "pysqlite")
+    write(
+        tmp_path,
+        DECLARATIVE
+        | {
+            "alembic.ini": f"[alembic]\nscript_location = {migrations_dir}\n"
+            f"prepend_sys_path = .\nsqlalchemy.url = {url_text(url)}\n",
+            f"{migrations_dir}/env.py": STOCK_ENV.format(
+                version_table=f'version_table="{version_table}"'
+            ),
+            f"{migrations_dir}/versions/0001.py": REVISION,
+            "README.md": "mine",
+            "pyproject.toml": "[project]\nname = 'shop'\nversion = '1'\n",
+            ".gitignore": "*.db\n",
+        },
+    )
+    before = contents(tmp_path)
+    alembic(tmp_path, "upgrade", "head")
+    adopt(
+        template,
+        tmp_path,
+        "shop.models:Base",
+        source_dir="root",
+        migrations_dir=migrations_dir,
+        version_table=version_table,
+    )
+
+    assert "0001 (head)" in alembic(tmp_path, "current", url=url)
+    commands = [["check"], ["revision", "-m", "next"], *UP_AND_DOWN]
+    alembic_each(tmp_path, commands, url=url)
+    engine = create_engine(url)
+    assert set(inspect(engine).get_table_names()) == {"orders", version_table}
+    engine.dispose()
+    after = contents(tmp_path)
+    replaced = {name for name in before if after.get(name) != before[name]}
+    assert replaced == {"alembic.ini", f"{migrations_dir}/env.py"}
+
+
+def test_schema_of_the_version_table_is_kept(
+    template: Path, tmp_path: Path, database: Database
+) -> None:
+    url = database("postgresql", "psycopg")
+    query(url, "CREATE SCHEMA shop")
+    write(tmp_path / "src", DECLARATIVE)
+    adopt(
+        template,
+        tmp_path,
+        "shop.models:Base",
+        database="postgresql",
+        version_table="shop.revisions",
+    )
+    alembic(tmp_path, "revision", "--autogenerate", "-m", "baseline", url=url)
+    alembic(tmp_path, "upgrade", "head", url=url)
+    assert len(query(url, "SELECT version_num FROM shop.revisions")) == 1
+    assert "shop.revisions" in alembic(tmp_path, "upgrade", "head", "--sql", url=url)
+
+
+def test_existing_files_are_replaced_only_after_a_question(
+    template: Path, tmp_path: Path
+) -> None:
+    write(tmp_path, {"alembic.ini": "mine", "migrations/env.py": "mine"})
+    output = run(
+        *(script("copier"), "copy", "--defaults"),
+        *("--data", "base_location=existing", "--data", "base_import=shop.models:Base"),
+        *(template, "."),
+        cwd=tmp_path,
+        fails=True,
+    )
+    assert "conflict" in output
+    assert (tmp_path / "alembic.ini").read_text() == "mine"
+    assert (tmp_path / "migrations/env.py").read_text() == "mine"
+
+
+def test_every_other_file_is_left_alone(template: Path, tmp_path: Path) -> None:
+    mine = {
+        name: "mine\n"
+        for name in [
+            ".env.example",
+            ".gitignore",
+            ".pre-commit-config.yaml",
+            ".github/workflows/ci.yml",
+            "README.md",
+            "compose.yaml",
+            "migrations/versions/0001.py",
+            "pyproject.toml",
+            "src/shop/__init__.py",
+            "src/shop/base.py",
+            "src/shop/database.py",
+            "src/shop/engine.py",
+            "src/shop/models/__init__.py",
+            "src/shop/models/base.py",
+            "tests/conftest.py",
+        ]
+    }
+    write(tmp_path, mine)
+    adopt(template, tmp_path, "shop.models:Base", database="postgresql", ci="github")
+    after = contents(tmp_path)
+    assert {name: after[name].decode() for name in mine} == mine
+    assert ".github/workflows/migrations.yml" in after
+
+
+@pytest.mark.parametrize(
+    ("answers", "packages"),
+    [
+        ({}, "'alembic[tz]>=1.20.1' 'sqlalchemy>=2.0'"),
+        (
+            {"database": "postgresql", "async_engine": True},
+            "'alembic[tz]>=1.20.1' 'asyncpg>=0.31' 'sqlalchemy[asyncio]>=2.0'",
+        ),
+    ],
+)
+def test_message_tells_what_to_install(
+    template: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    answers: dict[str, Any],
+    packages: str,
+) -> None:
+    answers |= {"base_location": "existing", "base_import": "shop.models:Base"}
+    copier.run_copy(str(template), tmp_path, data=answers, defaults=True)
+    message = capfd.readouterr().err
+    assert f"uv add {packages}\n" in message
+    assert "uv add --dev 'pytest>=9.0'\n" in message
+
+
+@pytest.mark.parametrize("command", [["check"], ["revision", "--autogenerate"]])
+def test_modules_that_nobody_imports_are_named_in_one_line(
+    template: Path, tmp_path: Path, database: Database, command: list[str]
+) -> None:
+    url = database("sqlite", "pysqlite")
+    base = "from shop.models import Base\n\n\n"
+    write(
+        tmp_path / "src",
+        DECLARATIVE
+        | {
+            "shop/billing/bills.py": base
+            + 'class Bill(Base):\n    __tablename__ = "bills"\n',
+            "shop/stock.py": "import sqlalchemy as sa\n"
+            'sa.Table("stock", sa.MetaData(), sa.Column("id", sa.Integer))\n',
+            "shop/users/__init__.py": "class User(db.Model):\n    pass\n",
+            "shop/mixins.py": base + "class Abstract(db.Model):\n"
+            "    __abstract__ = True\n",
+            "shop/tests/models.py": base
+            + 'class Fake(Base):\n    __tablename__ = "fakes"\n',
+            "shop/python2.py": 'print "__tablename__"\n',
+            "shop/read.py": 'table.Table("one argument")\n',
+        },
+    )
+    adopt(template, tmp_path, "shop.models:Base", migrations_dir="src/shop/migrations")
+    quiet = alembic(tmp_path, "upgrade", "head", url=url)
+    output = alembic(tmp_path, *command, url=url, fails=command == ["check"])
+    [line] = [line for line in output.splitlines() if "nothing imports" in line]
+    assert line.endswith(": shop.billing.bills, shop.stock, shop.users")
+    assert "nothing imports" not in quiet
+
+
+def test_loaded_modules_are_not_named(template: Path, tmp_path: Path) -> None:
+    write(tmp_path / "src", DECLARATIVE)
+    adopt(template, tmp_path, "shop.models:Base")
+    output = alembic(tmp_path, "revision", "--autogenerate", "-m", "baseline")
+    assert "nothing imports" not in output
+
+
+@pytest.mark.parametrize("engine", ["sqlite-pysqlite-sync", "postgresql-psycopg-sync"])
+@pytest.mark.parametrize(
+    "package", THIRD_PARTY, ids=lambda package: package.requirement
+)
+def test_real_project_is_adopted(
+    template: Path,
+    tmp_path: Path,
+    database: Database,
+    package: Package,
+    engine: str,
+) -> None:
+    """In an environment of its own, with the SQLAlchemy that the package asks for."""
+    url = database(ENGINE_OF[engine].database, ENGINE_OF[engine].driver)
+    project, venv = tmp_path / "project", tmp_path / "venv"
+    uv = script("uv")
+    run(uv, "venv", "--quiet", "--python", sys.executable, venv, cwd=tmp_path)
+    run(
+        *(uv, "pip", "install", "--quiet", "--python", venv),
+        *(package.requirement, "alembic[tz]==1.20.1", "psycopg[binary]==3.3.9"),
+        cwd=tmp_path,
+    )
+    adopt(
+        template,
+        project,
+        package.base_import,
+        source_dir="root",
+        database=ENGINE_OF[engine].database,
+    )
+
+    for command in [["revision", "--autogenerate", "-m", "baseline"], *UP_AND_DOWN]:
+        output = run(
+            *(venv / "bin" / "alembic", *command),
+            cwd=project,
+            env={"DATABASE_URL": url_text(url)},
+        )
+        assert "nothing imports" not in output
+    assert len(tables(url)) == package.tables
+    [revision] = (project / "migrations/versions").glob("*.py")
+    created = re.findall(r"op\.create_table\(", revision.read_text(encoding="utf-8"))
+    assert len(created) == package.tables
