@@ -29,6 +29,7 @@ def migration_layer(variant: Variant) -> set[str]:
         ".copier-answers.yml",
         "alembic.ini",
         f"{migrations}/env.py",
+        f"{migrations}/migration_defaults.py",
         f"{migrations}/migration_models.py",
         f"{migrations}/migration_types.py",
         f"{migrations}/script.py.mako",
