@@ -85,7 +85,7 @@ class Package:
 
 THIRD_PARTY = [
     Package("optuna==5.0.0", "optuna.storages._rdb.models:BaseModel", 12),
-    Package("buildbot==4.3.0", "buildbot.db.model:Model", 41, circular=True),
+    Package("buildbot==4.3.0", "buildbot.db.model:Model", 42, circular=True),
     Package("ihatemoney==7.2.1", "ihatemoney.models:db.Model", 10),
 ]
 
@@ -301,7 +301,7 @@ def test_every_other_file_is_left_alone(template: Path, tmp_path: Path) -> None:
         ({}, "'alembic[tz]>=1.20.1' 'sqlalchemy>=2.0'"),
         (
             {"database": "postgresql", "async_engine": True},
-            "'alembic[tz]>=1.20.1' 'asyncpg>=0.31' 'sqlalchemy[asyncio]>=2.0'",
+            "'alembic-postgresql-enum>=1.11' 'alembic[tz]>=1.20.1' 'asyncpg>=0.31' 'sqlalchemy[asyncio]>=2.0'",
         ),
     ],
 )
@@ -376,6 +376,7 @@ def test_real_project_is_adopted(
     run(
         *(uv, "pip", "install", "--quiet", "--python", venv),
         *(package.requirement, "alembic[tz]==1.20.1", "psycopg[binary]==3.3.9"),
+        "alembic-postgresql-enum==1.11.0",
         cwd=tmp_path,
     )
     adopt(

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from alembic import context
+from migration_settings import get_command
 
 log = logging.getLogger("alembic.env")
 
@@ -17,8 +17,7 @@ def warn_of_unloaded_models(package: str) -> None:
 
     Autogenerate takes their tables for dropped ones, or does not create them.
     """
-    # The one function that both `revision --autogenerate` and `check` run.
-    if context.get_context().opts["fn"].__name__ != "retrieve_migrations":
+    if get_command() not in {"check", "revision"}:
         return
     unloaded = {
         name

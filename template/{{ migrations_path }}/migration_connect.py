@@ -1,0 +1,120 @@
+"""Connect to the database through a sync or an async driver, and never show a secret."""
+
+import asyncio
+import os
+import re
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from alembic.util import CommandError
+from sqlalchemy import URL, Connection, Engine, create_engine, pool
+from sqlalchemy.exc import SQLAlchemyError
+
+if TYPE_CHECKING:  # importing it takes greenlet, which a sync project need not install
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+SECRET = re.compile("passw|secret|token", re.IGNORECASE)
+
+# What the drivers say (they have no common codes), and what helps.
+REMEDIES = {
+    "password|authentication|access denied": "check user and password in DATABASE_URL",
+    "does not exist|unknown database": "create the database, or correct DATABASE_URL",
+    "unable to open database": "check that its folder exists and may be written to",
+}
+
+
+def create_connectable(url: URL) -> "Engine | AsyncEngine":
+    """Return an engine that keeps no connection open.
+
+    Raises:
+        CommandError: if the driver is not installed.
+    """
+    # Alembic prints the engine's URL (`current -v`): what it would not hide goes around it.
+    secrets = {name: value for name, value in url.query.items() if SECRET.search(name)}
+    url = url.difference_update_query(secrets)
+    try:
+        if not url.get_dialect().is_async:
+            return create_engine(url, poolclass=pool.NullPool, connect_args=secrets)
+        from sqlalchemy.ext.asyncio import create_async_engine
+
+        return create_async_engine(url, poolclass=pool.NullPool, connect_args=secrets)
+    except ImportError as error:
+        raise CommandError(
+            f"{error.name or error} is not installed, but {url.drivername}:// needs it; "
+            "add it to the project, or correct DATABASE_URL"
+        ) from error
+
+
+@contextmanager
+def connecting(url: URL) -> Iterator[None]:
+    """Say in one line why the database cannot be reached, and what helps.
+
+    Raises:
+        CommandError: in place of every error of the driver.
+    """
+    folder = os.path.dirname(url.database or "")
+    plain_path = (
+        url.get_backend_name() == "sqlite" and folder and "uri" not in url.query
+    )
+    if plain_path and not os.path.isdir(
+        folder
+    ):  # aiosqlite's thread would print a traceback
+        raise CommandError(f"cannot connect to {url}: make the folder {folder}")
+    try:
+        yield
+    except (SQLAlchemyError, OSError) as error:
+        reason = " ".join(str(getattr(error, "orig", error)).split())
+        if url.password:
+            reason = reason.replace(str(url.password), "***")
+        remedies = [
+            REMEDIES[known] for known in REMEDIES if re.search(known, reason.lower())
+        ]
+        remedy = (
+            *remedies,
+            "start the server, or correct host and port in DATABASE_URL",
+        )[0]
+        raise CommandError(f"cannot connect to {url}: {reason}; {remedy}") from error
+
+
+@contextmanager
+def connect(engine: Engine) -> Iterator[Connection]:
+    """Open a connection for the time of the migration."""
+    with connecting(engine.url):
+        connection = engine.connect()
+    with connection:
+        yield connection
+
+
+@asynccontextmanager
+async def connect_async(engine: "AsyncEngine") -> AsyncIterator["AsyncConnection"]:
+    """Open a connection of the running event loop for the time of the migration."""
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    # A pooled connection belongs to the loop that opened it, so we leave the caller's pool
+    # alone; but a static pool is its one connection, for example to a database in memory.
+    shared = isinstance(engine.pool, pool.StaticPool)
+    if not shared:
+        engine = create_async_engine(engine.url, pool=engine.pool.recreate())
+    try:
+        with connecting(engine.url):
+            connection = await engine.connect()
+        try:
+            yield connection
+        finally:
+            await connection.close()
+    finally:
+        if not shared:
+            await engine.dispose()
+
+
+def run_coroutine(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine to its end, also where an event loop waits for us: in a test, say."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(coroutine)
+    else:
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            thread.submit(asyncio.run, coroutine).result()

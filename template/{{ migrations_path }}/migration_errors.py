@@ -1,0 +1,92 @@
+"""Errors in one line, with what helps; `alembic --raiseerr` shows the whole traceback."""
+
+import os
+import re
+import sysconfig
+import traceback
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from alembic.util import CommandError
+from migration_settings import get_command, is_read_only
+from sqlalchemy import Connection
+
+LIBRARIES = (
+    "<frozen",
+    os.path.dirname(__file__) + os.sep + "migration_",
+    os.path.join(os.path.dirname(__file__), "env.py"),
+    *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
+)
+
+# What Alembic says, and what helps.
+REMEDIES = {
+    "Multiple head revisions": "`alembic merge heads` joins them",
+    "Can't locate revision": "a revision that the database or the command line names has no "
+    "file in versions/: check out the code that has it, or correct the name",
+    "Target database is not up to date": "run `alembic upgrade head` first",
+}
+
+
+# What stands of a revision that failed.
+AFTERMATHS = {
+    "sqlite": "all was rolled back",
+    "postgresql": "its transaction was rolled back",
+    "mysql": "MySQL cannot roll DDL back, so its earlier statements stand: mend them by hand, "
+    "or make each step of the revision repeatable (if_not_exists) and run it again",
+}
+AFTERMATHS["mariadb"] = AFTERMATHS["mysql"].replace("MySQL", "MariaDB")
+
+
+@contextmanager
+def one_line(doing: str, aftermath: str = "") -> Iterator[None]:
+    """Turn every error into one line, which the `alembic` command prints without traceback.
+
+    Args:
+        doing: what went wrong, the beginning of the line.
+        aftermath: what stands of it, the end of the line.
+
+    Raises:
+        CommandError: in place of any other exception, which becomes its cause.
+    """
+    try:
+        yield
+    except CommandError as error:
+        for beginning, remedy in REMEDIES.items():
+            if str(error).startswith(beginning):
+                raise CommandError(f"{str(error).rstrip('.')}; {remedy}") from error
+        raise
+    except Exception as error:
+        line = f"{doing}: {describe(error)}"
+        raise CommandError(f"{line}; {aftermath}" if aftermath else line) from error
+
+
+def migration_errors(connection: Connection) -> AbstractContextManager[None]:
+    """Say in one line which revision stopped, why, and what stands of it."""
+    aftermath = "" if is_read_only() else AFTERMATHS.get(connection.dialect.name, "")
+    if connection.in_transaction():
+        aftermath = "roll your transaction back"
+    return one_line(f"{get_command() or 'migration'} stopped", aftermath)
+
+
+def describe(error: Exception) -> str:
+    """Return where in the project an error arose, and its first line."""
+    if isinstance(error, SyntaxError):
+        return f"{where(error.filename or '?', error.lineno)}: {error.msg}"
+    message = next(iter(str(error).splitlines()), "")
+    message = re.sub(r"^\([\w.]+\) ", "", message)  # the class of the driver's error
+    message = f"{type(getattr(error, 'orig', None) or error).__name__}: {message}"
+    if isinstance(error, KeyError):
+        # Alembic's revision map has no better error for it.
+        message += "; a revision names it, but has no file in versions/: restore it"
+    if isinstance(error, ModuleNotFoundError):
+        message += "; install the project (`uv sync`, `pip install --editable .`)"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if os.sep + "versions" + os.sep in frame.filename]
+    own = own or [frame for frame in frames if not frame.filename.startswith(LIBRARIES)]
+    return f"{where(own[-1].filename, own[-1].lineno)}: {message}" if own else message
+
+
+def where(filename: str, line: int | None) -> str:
+    """Name a place in a file, relative to the current folder where it lies below it."""
+    relative = os.path.relpath(filename)
+    return f"{filename if relative.startswith('..') else relative}, line {line}"

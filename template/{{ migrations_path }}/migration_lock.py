@@ -1,0 +1,192 @@
+"""One process migrates at a time: the others wait, and then find nothing to do."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from alembic.util import CommandError
+from migration_settings import get_seconds, is_read_only
+from sqlalchemy import Connection, event, text
+
+log = logging.getLogger("alembic.migration_lock")
+
+PAUSE = 0.1  # seconds between two tries
+
+# One per database; any number will do that every process knows.
+POSTGRESQL_KEY = int.from_bytes(b"alembic")
+
+# The server has one name space for all databases, and names of up to 64 characters.
+MYSQL_NAME = "CONCAT('alembic-', MD5(DATABASE()))"
+
+
+@contextmanager
+def migration_lock(connection: Connection) -> Iterator[None]:
+    """Hold the database's migration lock; it ends with the connection, also by `kill -9`.
+
+    Setting `lock_timeout`: seconds to wait for it, 300 by default.
+
+    Args:
+        connection: the connection that migrates. In a transaction of the caller, PostgreSQL
+            holds the lock until its end, and SQLite is left to the caller.
+
+    Raises:
+        CommandError: if another process holds the lock all the time, or if the database
+            cannot hold a lock.
+    """
+    if is_read_only():
+        yield
+        return
+    timeout = get_seconds("lock_timeout", 300)
+    match connection.dialect.name:
+        case "postgresql" if connection.in_transaction():
+            function = "pg_try_advisory_xact_lock"
+            wait(connection, lambda: try_postgresql(connection, function), timeout)
+            yield
+        case "postgresql":
+            with postgresql_lock(connection, timeout):
+                yield
+        case "mysql" | "mariadb":
+            with mysql_lock(connection, timeout):
+                yield
+        case "sqlite" if not connection.in_transaction():
+            with sqlite_lock(connection, timeout):
+                yield
+        case _:
+            yield
+
+
+def wait(connection: Connection, try_lock: Callable[[], bool], timeout: float) -> None:
+    """Try until it works; a statement that waits in the server would hold a snapshot.
+
+    CREATE INDEX CONCURRENTLY in the process that migrates waits for all older snapshots: with
+    a waiting `pg_advisory_lock` the two would wait for each other.
+    """
+    deadline = time.monotonic() + timeout
+    said = False
+    while not try_lock():
+        if time.monotonic() >= deadline:
+            raise CommandError(
+                f"another process still migrates this database after {timeout:g} s; "
+                "wait for it, or allow more time with -x lock_timeout=SECONDS"
+            )
+        if not said:
+            log.info("Waiting up to %g s for another process that migrates", timeout)
+            said = True
+        pause(connection, PAUSE)
+
+
+def pause(connection: Connection, seconds: float) -> None:
+    """Sleep, and let the event loop of an async driver run meanwhile."""
+    if connection.dialect.is_async:
+        from sqlalchemy.util import await_only
+
+        await_only(asyncio.sleep(seconds))
+    else:
+        time.sleep(seconds)
+
+
+def try_postgresql(connection: Connection, function: str) -> bool:
+    standby, locked = connection.execute(
+        text(f"SELECT pg_is_in_recovery(), {function}(:key)"), {"key": POSTGRESQL_KEY}
+    ).one()
+    if standby:
+        raise CommandError("this server is a hot standby; connect to the primary")
+    return bool(locked)
+
+
+@contextmanager
+def postgresql_lock(connection: Connection, timeout: float) -> Iterator[None]:
+    """Hold an advisory lock of the session, which outlives the commits of the revisions."""
+    backend = 0
+
+    def try_lock() -> bool:
+        nonlocal backend
+        locked = try_postgresql(connection, "pg_try_advisory_lock")
+        backend = connection.scalar(text("SELECT pg_backend_pid()"))
+        connection.commit()
+        return locked
+
+    def is_held() -> bool:
+        current: int = connection.scalar(text("SELECT pg_backend_pid()"))
+        connection.commit()
+        return current == backend
+
+    pooled = CommandError(
+        "the connection changes its session between transactions, so no lock holds; "
+        "connect to PostgreSQL directly, not through PgBouncer in transaction mode"
+    )
+    wait(connection, try_lock, timeout)
+    if not is_held():
+        raise pooled
+    try:
+        yield
+    finally:
+        connection.rollback()
+        released = connection.scalar(
+            text("SELECT pg_advisory_unlock(:key)"), {"key": POSTGRESQL_KEY}
+        )
+        connection.commit()
+    if not released:
+        raise pooled
+
+
+@contextmanager
+def mysql_lock(connection: Connection, timeout: float) -> Iterator[None]:
+    """Hold a named lock of the session. On a Galera cluster it holds for one node only."""
+    in_transaction = connection.in_transaction()
+
+    def scalar(function: str) -> int | None:
+        value: int | None = connection.scalar(text(f"SELECT {function}"))
+        if not in_transaction:
+            connection.commit()
+        return value
+
+    wait(connection, lambda: scalar(f"GET_LOCK({MYSQL_NAME}, 0)") == 1, timeout)
+    try:
+        yield
+    finally:
+        if not in_transaction:
+            connection.rollback()
+        released = scalar(f"RELEASE_LOCK({MYSQL_NAME})")
+    if released != 1:
+        raise CommandError("the migration lock was lost while the migration ran")
+
+
+@contextmanager
+def sqlite_lock(connection: Connection, timeout: float) -> Iterator[None]:
+    """Begin each transaction as the one writer: lock and transactional DDL in one."""
+
+    def try_begin() -> bool:
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+        except connection.dialect.loaded_dbapi.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            return False
+        finally:
+            cursor.close()
+        return True
+
+    def begin_immediate(connection: Connection) -> None:
+        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            set_busy_timeout(connection, 0)
+            wait(connection, try_begin, timeout)
+            # A reader may delay the commit.
+            set_busy_timeout(connection, timeout)
+
+    event.listen(connection, "begin", begin_immediate)
+    try:
+        yield
+    finally:
+        connection.rollback()
+        event.remove(connection, "begin", begin_immediate)
+
+
+def set_busy_timeout(connection: Connection, seconds: float) -> None:
+    """Let SQLite wait for a lock; outside SQLAlchemy, where no statement can begin now."""
+    cursor = connection.connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={int(seconds * 1000)}")
+    cursor.close()

@@ -1,0 +1,149 @@
+"""Transactions of a migration, and patience with tables that others use."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+from alembic.util import CommandError
+from migration_lock import pause
+from migration_settings import after_each_revision, get_seconds, is_read_only
+from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import DBAPIError
+
+log = logging.getLogger("alembic.migration_retry")
+
+RETRIES = 3
+
+BLOCKERS = """
+SELECT DISTINCT c.relname, a.pid, coalesce(nullif(a.application_name, ''), a.usename), a.state
+FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.granted AND l.pid <> pg_backend_pid() AND c.relkind IN ('r', 'p')
+AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+AND position(c.relname IN :statement) > 0
+"""
+
+
+def transaction_options(connection: Connection) -> dict[str, Any]:
+    """Return how Alembic is to use transactions.
+
+    SQLite rolls DDL back, although Alembic assumes otherwise; its lock ends with the
+    transaction, so one is begun for all revisions. PostgreSQL has one for each revision, so
+    that a long upgrade holds its locks for a short time.
+    """
+    if connection.dialect.name == "sqlite":
+        return {"transactional_ddl": True}
+    return {"transaction_per_migration": True}
+
+
+def attempts(connection: Connection) -> Iterator[AbstractContextManager[None]]:
+    """Yield a context for each try to migrate, until one succeeds.
+
+    A DDL statement that waits for a busy table makes everybody wait who comes after it, so it
+    gives up soon. PostgreSQL rolls its revision back, and the next try begins with it again.
+    MySQL and MariaDB cannot roll back, so there the first try is the last.
+
+    Setting `ddl_lock_timeout`: seconds that a statement waits for a table, 5 by default.
+
+    Raises:
+        CommandError: after the last try; it names the statement and who uses the table.
+    """
+    dialect = connection.dialect.name
+    if dialect not in {"postgresql", "mysql", "mariadb"} or is_read_only():
+        yield nullcontext()
+        return
+    timeout = get_seconds("ddl_lock_timeout", 5)
+    session = postgresql_session if dialect == "postgresql" else mysql_session
+    with session(connection, timeout) as is_rolled_back:
+        for retry in range(RETRIES + 1):
+            waited: list[DBAPIError] = []
+
+            @contextmanager
+            def attempt(waited: list[DBAPIError] = waited) -> Iterator[None]:
+                try:
+                    yield
+                except DBAPIError as error:
+                    if not is_lock_timeout(error):
+                        raise
+                    waited.append(error)
+                    connection.rollback()
+
+            yield attempt()
+            if not waited:
+                return
+            if retry == RETRIES or not is_rolled_back():
+                line = explain(connection, waited[0], timeout)
+                raise CommandError(line) from waited[0]
+            seconds = timeout * 2**retry
+            log.info("A table is busy; trying again in %g s", seconds)
+            pause(connection, seconds)
+
+
+def is_lock_timeout(error: DBAPIError) -> bool:
+    """Tell whether a statement gave up waiting: PostgreSQL's 55P03, MySQL's 1205."""
+    state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+    return state == "55P03" or 1205 in getattr(error.orig, "args", ())
+
+
+@contextmanager
+def postgresql_session(
+    connection: Connection, timeout: float
+) -> Iterator[Callable[[], bool]]:
+    """Set `lock_timeout` in each transaction; yield whether the last revision left nothing.
+
+    An autocommit block goes without: a CREATE INDEX CONCURRENTLY that gives up leaves an
+    invalid index behind.
+    """
+    whole = not connection.in_transaction()
+
+    def begin(connection: Connection) -> None:
+        nonlocal whole
+        if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+            whole = False
+        else:
+            milliseconds = int(timeout * 1000)
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {milliseconds}")
+
+    def revision_ended(**_: object) -> None:
+        nonlocal whole
+        whole = True
+
+    after_each_revision(revision_ended)
+    event.listen(connection, "begin", begin)
+    try:
+        yield lambda: whole
+    finally:
+        event.remove(connection, "begin", begin)
+
+
+@contextmanager
+def mysql_session(
+    connection: Connection, timeout: float
+) -> Iterator[Callable[[], bool]]:
+    """Set `lock_wait_timeout` of the session for this time; nothing is ever rolled back."""
+    variable = "@@SESSION.lock_wait_timeout"
+    before = connection.exec_driver_sql(f"SELECT {variable}").scalar()
+    connection.exec_driver_sql(f"SET {variable} = {max(1, round(timeout))}")
+    connection.commit()
+    try:
+        yield lambda: False
+    finally:
+        connection.exec_driver_sql(f"SET {variable} = {before}")
+
+
+def explain(connection: Connection, error: DBAPIError, timeout: float) -> str:
+    """Tell which statement waited, and for PostgreSQL who uses the table."""
+    statement = " ".join((error.statement or "").split())
+    users = "another session uses (see SHOW PROCESSLIST)"
+    if connection.dialect.name == "postgresql" and not connection.in_transaction():
+        rows = connection.execute(text(BLOCKERS), {"statement": statement}).all()
+        connection.rollback()
+        named = [
+            f"{table} (process {pid}, {name}, {state})"
+            for table, pid, name, state in rows
+        ]
+        users = f"another session uses: {', '.join(named) or 'it has gone meanwhile'}"
+    return (
+        f"{statement[:100]!r} waited {timeout:g} s for a table that {users}; "
+        "end that session or come back later; -x ddl_lock_timeout=SECONDS waits longer"
+    )

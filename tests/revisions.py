@@ -1,0 +1,60 @@
+"""Revisions that tests add to a generated project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent, indent
+
+HERO = "4f1c8a2d7b3e"
+
+REVISION = '''\
+"""{revision}"""
+
+import time
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "{revision}"
+down_revision = {down_revision!r}
+
+
+def upgrade() -> None:
+{upgrade}
+
+
+def downgrade() -> None:
+{downgrade}
+'''
+
+
+def add_revision(
+    project: Path,
+    revision: str,
+    upgrade: str,
+    downgrade: str = "pass",
+    down_revision: str | None = HERO,
+) -> Path:
+    """Write a revision into a project.
+
+    Args:
+        project: with its migrations beside alembic.ini.
+        revision: the identifier.
+        upgrade: the body of `upgrade`.
+        downgrade: the body of `downgrade`.
+        down_revision: the revision before it.
+
+    Returns:
+        The path of its file.
+    """
+    path = project / "migrations" / "versions" / f"{revision}.py"
+    path.write_text(
+        REVISION.format(
+            revision=revision,
+            down_revision=down_revision,
+            upgrade=indent(dedent(upgrade).strip(), "    "),
+            downgrade=indent(dedent(downgrade).strip(), "    "),
+        ),
+        encoding="utf-8",
+    )
+    return path
