@@ -127,7 +127,7 @@ def is_valid(row: list[Any]) -> bool:
     return len(row) < 5 or row[0].server or not row[4]
 
 
-_COLUMNS: list[list[Any]] = [
+COLUMNS: list[list[Any]] = [
     ENGINES,
     BASE_LOCATIONS,
     [False, True],
@@ -142,12 +142,12 @@ EXISTING = [
     for engine, ci in AllPairs([ENGINES, CIS])
 ]
 
-ALL = [Variant(*row) for row in product(*_COLUMNS) if is_valid(list(row))] + EXISTING
+ALL = [Variant(*row) for row in product(*COLUMNS) if is_valid(list(row))] + EXISTING
 
 # What changes how a project migrates; compose.yaml and CI do not.
-SHAPES = [Variant(*row) for row in product(*_COLUMNS[:4])]
+SHAPES = [Variant(*row) for row in product(*COLUMNS[:4])]
 
-PAIRWISE = [Variant(*row) for row in AllPairs(_COLUMNS, filter_func=is_valid)]
+PAIRWISE = [Variant(*row) for row in AllPairs(COLUMNS, filter_func=is_valid)]
 
 
 if __name__ == "__main__":

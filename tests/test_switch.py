@@ -1,0 +1,355 @@
+"""Changing an answer later: each way from each answer to each other loses no edit."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import copier
+import pytest
+from conftest import alembic_each, run, script
+from history import NOW, build_history, commit, conflicts, contents, copy, git, update
+from sqlalchemy import URL
+from test_migrate import UP_AND_DOWN, tables
+
+Database = Callable[[str, str], URL]
+
+DATABASES = ["sqlite", "postgresql", "mysql", "mariadb"]
+SYNC = {"sqlite": "pysqlite", "postgresql": "psycopg"}
+ASYNC = {"sqlite": "aiosqlite", "postgresql": "asyncpg"}
+
+
+@pytest.fixture(scope="session")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    repository = tmp_path_factory.mktemp("history") / "template"
+    build_history(repository)
+    return repository
+
+
+def ways(
+    question: str, values: list[Any], **others: Any
+) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Return each way from one answer to another, with other answers beside it."""
+    return [
+        ({question: before} | others, {question: after})
+        for before, after in permutations(values, 2)
+    ]
+
+
+POSTGRESQL = {"database": "postgresql"}
+DIRECT = [
+    *ways("database", DATABASES),
+    *ways("async_engine", [False, True]),
+    *ways("async_engine", [False, True], **POSTGRESQL),
+    *ways("driver", ["asyncpg", "psycopg"], async_engine=True, **POSTGRESQL),
+    *ways("driver", ["asyncmy", "aiomysql"], async_engine=True, database="mysql"),
+    *ways("ci", ["github", "gitlab", "none"]),
+    *ways("compose", [False, True], **POSTGRESQL),
+    *ways("example", ["none", "hero", "tour"]),
+    *ways("project_name", ["My App", "Your App"], package_name="my_app"),
+    (POSTGRESQL, {"database_url": "postgresql+psycopg://ada@localhost/hall"}),
+]
+
+# After which line each file that stays where it is gets a line of the owner's; not beside
+# one that an answer changes, which would be an honest conflict.
+EDITS = {
+    ".gitignore": ".venv/\n",
+    "README.md": "## Every day\n",
+    "alembic.ini": "[loggers]\n",
+    "migrations/env.py": "config = context.config\n",
+    "pyproject.toml": "[tool.mypy]\n",
+    "src/my_app/engine.py": "    os.environ.get(\n",
+    "src/my_app/models/__init__.py": '__all__ = ["Base"]\n',
+    "src/my_app/models/base.py": "class Base(DeclarativeBase):\n",
+}
+LINE = "# my line\n"
+
+
+def edit(project: Path) -> None:
+    for path, line in EDITS.items():
+        source = (project / path).read_text(encoding="utf-8")
+        assert line in source
+        source = source.replace(line, line + LINE)
+        (project / path).write_text(source, encoding="utf-8")
+    (project / "src/my_app/models/mine.py").write_text(LINE)
+    commit(project, "My work")
+
+
+def lost(project: Path) -> list[str]:
+    """Return the files whose edit is gone."""
+    return [
+        path
+        for path in [*EDITS, "src/my_app/models/mine.py"]
+        if LINE not in (project / path).read_text(encoding="utf-8")
+    ]
+
+
+def migrate(project: Path, url: URL) -> None:
+    commands = UP_AND_DOWN if any((project / "src").rglob("hero.py")) else [["check"]]
+    alembic_each(project, commands, url=url)
+
+
+def id_of(value: object) -> str:
+    return "-".join(str(item) for item in value.values()) if value else ""  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("before", "after"), DIRECT, ids=id_of)
+def test_direct_switch_loses_no_edit(
+    history: Path,
+    tmp_path: Path,
+    database: Database,
+    before: dict[str, Any],
+    after: dict[str, Any],
+) -> None:
+    project = copy(history, tmp_path / "project", before)
+    edit(project)
+    update(project, **after)
+
+    assert conflicts(project) == []
+    assert lost(project) == []
+    fresh = copy(history, tmp_path / "fresh", before | after)
+    assert (project / ".copier-answers.yml").read_bytes() == (
+        fresh / ".copier-answers.yml"
+    ).read_bytes()
+    merged = {".env.example", "compose.yaml", ".github/workflows/ci.yml"}
+    merged |= {".gitlab-ci.yml", ".pre-commit-config.yaml"}
+    now, expected = contents(project), contents(fresh)
+    assert {path: now.get(path) for path in merged} == {
+        path: expected.get(path) for path in merged
+    }
+    answers = before | after
+    name = answers.get("database", "sqlite")
+    kind = ASYNC if answers.get("async_engine") else SYNC
+    default = "asyncmy" if answers.get("async_engine") else "pymysql"
+    driver = answers.get("driver") or kind.get(name, default)
+    migrate(project, database(name, driver))
+
+
+@pytest.mark.parametrize(("before", "after"), ways("example", ["none", "hero", "tour"]))
+def test_recopy_brings_an_example_and_nothing_else(
+    history: Path,
+    tmp_path: Path,
+    database: Database,
+    before: dict[str, Any],
+    after: dict[str, Any],
+) -> None:
+    """The second step of docs/switch.md: `copier recopy --skip '*'`."""
+    url = database("sqlite", "pysqlite")
+    project = copy(history, tmp_path / "project", before)
+    edit(project)
+    update(project, **after)
+    commit(project, "Switch")
+    mine = contents(project)
+    recopy = ["recopy", "--defaults", "--quiet", "--vcs-ref=:current:", "--skip", "*"]
+    run(script("copier"), *recopy, cwd=project)
+
+    now = contents(project)
+    assert {path: now[path] for path in mine} == mine
+    assert len(now) > len(mine) or before["example"] != "none"
+    alembic_each(project, [*UP_AND_DOWN, ["current", "--check-heads"]], url=url)
+    expected = {"none": set(), "hero": {"heroes"}}
+    largest = "tour" if "tour" in {before["example"], after["example"]} else "hero"
+    assert tables(url) >= expected.get(largest, {"users"})
+
+
+def move_base(project: Path, before: str, after: str) -> None:
+    """Do what docs/switch.md says: move the file, then its name in the models."""
+    path, module = "src/my_app/{}.py", "my_app.{}"
+    if before == "base":
+        git(project, "rm", "--quiet", "src/my_app/database.py")
+    names = (before, after)
+    git(project, "mv", *(path.format(name.replace(".", "/")) for name in names))
+    for model in (project / "src/my_app/models").glob("*.py"):
+        if model.name != "__init__.py":
+            source = model.read_text(encoding="utf-8")
+            source = source.replace(*(module.format(name) + " " for name in names))
+            model.write_text(source, encoding="utf-8")
+    commit(project, "Move Base")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "names"),
+    [
+        ("models", "module", ("models.base", "base")),
+        ("module", "models", ("base", "models.base")),
+    ],
+)
+def test_base_moves_after_git_mv(
+    history: Path,
+    tmp_path: Path,
+    database: Database,
+    before: str,
+    after: str,
+    names: tuple[str, str],
+) -> None:
+    project = copy(history, tmp_path / "project", {"base_location": before})
+    paths = [f"src/my_app/{name.replace('.', '/')}.py" for name in names]
+    base = project / paths[0]
+    base.write_text(base.read_text() + "\n\nclass Mixin:\n    mine = 1\n")
+    model = project / "src/my_app/models/mine.py"
+    model.write_text(
+        f"from my_app.{names[0]} import Mixin\n\nassert Mixin.mine == 1\n"
+    )
+    commit(project, "My work")
+
+    with pytest.raises(ValueError, match=f"git mv {paths[0]} {paths[1]}"):
+        update(project, base_location=after)
+    assert git(project, "status", "--porcelain") == ""
+    move_base(project, *names)
+    update(project, base_location=after)
+
+    assert conflicts(project) in ([], [paths[1]])
+    merged = (project / paths[1]).read_text(encoding="utf-8")
+    assert "class Mixin:\n    mine = 1\n" in merged
+    (project / paths[1]).write_text(ours(merged))
+    migrate(project, database("sqlite", "pysqlite"))
+    fresh = contents(
+        copy(history, tmp_path / "fresh", {"base_location": after})
+    ).keys() - {"src/my_app/models/hero.py"}
+    assert contents(project).keys() - {"my_app.db"} >= fresh
+
+
+def ours(text: str) -> str:
+    """Resolve each conflict the owner's way."""
+    lines: list[str] = []
+    keep = True
+    for line in text.splitlines(keepends=True):
+        if line.startswith(("<<<<<<< ", ">>>>>>> ")) or line == "=======\n":
+            keep = not line.startswith("=")
+        elif keep:
+            lines.append(line)
+    return "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "path"),
+    [
+        ({}, {"migrations_dir": "alembic"}, "alembic"),
+        ({}, {"migrations_in_package": True}, "src/my_app/migrations"),
+        ({"migrations_in_package": True}, {"migrations_in_package": False}, "migrations"),
+        (
+            {"base_location": "existing", "base_import": "my_app.models:Base"},
+            {"migrations_dir": "src/my_app/alembic"},
+            "src/my_app/alembic",
+        ),
+    ],
+)
+def test_migrations_move_after_git_mv(
+    history: Path,
+    tmp_path: Path,
+    database: Database,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    path: str,
+) -> None:
+    project = copy(history, tmp_path / "project", before)
+    if before.get("base_location"):
+        folder = project / "src/my_app"
+        folder.mkdir(parents=True)
+        (folder / "models.py").write_text(
+            "from sqlalchemy.orm import DeclarativeBase\n"
+            "class Base(DeclarativeBase):\n    pass\n"
+        )
+    old = "src/my_app/migrations" if before.get("migrations_in_package") else "migrations"
+    env = project / old / "env.py"
+    env.write_text(env.read_text() + "# my line\n")
+    (project / old / "versions/mine.sql").write_text("-- mine\n")
+    commit(project, "My work")
+
+    with pytest.raises(ValueError, match="the migrations would move: git mv"):
+        update(project, **after)
+    assert git(project, "status", "--porcelain") == ""
+    git(project, "mv", old, path)
+    commit(project, "Move the migrations")
+    update(project, **after)
+
+    assert conflicts(project) in ([], [f"{path}/env.py"])
+    env = project / path / "env.py"
+    assert "# my line\n" in env.read_text()
+    env.write_text(ours(env.read_text()))
+    assert (project / path / "versions/mine.sql").exists()
+    assert not (project / old / "env.py").exists()
+    alembic_each(project, UP_AND_DOWN, url=database("sqlite", "pysqlite"))
+
+
+def test_package_moves_after_git_mv(
+    history: Path, tmp_path: Path, database: Database
+) -> None:
+    project = copy(history, tmp_path / "project", {})
+    engine = project / "src/my_app/engine.py"
+    engine.write_text(engine.read_text() + "# my line\n")
+    commit(project, "My work")
+    with pytest.raises(ValueError, match="the package would move: git mv"):
+        update(project, package_name="hall")
+    assert git(project, "status", "--porcelain") == ""
+    git(project, "mv", "src/my_app", "src/hall")
+    for path in (project / "src/hall/models").glob("*.py"):
+        path.write_text(path.read_text().replace("my_app", "hall"))
+    commit(project, "Move the package")
+    update(project, package_name="hall")
+    assert conflicts(project) in ([], ["src/hall/engine.py"])
+    engine = project / "src/hall/engine.py"
+    assert "# my line\n" in engine.read_text()
+    for path in (project / "src/hall").rglob("*.py"):
+        path.write_text(ours(path.read_text()))
+    migrate(project, database("sqlite", "pysqlite"))
+
+
+def test_own_project_becomes_an_existing_one(
+    history: Path, tmp_path: Path, database: Database
+) -> None:
+    """Without the old answers it is a copy over the project, and a copy deletes nothing."""
+    project = copy(history, tmp_path / "project", {})
+    edit(project)
+    answers = {"base_location": "existing", "base_import": "my_app.models:Base"}
+    with pytest.raises(ValueError, match="docs/switch.md"):
+        update(project, **answers)
+    assert git(project, "status", "--porcelain") == ""
+    git(project, "rm", "--quiet", ".copier-answers.yml")
+    commit(project, "Forget the answers")
+    adopt(history, project, answers)
+    assert [path for path in lost(project) if path not in REPLACED] == []
+    migrate(project, database("sqlite", "pysqlite"))
+    commit(project, "Adopt")
+
+    # And back again.
+    git(project, "rm", "--quiet", ".copier-answers.yml")
+    commit(project, "Forget the answers")
+    adopt(history, project, {"base_location": "models"}, skip=["*"])
+    assert [path for path in lost(project) if path not in REPLACED] == []
+    migrate(project, database("sqlite", "pysqlite"))
+
+
+# What Copier asks about before it replaces it.
+REPLACED = {"alembic.ini", "migrations/env.py"}
+
+
+def adopt(
+    history: Path, project: Path, answers: dict[str, Any], skip: list[str] | None = None
+) -> None:
+    copier.run_copy(
+        str(history),
+        project,
+        data=answers,
+        vcs_ref=NOW,
+        defaults=True,
+        overwrite=True,
+        quiet=True,
+        skip_if_exists=skip or [],
+    )
+
+
+def test_switch_says_where_to_look(
+    history: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    project = copy(history, tmp_path / "project", {})
+    copier.run_update(
+        project, data={"ci": "none"}, vcs_ref=NOW, defaults=True, overwrite=True
+    )
+    assert "git diff --diff-filter=D" in capfd.readouterr().err
+    diff = git(project, "diff", "--diff-filter=D")
+    assert "-name: CI" in diff
+    shutil.rmtree(project)
