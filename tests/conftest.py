@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -92,6 +93,19 @@ def _no_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("COPIER_SETTINGS_PATH", str(settings))
         yield
+
+
+@pytest.fixture(scope="module")
+def memory() -> Iterator[Path]:
+    """A folder in memory, where there is one: updates are git and thousands of small files."""
+    shared = Path("/dev/shm")
+    roomy = shared.is_dir() and shutil.disk_usage(shared).free > 2**30
+    with (
+        tempfile.TemporaryDirectory(dir=shared if roomy else None) as folder,
+        pytest.MonkeyPatch.context() as monkeypatch,
+    ):
+        monkeypatch.setattr(tempfile, "tempdir", folder)  # Copier's own copies as well
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")

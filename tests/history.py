@@ -19,10 +19,12 @@ IDENTITY = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
 
 
 def git(folder: Path, *arguments: str) -> str:
+    """Run git as an owner with a name, and return what it printed."""
     return run("git", *IDENTITY, *arguments, cwd=folder)
 
 
 def commit(folder: Path, message: str) -> None:
+    """Commit everything."""
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--no-verify", "--allow-empty", "-m", message)
 
@@ -52,12 +54,14 @@ def build_history(
 
 
 def empty(repository: Path) -> None:
+    """Delete everything but git's own folder."""
     for path in repository.iterdir():
         if path.name != ".git":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def release(repository: Path, tag: str) -> None:
+    """Commit everything under a tag."""
     commit(repository, tag)
     git(repository, "tag", tag)
 

@@ -268,9 +268,8 @@ def test_existing_files_are_replaced_only_after_a_question(
 
 
 def test_every_other_file_is_left_alone(template: Path, tmp_path: Path) -> None:
-    mine = {
-        name: "mine\n"
-        for name in [
+    mine = dict.fromkeys(
+        [
             ".env.example",
             ".gitignore",
             ".pre-commit-config.yaml",
@@ -286,8 +285,9 @@ def test_every_other_file_is_left_alone(template: Path, tmp_path: Path) -> None:
             "src/shop/models/__init__.py",
             "src/shop/models/base.py",
             "tests/conftest.py",
-        ]
-    }
+        ],
+        "mine\n",
+    )
     write(tmp_path, mine)
     adopt(template, tmp_path, "shop.models:Base", database="postgresql", ci="github")
     after = contents(tmp_path)
@@ -388,11 +388,12 @@ def test_real_project_is_adopted(
     )
 
     baseline = [["revision", "--autogenerate", "-m", "baseline"], ["upgrade", "head"]]
-    if package.circular:  # Alembic leaves a foreign key with use_alter to a second revision
+    if package.circular:  # Alembic leaves a use_alter foreign key to a second revision
         baseline *= 2
     for command in baseline + UP_AND_DOWN[1:]:
         output = run(
-            *(venv / "bin" / "alembic", *command),
+            venv / "bin" / "alembic",
+            *command,
             cwd=project,
             env={"DATABASE_URL": url_text(url)},
         )

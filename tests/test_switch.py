@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import permutations
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import copier
@@ -22,9 +22,15 @@ SYNC = {"sqlite": "pysqlite", "postgresql": "psycopg"}
 ASYNC = {"sqlite": "aiosqlite", "postgresql": "asyncpg"}
 
 
-@pytest.fixture(scope="session")
-def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    repository = tmp_path_factory.mktemp("history") / "template"
+@pytest.fixture
+def tmp_path(memory: Path) -> Iterator[Path]:
+    with TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+def history(memory: Path) -> Path:
+    repository = memory / "template"
     build_history(repository)
     return repository
 
@@ -110,7 +116,8 @@ def test_direct_switch_loses_no_edit(
 
     assert conflicts(project) == []
     assert lost(project) == []
-    fresh = copy(history, tmp_path / "fresh", before | after)
+    fresh = tmp_path / "fresh"
+    copy_over(history, fresh, before | after)
     assert (project / ".copier-answers.yml").read_bytes() == (
         fresh / ".copier-answers.yml"
     ).read_bytes()
@@ -157,16 +164,14 @@ def test_recopy_brings_an_example_and_nothing_else(
 
 def move_base(project: Path, before: str, after: str) -> None:
     """Do what docs/switch.md says: move the file, then its name in the models."""
-    path, module = "src/my_app/{}.py", "my_app.{}"
     if before == "base":
         git(project, "rm", "--quiet", "src/my_app/database.py")
-    names = (before, after)
-    git(project, "mv", *(path.format(name.replace(".", "/")) for name in names))
+    old, new = (f"src/my_app/{name.replace('.', '/')}.py" for name in (before, after))
+    git(project, "mv", old, new)
     for model in (project / "src/my_app/models").glob("*.py"):
-        if model.name != "__init__.py":
-            source = model.read_text(encoding="utf-8")
-            source = source.replace(*(module.format(name) + " " for name in names))
-            model.write_text(source, encoding="utf-8")
+        source = model.read_text(encoding="utf-8")
+        source = source.replace(f"my_app.{before} ", f"my_app.{after} ")
+        model.write_text(source, encoding="utf-8")
     commit(project, "Move Base")
 
 
@@ -190,9 +195,7 @@ def test_base_moves_after_git_mv(
     base = project / paths[0]
     base.write_text(base.read_text() + "\n\nclass Mixin:\n    mine = 1\n")
     model = project / "src/my_app/models/mine.py"
-    model.write_text(
-        f"from my_app.{names[0]} import Mixin\n\nassert Mixin.mine == 1\n"
-    )
+    model.write_text(f"from my_app.{names[0]} import Mixin\n\nassert Mixin.mine == 1\n")
     commit(project, "My work")
 
     with pytest.raises(ValueError, match=f"git mv {paths[0]} {paths[1]}"):
@@ -229,7 +232,11 @@ def ours(text: str) -> str:
     [
         ({}, {"migrations_dir": "alembic"}, "alembic"),
         ({}, {"migrations_in_package": True}, "src/my_app/migrations"),
-        ({"migrations_in_package": True}, {"migrations_in_package": False}, "migrations"),
+        (
+            {"migrations_in_package": True},
+            {"migrations_in_package": False},
+            "migrations",
+        ),
         (
             {"base_location": "existing", "base_import": "my_app.models:Base"},
             {"migrations_dir": "src/my_app/alembic"},
@@ -253,7 +260,9 @@ def test_migrations_move_after_git_mv(
             "from sqlalchemy.orm import DeclarativeBase\n"
             "class Base(DeclarativeBase):\n    pass\n"
         )
-    old = "src/my_app/migrations" if before.get("migrations_in_package") else "migrations"
+    old = (
+        "src/my_app/migrations" if before.get("migrations_in_package") else "migrations"
+    )
     env = project / old / "env.py"
     env.write_text(env.read_text() + "# my line\n")
     (project / old / "versions/mine.sql").write_text("-- mine\n")
@@ -305,12 +314,12 @@ def test_own_project_becomes_an_existing_one(
     project = copy(history, tmp_path / "project", {})
     edit(project)
     answers = {"base_location": "existing", "base_import": "my_app.models:Base"}
-    with pytest.raises(ValueError, match="docs/switch.md"):
+    with pytest.raises(ValueError, match=r"docs/switch\.md"):
         update(project, **answers)
     assert git(project, "status", "--porcelain") == ""
     git(project, "rm", "--quiet", ".copier-answers.yml")
     commit(project, "Forget the answers")
-    adopt(history, project, answers)
+    copy_over(history, project, answers)
     assert [path for path in lost(project) if path not in REPLACED] == []
     migrate(project, database("sqlite", "pysqlite"))
     commit(project, "Adopt")
@@ -318,7 +327,7 @@ def test_own_project_becomes_an_existing_one(
     # And back again.
     git(project, "rm", "--quiet", ".copier-answers.yml")
     commit(project, "Forget the answers")
-    adopt(history, project, {"base_location": "models"}, skip=["*"])
+    copy_over(history, project, {"base_location": "models"}, skip=["*"])
     assert [path for path in lost(project) if path not in REPLACED] == []
     migrate(project, database("sqlite", "pysqlite"))
 
@@ -327,7 +336,7 @@ def test_own_project_becomes_an_existing_one(
 REPLACED = {"alembic.ini", "migrations/env.py"}
 
 
-def adopt(
+def copy_over(
     history: Path, project: Path, answers: dict[str, Any], skip: list[str] | None = None
 ) -> None:
     copier.run_copy(
@@ -350,6 +359,4 @@ def test_switch_says_where_to_look(
         project, data={"ci": "none"}, vcs_ref=NOW, defaults=True, overwrite=True
     )
     assert "git diff --diff-filter=D" in capfd.readouterr().err
-    diff = git(project, "diff", "--diff-filter=D")
-    assert "-name: CI" in diff
-    shutil.rmtree(project)
+    assert "-name: CI" in git(project, "diff", "--diff-filter=D")

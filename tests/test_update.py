@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid4
@@ -63,17 +64,23 @@ def change(template: Path) -> None:
         path.write_text(source, encoding="utf-8")
 
 
-@pytest.fixture(scope="session")
-def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    repository = tmp_path_factory.mktemp("history") / "template"
+@pytest.fixture
+def tmp_path(memory: Path) -> Iterator[Path]:
+    with TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+def history(memory: Path) -> Path:
+    repository = memory / "template"
     build_history(repository, change)
     return repository
 
 
-@pytest.fixture(scope="session")
-def hero(history: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module")
+def hero(history: Path, memory: Path) -> Path:
     """A default project of the working tree; tests take a copy."""
-    return copy(history, tmp_path_factory.mktemp("hero") / "project", {})
+    return copy(history, memory / "hero", {})
 
 
 @pytest.fixture
@@ -130,7 +137,9 @@ def test_work_of_the_owner_is_kept(project: Path) -> None:
     replace(package / "models/hero.py", "String(100), index", "String(120), index")
     (package / "models/cape.py").write_text("# my model\n")
     (project / "migrations/versions/mine.py").write_text("# my revision\n")
-    replace(project / "pyproject.toml", "dependencies = [", 'dependencies = [\n"httpx",')
+    replace(
+        project / "pyproject.toml", "dependencies = [", 'dependencies = [\n"httpx",'
+    )
     replace(project / "README.md", "## Updates of the template", "## My section")
     replace(project / "alembic.ini", "[loggers]", "# my line\n[loggers]")
     replace(package / "engine.py", "    ),\n)", "    ),\n    echo=True,\n)")
@@ -200,12 +209,10 @@ def test_recopy_does_not_overwrite_models_and_revisions(project: Path) -> None:
         path.write_text("# mine\n")
     (project / "src/my_app/models/cape.py").write_text("# mine\n")
     commit(project, "My work")
-    copier.run_recopy(
-        project, vcs_ref=NEXT, defaults=True, overwrite=True, quiet=True
-    )
+    copier.run_recopy(project, vcs_ref=NEXT, defaults=True, overwrite=True, quiet=True)
     after = contents(project)
-    for path in ["src/my_app/models/hero.py", "src/my_app/models/cape.py", REVISION]:
-        assert after[path] == b"# mine\n"
+    for name in ["src/my_app/models/hero.py", "src/my_app/models/cape.py", REVISION]:
+        assert after[name] == b"# mine\n"
     assert b"## Each day" in after["README.md"]
 
 
@@ -239,9 +246,7 @@ EDITS = st.lists(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(edits=EDITS)
-def test_no_edited_line_is_lost(
-    hero: Path, edits: list[tuple[str, int, bool]]
-) -> None:
+def test_no_edited_line_is_lost(hero: Path, edits: list[tuple[str, int, bool]]) -> None:
     """A line may be written anywhere, between others or in the place of one."""
     with TemporaryDirectory() as folder:
         project = Path(shutil.copytree(hero, Path(folder) / "project"))
@@ -276,7 +281,9 @@ def read(path: Path) -> str:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills with a signal of POSIX")
-@pytest.mark.parametrize("last", [".pre-commit-config.yaml", "tests/test_migrations.py"])
+@pytest.mark.parametrize(
+    "last", [".pre-commit-config.yaml", "tests/test_migrations.py"]
+)
 def test_interrupted_update_is_undone_by_git(
     history: Path, tmp_path: Path, last: str
 ) -> None:
@@ -331,7 +338,7 @@ def test_ci_tells_of_a_newer_template(history: Path, tmp_path: Path) -> None:
     ],
 )
 def test_commit_hook_refuses_conflicts(project: Path, path: str, content: str) -> None:
-    hook = [script("pre-commit"), "run", "--all-files"]
+    hook = (script("pre-commit"), "run", "--all-files")
     git(project, "add", "--all")
     run(*hook, cwd=project)
     (project / path).write_text(content)
