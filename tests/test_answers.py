@@ -23,6 +23,7 @@ from sqlalchemy import make_url
 from variants import ENGINES, PAIRWISE, Engine, Variant
 
 POSTGRESQL = {"database": "postgresql"}
+EXISTING = {"base_location": "existing", "base_import": "my_app.models:Base"}
 
 BAD_ANSWERS: list[tuple[str, Any, dict[str, Any], str]] = [
     ("project_name", "", {}, "type a name"),
@@ -43,7 +44,27 @@ BAD_ANSWERS: list[tuple[str, Any, dict[str, Any], str]] = [
     ("package_name", "sqlalchemy", {}, "would hide the module"),
     ("package_name", "migrations", {}, "would hide the module"),
     ("package_name", "asyncpg", {}, "would hide the module"),
-    ("base_location", "elsewhere", {}, "'elsewhere' is not in ['models', 'module']"),
+    (
+        "base_location",
+        "elsewhere",
+        {},
+        "'elsewhere' is not in ['models', 'module', 'existing']",
+    ),
+    *[
+        ("base_import", answer, EXISTING, "with a colon between them")
+        for answer in ["", "my_app", "my_app.models", "my_app:", ":Base", "a b:Base"]
+        + ["my-app:Base", "my_app:Base()", "my_app:Base\n", "..app:Base", "1app:Base"]
+    ],
+    ("base_import", "my_app.class:Base", EXISTING, "class is a Python keyword"),
+    ("source_dir", "lib", EXISTING, "'lib' is not in ['src', 'root']"),
+    *[
+        ("version_table", answer, EXISTING, "write table or schema.table")
+        for answer in ["", "a b", "a.b.c", "a;drop", "a\n", "1a"]
+    ],
+    *[
+        ("migrations_dir", answer, EXISTING, "name a folder below alembic.ini")
+        for answer in ["", "/etc", "..", "a/../b", "a//b", "a/", "my migrations"]
+    ],
     ("database", "oracle", {}, "'oracle' is not in"),
     ("driver", "asyncpg", {}, "'asyncpg' is not in ['pysqlite']"),
     ("driver", "asyncpg", {"async_engine": True}, "'asyncpg' is not in ['aiosqlite']"),
@@ -235,6 +256,18 @@ def test_bad_answer_is_refused_before_anything_is_written(
     assert not target.exists()
 
 
+def test_base_import_has_no_default(template: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match='"base_import" is required'):
+        copier.run_copy(
+            str(template),
+            tmp_path / "project",
+            data={"base_location": "existing"},
+            defaults=True,
+            quiet=True,
+        )
+    assert not (tmp_path / "project").exists()
+
+
 def test_bad_answer_leaves_an_existing_folder_alone(
     template: Path, tmp_path: Path
 ) -> None:
@@ -280,8 +313,12 @@ def test_bad_answer_is_refused_at_the_prompt(template: Path, tmp_path: Path) -> 
         encoding="utf-8",
         timeout=60,
     )
-    child.expect("What is the project called")
-    child.send("\r")
+    for question in [
+        "Where does the declarative Base live",
+        "What is the project called",
+    ]:
+        child.expect(question)
+        child.send("\r")
     child.expect("Name of the package to import")
     child.send("\x15class\r")  # control-U empties the line
     child.expect("class is a Python keyword")

@@ -332,6 +332,35 @@ def test_own_project_becomes_an_existing_one(
     migrate(project, database("sqlite", "pysqlite"))
 
 
+@pytest.mark.parametrize(
+    ("answers", "path", "line"),
+    [
+        (
+            {"base_import": "my_app.tables:metadata"},
+            "migrations/env.py",
+            "from my_app.tables import metadata",
+        ),
+        ({"source_dir": "root"}, "alembic.ini", "prepend_sys_path = %(here)s\n"),
+        ({"version_table": "mine"}, "alembic.ini", "version_table = mine\n"),
+        ({"ci": "github"}, ".github/workflows/migrations.yml", "name: Migrations\n"),
+    ],
+)
+def test_adopted_project_switches_directly(
+    history: Path, tmp_path: Path, answers: dict[str, Any], path: str, line: str
+) -> None:
+    before = {"base_location": "existing", "base_import": "my_app.models:Base"}
+    project = copy(history, tmp_path / "project", before)
+    for edited in ["alembic.ini", "migrations/env.py"]:
+        source = (project / edited).read_text(encoding="utf-8")
+        (project / edited).write_text(source + LINE, encoding="utf-8")
+    commit(project, "My work")
+    update(project, **answers)
+    assert conflicts(project) == []
+    assert line in (project / path).read_text(encoding="utf-8")
+    for edited in ["alembic.ini", "migrations/env.py"]:
+        assert LINE in (project / edited).read_text(encoding="utf-8")
+
+
 # What Copier asks about before it replaces it.
 REPLACED = {"alembic.ini", "migrations/env.py"}
 
