@@ -29,7 +29,7 @@ from history import (
     git,
     update,
 )
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import make_url
 from test_migrate import UP_AND_DOWN
@@ -243,6 +243,7 @@ EDITS = st.lists(
 @settings(
     deadline=None,
     max_examples=10,
+    phases=[Phase.generate],  # the lines are random: a failure would shrink for minutes
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(edits=EDITS)
