@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
+import fork
 import pytest
 from pytest_copie.plugin import Copie
 from sqlalchemy import URL, Connection, NullPool, create_engine, make_url, text
@@ -239,8 +240,16 @@ def alembic(
     """
     if url is not None:
         env["DATABASE_URL"] = url.render_as_string(hide_password=False)
-    env = {"PYTHONPATH": str(project / "src")} | env
-    return run(script("alembic"), *arguments, cwd=project, env=env, fails=fails)
+    output = project.parent / f"{project.name}.log"
+    code = fork.alembic_command(
+        list(arguments),
+        cwd=project,
+        env=os.environ | {"PYTHONPATH": str(project / "src")} | env,
+        output=output,
+    )
+    text = output.read_text(encoding="utf-8")
+    assert bool(code) == fails, text
+    return text
 
 
 def python(project: Path, code: str, **env: str) -> str:

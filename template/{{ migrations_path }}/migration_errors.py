@@ -11,10 +11,11 @@ from alembic.util import CommandError
 from migration_settings import get_command, is_read_only
 from sqlalchemy import Connection
 
+HERE = os.path.dirname(__file__)
 LIBRARIES = (
-    "<frozen",
-    os.path.dirname(__file__) + os.sep + "migration_",
-    os.path.join(os.path.dirname(__file__), "env.py"),
+    "<",
+    os.path.join(HERE, "env.py"),
+    os.path.join(HERE, "migration_"),
     *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
 )
 
@@ -81,7 +82,8 @@ def describe(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError):
         message += "; install the project (`uv sync`, `pip install --editable .`)"
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if os.sep + "versions" + os.sep in frame.filename]
+    versions = os.path.join(HERE, "versions")
+    own = [frame for frame in frames if frame.filename.startswith(versions)]
     own = own or [frame for frame in frames if not frame.filename.startswith(LIBRARIES)]
     return f"{where(own[-1].filename, own[-1].lineno)}: {message}" if own else message
 
