@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import fork
 import pytest
+import releases
 from pytest_copie.plugin import Copie
 from sqlalchemy import URL, Connection, NullPool, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
@@ -98,8 +99,9 @@ def _no_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the template without git, which Copier would ask once for every file."""
     folder = tmp_path_factory.mktemp("template")
-    shutil.copy(ROOT / "copier.yml", folder)
-    shutil.copytree(ROOT / "template", folder / "template")
+    for name in releases.template_files():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
     return folder
 
 
