@@ -158,7 +158,7 @@ def test_read_only_commands_never_wait(
     alembic(project, "upgrade", "head", url=url)
     with held_lock(url):
         for command in (["current"], ["history"], ["heads"], ["check"]):
-            output = alembic(project, *command, url=url)
+            output = alembic(project, "-x", "lock_timeout=1", *command, url=url)
             assert "Waiting" not in output
 
 
