@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
+import fork
 import pytest
+import releases
 from pytest_copie.plugin import Copie
 from sqlalchemy import URL, Connection, NullPool, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
@@ -112,8 +114,9 @@ def memory() -> Iterator[Path]:
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the template without git, which Copier would ask once for every file."""
     folder = tmp_path_factory.mktemp("template")
-    shutil.copy(ROOT / "copier.yml", folder)
-    shutil.copytree(ROOT / "template", folder / "template")
+    for name in releases.template_files():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
     return folder
 
 
@@ -254,8 +257,16 @@ def alembic(
     """
     if url is not None:
         env["DATABASE_URL"] = url.render_as_string(hide_password=False)
-    env = {"PYTHONPATH": str(project / "src")} | env
-    return run(script("alembic"), *arguments, cwd=project, env=env, fails=fails)
+    output = project.parent / f"{project.name}.log"
+    code = fork.alembic_command(
+        list(arguments),
+        cwd=project,
+        env=os.environ | {"PYTHONPATH": str(project / "src")} | env,
+        output=output,
+    )
+    text = output.read_text(encoding="utf-8")
+    assert bool(code) == fails, text
+    return text
 
 
 def alembic_each(

@@ -16,6 +16,7 @@ NOW = "v999.0.0"
 NEXT = "v999.1.0"
 
 IDENTITY = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
+IDENTITY += ["-c", "commit.gpgsign=false"]
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import io
 import re
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -26,6 +27,18 @@ def archive(version: str) -> Path:
     return ARCHIVES / f"{version}.tar.gz"
 
 
+def template_files() -> list[str]:
+    """Return the template's files as git knows them, or would: without caches of tools."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    output = subprocess.run(
+        [*command, "copier.yml", "template"],
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.PIPE,
+    ).stdout.decode()
+    return [name for name in output.split("\0") if name and (ROOT / name).exists()]
+
+
 def pack(version: str) -> Path:
     """Archive copier.yml and template/ of the working tree; the same files give the same bytes.
 
@@ -37,13 +50,12 @@ def pack(version: str) -> Path:
     """
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for path in [ROOT / "copier.yml", *sorted((ROOT / "template").rglob("*"))]:
-            if path.is_file():
-                member = tarfile.TarInfo(path.relative_to(ROOT).as_posix())
-                member.size = path.stat().st_size
-                member.mode = 0o644
-                with path.open("rb") as file:
-                    tar.addfile(member, file)
+        for name in sorted(template_files()):
+            member = tarfile.TarInfo(name)
+            member.size = (ROOT / name).stat().st_size
+            member.mode = 0o644
+            with (ROOT / name).open("rb") as file:
+                tar.addfile(member, file)
     ARCHIVES.mkdir(exist_ok=True)
     with archive(version).open("wb") as file:
         file.write(gzip.compress(buffer.getvalue(), mtime=0))

@@ -52,8 +52,18 @@ BAD_ANSWERS: list[tuple[str, Any, dict[str, Any], str]] = [
     ),
     *[
         ("base_import", answer, EXISTING, "with a colon between them")
-        for answer in ["", "my_app", "my_app.models", "my_app:", ":Base", "a b:Base"]
-        + ["my-app:Base", "my_app:Base()", "my_app:Base\n", "..app:Base", "1app:Base"]
+        for answer in [
+            *(
+                "",
+                "my_app",
+                "my_app.models",
+                "my_app:",
+                ":Base",
+                "a b:Base",
+                "1app:Base",
+            ),
+            *("my-app:Base", "my_app:Base()", "my_app:Base\n", "..app:Base"),
+        ]
     ],
     ("base_import", "my_app.class:Base", EXISTING, "class is a Python keyword"),
     ("source_dir", "lib", EXISTING, "'lib' is not in ['src', 'root']"),

@@ -158,7 +158,7 @@ def test_read_only_commands_never_wait(
     alembic(project, "upgrade", "head", url=url)
     with held_lock(url):
         for command in (["current"], ["history"], ["heads"], ["check"]):
-            output = alembic(project, *command, url=url)
+            output = alembic(project, "-x", "lock_timeout=1", *command, url=url)
             assert "Waiting" not in output
 
 
@@ -297,3 +297,19 @@ def test_exception_in_the_middle_leaves_nothing_half_done(
         assert tables(url) == {"heroes"}
     bad.unlink()
     alembic(project, "upgrade", "head", url=url)
+
+
+@pytest.mark.parametrize("engine", ONE_OF_EACH, ids=str)
+def test_failed_upgrade_keeps_the_revisions_before_it(
+    render: Render, database: Database, engine: Engine
+) -> None:
+    """Where each has a transaction of its own; on SQLite the whole upgrade has one."""
+    url = database(engine.database, engine.driver)
+    project = render(Variant(engine))
+    add_revision(project, "bad", 'op.execute("nonsense")')
+    alembic(project, "upgrade", "head", url=url, fails=True)
+    if engine.database == "sqlite":
+        assert tables(url) == set()
+    else:
+        assert tables(url) == {"heroes"}
+        assert version(url) == [HERO]

@@ -31,6 +31,35 @@ def url_text(url: URL) -> str:
     return url.render_as_string(hide_password=False)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("upgrade", "head"),
+        ("upgrade", "head", "--sql"),
+        ("-x", "url=nonsense", "upgrade", "head"),
+        ("history", "--verbose"),
+        ("no-such-command",),
+    ],
+)
+def test_fork_is_the_command(
+    render: Render, database: Database, arguments: tuple[str, ...]
+) -> None:
+    """The other tests run the command in a fork; it says, does and returns the same."""
+    project = render()
+    said = set()
+    for _ in range(2):
+        url = database("sqlite", "pysqlite")
+        fails = "nonsense" in str(arguments) or "no-such" in str(arguments)
+        forked = alembic(project, *arguments, url=url, fails=fails)
+        made = tables(url)
+        url = database("sqlite", "pysqlite")
+        env = {"PYTHONPATH": "src", "DATABASE_URL": url_text(url)}
+        real = run(script("alembic"), *arguments, cwd=project, env=env, fails=fails)
+        assert tables(url) == made
+        said |= {forked, real}
+    assert len(said) == 1
+
+
 def test_url_comes_from_x_then_environment_then_ini(
     render: Render, database: Database
 ) -> None:
@@ -74,7 +103,7 @@ def test_url_that_cannot_be_parsed_is_not_printed(
     render: Render, raw_url: str, arguments: tuple[str, ...]
 ) -> None:
     output = alembic(render(), *arguments, fails=True, DATABASE_URL=raw_url)
-    assert "the database URL cannot be parsed" in output.splitlines()[-1]
+    assert "the database URL is missing or cannot be parsed" in output.splitlines()[-1]
     assert "s3cret" not in output
 
 

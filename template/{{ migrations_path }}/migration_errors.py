@@ -6,15 +6,17 @@ import sysconfig
 import traceback
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 from alembic.util import CommandError
 from migration_settings import get_command, is_read_only
 from sqlalchemy import Connection
 
+HERE = os.path.dirname(__file__)
 LIBRARIES = (
-    "<frozen",
-    os.path.dirname(__file__) + os.sep + "migration_",
-    os.path.join(os.path.dirname(__file__), "env.py"),
+    "<",
+    os.path.join(HERE, "env.py"),
+    os.path.join(HERE, "migration_"),
     *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
 )
 
@@ -30,7 +32,7 @@ REMEDIES = {
 # What stands of a revision that failed.
 AFTERMATHS = {
     "sqlite": "all was rolled back",
-    "postgresql": "its transaction was rolled back",
+    "postgresql": "its open transaction was rolled back",
     "mysql": "MySQL cannot roll DDL back, so its earlier statements stand: mend them by hand, "
     "or make each step of the revision repeatable (if_not_exists) and run it again",
 }
@@ -75,18 +77,21 @@ def describe(error: Exception) -> str:
     message = next(iter(str(error).splitlines()), "")
     message = re.sub(r"^\([\w.]+\) ", "", message)  # the class of the driver's error
     message = f"{type(getattr(error, 'orig', None) or error).__name__}: {message}"
-    if isinstance(error, KeyError):
-        # Alembic's revision map has no better error for it.
-        message += "; a revision names it, but has no file in versions/: restore it"
     if isinstance(error, ModuleNotFoundError):
         message += "; install the project (`uv sync`, `pip install --editable .`)"
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if os.sep + "versions" + os.sep in frame.filename]
+    versions = os.path.join(HERE, "versions")
+    own = [frame for frame in frames if frame.filename.startswith(versions)]
     own = own or [frame for frame in frames if not frame.filename.startswith(LIBRARIES)]
+    if isinstance(error, KeyError) and not own:
+        # Alembic's revision map has no better error for it.
+        message += "; a revision names it, but has no file in versions/: restore it"
     return f"{where(own[-1].filename, own[-1].lineno)}: {message}" if own else message
 
 
 def where(filename: str, line: int | None) -> str:
     """Name a place in a file, relative to the current folder where it lies below it."""
-    relative = os.path.relpath(filename)
-    return f"{filename if relative.startswith('..') else relative}, line {line}"
+    path = Path(filename)
+    if path.is_relative_to(Path.cwd()):
+        path = path.relative_to(Path.cwd())
+    return f"{path}, line {line}"

@@ -36,8 +36,11 @@ def transaction_options(connection: Connection) -> dict[str, Any]:
     return {"transaction_per_migration": True}
 
 
-def attempts(connection: Connection) -> Iterator[AbstractContextManager[None]]:
-    """Yield a context for each try to migrate, until one succeeds.
+@contextmanager
+def patience(
+    connection: Connection,
+) -> Iterator[Iterator[AbstractContextManager[None]]]:
+    """Give contexts to migrate in, one for each try, until one succeeds.
 
     A DDL statement that waits for a busy table makes everybody wait who comes after it, so it
     gives up soon. PostgreSQL rolls its revision back, and the next try begins with it again.
@@ -48,35 +51,46 @@ def attempts(connection: Connection) -> Iterator[AbstractContextManager[None]]:
     Raises:
         CommandError: after the last try; it names the statement and who uses the table.
     """
-    dialect = connection.dialect.name
-    if dialect not in {"postgresql", "mysql", "mariadb"} or is_read_only():
-        yield nullcontext()
+    sessions = {
+        "postgresql": postgresql_session,
+        "mysql": mysql_session,
+        "mariadb": mysql_session,
+    }
+    session = sessions.get(connection.dialect.name)
+    if session is None or is_read_only():
+        yield iter([nullcontext()])
         return
     timeout = get_seconds("ddl_lock_timeout", 5)
-    session = postgresql_session if dialect == "postgresql" else mysql_session
     with session(connection, timeout) as is_rolled_back:
-        for retry in range(RETRIES + 1):
-            waited: list[DBAPIError] = []
+        yield attempts(connection, timeout, is_rolled_back)
 
-            @contextmanager
-            def attempt(waited: list[DBAPIError] = waited) -> Iterator[None]:
-                try:
-                    yield
-                except DBAPIError as error:
-                    if not is_lock_timeout(error):
-                        raise
-                    waited.append(error)
-                    connection.rollback()
 
-            yield attempt()
-            if not waited:
-                return
-            if retry == RETRIES or not is_rolled_back():
-                line = explain(connection, waited[0], timeout)
-                raise CommandError(line) from waited[0]
-            seconds = timeout * 2**retry
-            log.info("A table is busy; trying again in %g s", seconds)
-            pause(connection, seconds)
+def attempts(
+    connection: Connection, timeout: float, is_rolled_back: Callable[[], bool]
+) -> Iterator[AbstractContextManager[None]]:
+    for retry in range(RETRIES + 1):
+        busy: list[DBAPIError] = []
+        yield catch_lock_timeout(busy)
+        if not busy:
+            return
+        rolled_back = is_rolled_back()
+        if rolled_back:
+            connection.rollback()
+        if retry == RETRIES or not rolled_back:
+            raise CommandError(explain(connection, busy[0], timeout)) from busy[0]
+        seconds = timeout * 2**retry
+        log.info("A table is busy; trying again in %g s", seconds)
+        pause(connection, seconds)
+
+
+@contextmanager
+def catch_lock_timeout(busy: list[DBAPIError]) -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        if not is_lock_timeout(error):
+            raise
+        busy.append(error)
 
 
 def is_lock_timeout(error: DBAPIError) -> bool:
@@ -94,7 +108,8 @@ def postgresql_session(
     An autocommit block goes without: a CREATE INDEX CONCURRENTLY that gives up leaves an
     invalid index behind.
     """
-    whole = not connection.in_transaction()
+    callers_transaction = connection.in_transaction()
+    whole = True
 
     def begin(connection: Connection) -> None:
         nonlocal whole
@@ -111,7 +126,7 @@ def postgresql_session(
     after_each_revision(revision_ended)
     event.listen(connection, "begin", begin)
     try:
-        yield lambda: whole
+        yield lambda: whole and not callers_transaction
     finally:
         event.remove(connection, "begin", begin)
 
@@ -121,10 +136,12 @@ def mysql_session(
     connection: Connection, timeout: float
 ) -> Iterator[Callable[[], bool]]:
     """Set `lock_wait_timeout` of the session for this time; nothing is ever rolled back."""
+    callers_transaction = connection.in_transaction()
     variable = "@@SESSION.lock_wait_timeout"
     before = connection.exec_driver_sql(f"SELECT {variable}").scalar()
     connection.exec_driver_sql(f"SET {variable} = {max(1, round(timeout))}")
-    connection.commit()
+    if not callers_transaction:
+        connection.commit()
     try:
         yield lambda: False
     finally:

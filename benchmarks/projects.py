@@ -1,0 +1,76 @@
+"""Two projects to compare: one of the template, and one by `alembic init`, with the same files."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import uuid4
+
+import copier
+from sqlalchemy import URL
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+from conftest import SERVERS, execute, query, run, script
+from revisions import add_revision
+
+__all__ = ["add_revision", "empty_database", "query", "run", "scaffolds", "script"]
+
+DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg", "mariadb": "pymysql"}
+
+
+@contextmanager
+def scaffolds(database: str, example: str) -> Iterator[dict[str, Path]]:
+    """Make both projects, with the same models and revisions.
+
+    Args:
+        database: a key of `DRIVERS`.
+        example: answer to the question of that name.
+
+    Yields:
+        The folders by name, `stock` and `ours`; they are deleted at the end.
+    """
+    with TemporaryDirectory() as folder:
+        ours, stock = Path(folder, "ours"), Path(folder, "stock")
+        answers = {"database": database, "example": example}
+        copier.run_copy(
+            str(ROOT), ours, data=answers, defaults=True, quiet=True, vcs_ref="HEAD"
+        )
+        stock.mkdir()
+        run(script("alembic"), "init", "migrations", cwd=stock)
+        shutil.copytree(ours / "src", stock / "src")
+        versions = "migrations/versions"
+        shutil.copytree(ours / versions, stock / versions, dirs_exist_ok=True)
+        env = stock / "migrations/env.py"
+        source = env.read_text()
+        source = source.replace(
+            "target_metadata = None", "target_metadata = Base.metadata"
+        )
+        source = source.replace(
+            "config.get_section(config.config_ini_section, {})",
+            '{"sqlalchemy.url": os.environ["DATABASE_URL"]}',
+        )
+        env.write_text("import os\nfrom my_app.models import Base\n" + source)
+        yield {"stock": stock, "ours": ours}
+
+
+@contextmanager
+def empty_database(database: str) -> Iterator[URL]:
+    """Make a database and drop it afterwards."""
+    drivername = f"{database}+{DRIVERS[database]}"
+    if database == "sqlite":
+        with TemporaryDirectory() as folder:
+            yield URL.create(drivername, database=str(Path(folder, "app.db")))
+        return
+    name = f"copier_alembic_{uuid4().hex[:12]}"
+    execute(SERVERS[database], f"CREATE DATABASE {name}")
+    try:
+        yield SERVERS[database].set(drivername=drivername, database=name)
+    finally:
+        force = " WITH (FORCE)" if database == "postgresql" else ""
+        execute(SERVERS[database], f"DROP DATABASE {name}{force}")
