@@ -168,7 +168,7 @@ def move_base(project: Path, before: str, after: str) -> None:
         git(project, "rm", "--quiet", "src/my_app/database.py")
     old, new = (f"src/my_app/{name.replace('.', '/')}.py" for name in (before, after))
     git(project, "mv", old, new)
-    for model in (project / "src/my_app/models").glob("*.py"):
+    for model in (project / "src/my_app/models").glob("[!_]*.py"):
         source = model.read_text(encoding="utf-8")
         source = source.replace(f"my_app.{before} ", f"my_app.{after} ")
         model.write_text(source, encoding="utf-8")
