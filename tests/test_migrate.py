@@ -340,6 +340,8 @@ def test_project_works_with_the_lowest_and_the_newest_dependencies(
 
     for command in UP_AND_DOWN:
         uv_run("alembic", *command)
+    uv_run("pytest", "-q")
+    uv_run("mypy")
     print_version = "import sqlalchemy; print(sqlalchemy.__version__)"
     version = uv_run("python", "-c", print_version).strip()
     assert (version == "2.1.0") == (resolution == "lowest-direct")
