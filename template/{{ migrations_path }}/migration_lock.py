@@ -57,24 +57,33 @@ def migration_lock(connection: Connection) -> Iterator[None]:
             yield
 
 
-def wait(connection: Connection, try_lock: Callable[[], bool], timeout: float) -> None:
+def wait(
+    connection: Connection,
+    try_lock: Callable[[], bool],
+    timeout: float,
+    quiet: bool = False,
+) -> bool:
     """Try until it works; a statement that waits in the server would hold a snapshot.
 
     CREATE INDEX CONCURRENTLY in the process that migrates waits for all older snapshots: with
     a waiting `pg_advisory_lock` the two would wait for each other.
+
+    Returns:
+        Whether it had to wait.
     """
     deadline = time.monotonic() + timeout
-    said = False
+    waited = False
     while not try_lock():
         if time.monotonic() >= deadline:
             raise CommandError(
                 f"another process still migrates this database after {timeout:g} s; "
                 "wait for it, or allow more time with -x lock_timeout=SECONDS"
             )
-        if not said:
+        if not (waited or quiet):
             log.info("Waiting up to %g s for another process that migrates", timeout)
-            said = True
+        waited = True
         pause(connection, PAUSE)
+    return waited
 
 
 def pause(connection: Connection, seconds: float) -> None:
@@ -170,10 +179,13 @@ def sqlite_lock(connection: Connection, timeout: float) -> Iterator[None]:
             cursor.close()
         return True
 
+    waited = False
+
     def begin_immediate(connection: Connection) -> None:
+        nonlocal waited
         if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
             set_busy_timeout(connection, 0)
-            wait(connection, try_begin, timeout)
+            waited |= wait(connection, try_begin, timeout, quiet=waited)
             # A reader may delay the commit.
             set_busy_timeout(connection, timeout)
 
