@@ -9,7 +9,7 @@ from pathlib import Path
 
 from migration_settings import get_command
 
-log = logging.getLogger("alembic.env")
+log = logging.getLogger("alembic.migration_models")
 
 
 def warn_of_unloaded_models(package: str) -> None:
@@ -19,17 +19,17 @@ def warn_of_unloaded_models(package: str) -> None:
     """
     if get_command() not in {"check", "revision"}:
         return
-    unloaded = {
-        name
-        for name, path in modules_of(package)
-        if name not in sys.modules and defines_tables(path)
-    }
-    if unloaded:
+    if unloaded := table_modules(package) - sys.modules.keys():
         log.warning(
             "tables of modules that nothing imports are not compared; "
             "import them where the metadata is imported from: %s",
             ", ".join(sorted(unloaded)),
         )
+
+
+def table_modules(package: str) -> set[str]:
+    """Return the names of a package's modules that define tables; the package is imported."""
+    return {name for name, path in modules_of(package) if defines_tables(path)}
 
 
 def modules_of(package: str) -> Iterator[tuple[str, Path]]:

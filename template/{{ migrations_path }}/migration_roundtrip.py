@@ -1,0 +1,180 @@
+"""Each revision up, down and up again, with the schema compared at every step."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext, MigrationStep
+from alembic.script import Script, ScriptDirectory
+from alembic.util import CommandError
+from migration_testing import ScratchDatabase
+from sqlalchemy import Connection, inspect, text
+
+# A table by its schema (None: the default one) and its name.
+Table = tuple[str | None, str]
+Schema = dict[Table, frozenset[str]]
+
+# What tells a table that changed from one that did not, for less than reflecting both. Without
+# it, each of many revisions would cost the more, the more tables there are.
+MARKS = {
+    "sqlite": """
+SELECT NULL AS schema, tbl_name AS name, group_concat(sql) AS mark
+FROM sqlite_master GROUP BY tbl_name
+""",
+    # Objects of users have numbers from 16384 on.
+    "postgresql": """
+SELECT nullif(nspname, current_schema()) AS schema, relname AS name,
+    md5(string_agg(mark, ' ' ORDER BY mark)) AS mark
+FROM (
+    SELECT attrelid AS relation, a::text AS mark FROM pg_attribute a
+    UNION ALL SELECT adrelid, d::text FROM pg_attrdef d
+    UNION ALL SELECT conrelid, c::text FROM pg_constraint c
+    UNION ALL SELECT indrelid, i::text || pg_get_indexdef(indexrelid) FROM pg_index i
+) AS marks
+JOIN pg_class t ON t.oid = relation JOIN pg_namespace n ON n.oid = relnamespace
+WHERE relation >= 16384 AND relkind IN ('r', 'p') AND nspname NOT LIKE 'pg\\_%'
+GROUP BY 1, 2
+""",
+}
+
+ASPECTS = [
+    "columns",
+    "pk_constraint",
+    "foreign_keys",
+    "unique_constraints",
+    "check_constraints",
+    "indexes",
+]
+
+
+def roundtrip(database: ScratchDatabase) -> list[str]:
+    """Take each revision up, down and up again; it must bring the same schema each time.
+
+    Args:
+        database: an empty one; it is at the heads afterwards.
+
+    Returns:
+        For each step that brings another schema than it must: the revision's file, and the
+        differences. Last, the error of a revision that fails; those after it are not tried.
+    """
+    config = database.config()
+    script = ScriptDirectory.from_config(config)
+    findings: list[str] = []
+
+    def steps(_: object, context: MigrationContext) -> Iterator[MigrationStep]:
+        """Alembic runs each step before it asks for the next one."""
+        connection = context.connection
+        assert connection is not None
+        tables = context.opts["target_metadata"].tables.values()
+        reader = SchemaReader(connection, {None, *(table.schema for table in tables)})
+        before = reader.read()
+        for revision in reversed(list(script.walk_revisions())):
+            up = MigrationStep.upgrade_from_script(script.revision_map, revision)
+            down = MigrationStep.downgrade_from_script(script.revision_map, revision)
+            yield up
+            after = reader.read()
+            yield down
+            findings.extend(report(revision, "downgrade", before, reader.read()))
+            yield up
+            again = reader.read()
+            findings.extend(report(revision, "second upgrade", after, again))
+            before = again
+
+    try:
+        with EnvironmentContext(config, script, fn=steps):
+            script.run_env()
+    except CommandError as error:
+        findings.append(str(error))
+    return findings
+
+
+def report(
+    revision: Script, step: str, expected: Schema, found: Schema
+) -> Iterator[str]:
+    """Yield what a step has left, or has not brought back."""
+    if expected == found:
+        return
+    old, new = (frozenset().union(*schema.values()) for schema in (expected, found))
+    lines = [f"    missing: {line}" for line in sorted(old - new)]
+    lines += [f"    left: {line}" for line in sorted(new - old)]
+    yield "\n".join([f"{os.path.relpath(revision.path)}: {step}", *lines])
+
+
+class SchemaReader:
+    """Reads the schema of a database again and again, but only the tables that have changed.
+
+    Args:
+        connection: to the database.
+        schemas: names of the schemas to read; None is the default one.
+    """
+
+    def __init__(self, connection: Connection, schemas: set[str | None]) -> None:
+        self.connection = connection
+        self.schemas = schemas
+        self.marks: dict[Table, object] = {}
+        self.schema: Schema = {}
+
+    def read(self) -> Schema:
+        """Return a line for each column, constraint, index, view and type, by table."""
+        # Alembic would take a transaction that a query leaves open for one of the caller.
+        own_transaction = not self.connection.in_transaction()
+        marks = self.read_marks()
+        changed = {table for table in marks if marks[table] != self.marks.get(table)}
+        schema = {table: self.schema[table] for table in marks.keys() - changed}
+        schema |= self.reflect(changed)
+        schema[None, ""] = self.reflect_others()
+        self.marks, self.schema = marks, schema
+        if own_transaction:
+            self.connection.rollback()
+        return schema
+
+    def read_marks(self) -> dict[Table, object]:
+        statement = MARKS.get(self.connection.dialect.name)
+        if statement:
+            rows = self.connection.execute(text(statement)).mappings()
+            marks = {(row["schema"], row["name"]): row["mark"] for row in rows}
+            return {table: marks[table] for table in marks if table[0] in self.schemas}
+        inspector = inspect(self.connection)
+        return {
+            (schema, table): object()  # equal to nothing: reflect it
+            for schema in self.schemas
+            for table in inspector.get_table_names(schema=schema)
+        }
+
+    def reflect(self, tables: set[Table]) -> Schema:
+        inspector = inspect(self.connection)
+        lines: dict[Table, set[str]] = {table: set() for table in tables}
+        for schema in {schema for schema, _ in tables}:
+            names = [name for of, name in tables if of == schema]
+            for aspect in ASPECTS:
+                read = getattr(inspector, f"get_multi_{aspect}")
+                for table, items in read(schema=schema, filter_names=names).items():
+                    for item in items if isinstance(items, list) else [items]:
+                        lines[table].add(describe(table, aspect, item))
+        return {table: frozenset(lines[table]) for table in tables}
+
+    def reflect_others(self) -> frozenset[str]:
+        inspector = inspect(self.connection)
+        lines = set()
+        for schema in self.schemas:
+            for view in inspector.get_view_names(schema=schema):
+                definition = inspector.get_view_definition(view, schema=schema)
+                lines.add(f"view {view}: {definition}")
+            for enum in getattr(inspector, "get_enums", lambda **_: [])(schema=schema):
+                lines.add(f"type {enum['name']}: {', '.join(enum['labels'])}")
+        return frozenset(lines)
+
+
+def describe(table: Table, aspect: str, item: dict[str, Any]) -> str:
+    """Return one line for what reflection found."""
+    name = ".".join(filter(None, table))
+    values = {
+        key: str(value)
+        for key, value in sorted(item.items())
+        if value not in (None, {})
+    }
+    if "default" in values:  # SQLite keeps the brackets that somebody wrote around it
+        values["default"] = values["default"].removeprefix("(").removesuffix(")")
+    described = ", ".join(f"{key} {value}" for key, value in values.items())
+    return f"{aspect} of {name}: {described}"

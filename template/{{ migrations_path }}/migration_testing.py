@@ -1,0 +1,152 @@
+"""Databases for tests: each has a name of its own, gets its schema from the migrations only."""
+
+import os
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Self, TypeVar
+from uuid import uuid4
+
+from alembic import command
+from alembic.config import Config
+from migration_connect import connect, connect_async, create_connectable, run_coroutine
+from migration_errors import one_line
+from sqlalchemy import URL, Connection, Engine, Executable, make_url
+
+T = TypeVar("T")
+
+
+class ScratchDatabase:
+    """A database beside the one of TEST_DATABASE_URL, else beside that of alembic.ini.
+
+    DATABASE_URL is left alone: where it is set, it may lead to production.
+
+    Args:
+        config_file: the path of alembic.ini.
+
+    Attributes:
+        url: where the database is, once it is created; no other one has its name.
+    """
+
+    def __init__(self, config_file: Path) -> None:
+        self.config_file = config_file
+        beside = make_url(
+            os.environ.get("TEST_DATABASE_URL")
+            or Config(config_file).get_main_option("sqlalchemy.url", "")
+        )
+        self.sqlite = beside.get_backend_name() == "sqlite"
+        name = f"{Path(beside.database or '').stem[:40]}_test_{uuid4().hex[:12]}"
+        if self.sqlite:
+            file = Path(tempfile.gettempdir(), f"{name}.db")
+            self.url = beside.set(database=str(file), query={})
+        else:
+            self.url = beside.set(database=name)
+
+    @contextmanager
+    def create(self, template: "ScratchDatabase | None" = None) -> Iterator[Self]:
+        """Create the database, and drop it at the end.
+
+        Args:
+            template: the migrated database to copy; nobody may be connected to it. MySQL and
+                MariaDB cannot copy a database, so there its migrations run once more. Without a
+                template the database is empty.
+
+        Raises:
+            CommandError: if the server cannot be reached, or refuses.
+        """
+        try:
+            self._create(template)
+            yield self
+        finally:
+            self._drop()
+
+    def upgrade(self, revision: str = "head") -> None:
+        """Migrate up to a revision."""
+        command.upgrade(self.config(), revision)
+
+    def downgrade(self, revision: str) -> None:
+        """Migrate down to a revision."""
+        command.downgrade(self.config(), revision)
+
+    def execute(
+        self, statement: Executable, rows: Sequence[Mapping[str, Any]] | None = None
+    ) -> list[tuple[Any, ...]]:
+        """Run a statement in a transaction of its own and return its rows."""
+
+        def run(connection: Connection) -> list[tuple[Any, ...]]:
+            result = connection.execute(statement, rows)
+            found = [tuple(row) for row in result] if result.returns_rows else []
+            connection.commit()
+            return found
+
+        return on_connection(self.url, run)
+
+    def config(self) -> Config:
+        """Return a configuration with which Alembic's commands reach this database."""
+        engine = create_connectable(self.url)
+        return Config(self.config_file, attributes={"connection": engine})
+
+    def _create(self, template: "ScratchDatabase | None") -> None:
+        if self.sqlite:
+            if template:
+                copy_sqlite(template.url.database or "", self.url.database or "")
+            return
+        copies = template and self.url.get_backend_name() == "postgresql"
+        source = f" TEMPLATE {template.quoted()}" if template and copies else ""
+        self._on_server(f"CREATE DATABASE {self.quoted()}{source}")
+        if template and not copies:
+            self.upgrade()
+
+    def _drop(self) -> None:
+        if self.sqlite:
+            for suffix in ("", "-journal", "-shm", "-wal"):
+                Path(f"{self.url.database}{suffix}").unlink(missing_ok=True)
+            return
+        force = " WITH (FORCE)" if self.url.get_backend_name() == "postgresql" else ""
+        self._on_server(f"DROP DATABASE IF EXISTS {self.quoted()}{force}")
+
+    def quoted(self) -> str:
+        """Return the database's name for a statement."""
+        preparer = self.url.get_dialect()().identifier_preparer
+        return preparer.quote_identifier(self.url.database or "")
+
+    def _on_server(self, statement: str) -> None:
+        postgresql = self.url.get_backend_name() == "postgresql"
+        # PostgreSQL has no connection without a database; this one is there by default.
+        server = self.url.set(database="postgres" if postgresql else "")
+
+        def run(connection: Connection) -> None:
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+            connection.exec_driver_sql(statement)
+
+        remedy = "let the user create databases, or set TEST_DATABASE_URL"
+        with one_line("no database for tests", remedy):
+            on_connection(server, run)
+
+
+def copy_sqlite(source: str, target: str) -> None:
+    """Copy a database file through SQLite, which knows whether a journal belongs to it."""
+    with (
+        closing(sqlite3.connect(source)) as original,
+        closing(sqlite3.connect(target)) as copy,
+    ):
+        original.backup(copy)
+
+
+def on_connection(url: URL, function: Callable[[Connection], T]) -> T:
+    """Call a function with a connection of its own, through a sync or an async driver."""
+    engine = create_connectable(url)
+    if isinstance(engine, Engine):
+        with connect(engine) as connection:
+            return function(connection)
+
+    results: list[T] = []
+
+    async def run() -> None:
+        async with connect_async(engine) as connection:
+            results.append(await connection.run_sync(function))
+
+    run_coroutine(run())
+    return results[0]
