@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
+from alembic import context
 from alembic.util import CommandError
 from migration_lock import pause
 from migration_settings import after_each_revision, get_seconds, is_read_only
@@ -34,6 +35,16 @@ def transaction_options(connection: Connection) -> dict[str, Any]:
     if connection.dialect.name == "sqlite":
         return {"transactional_ddl": True}
     return {"transaction_per_migration": True}
+
+
+def limit_lock_waits_offline() -> None:
+    """Write the waiting time of statements into the SQL of `--sql`, for PostgreSQL."""
+    if context.get_context().dialect.name == "postgresql":
+        context.execute(lock_timeout_statement(get_seconds("ddl_lock_timeout", 5)))
+
+
+def lock_timeout_statement(seconds: float) -> str:
+    return f"SET LOCAL lock_timeout = {int(seconds * 1000)}"
 
 
 @contextmanager
@@ -116,8 +127,7 @@ def postgresql_session(
         if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
             whole = False
         else:
-            milliseconds = int(timeout * 1000)
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {milliseconds}")
+            connection.exec_driver_sql(lock_timeout_statement(timeout))
 
     def revision_ended(**_: object) -> None:
         nonlocal whole

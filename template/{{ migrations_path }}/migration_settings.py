@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 from alembic import context
 from alembic.util import CommandError
@@ -56,6 +57,15 @@ def get_seconds(name: str, default: float) -> float:
     if not 0 <= seconds < float("inf"):
         raise CommandError(f"{name} is {value!r}; give it seconds, such as 60")
     return seconds
+
+
+def version_table_options() -> dict[str, Any]:
+    """Return where the current revision is recorded, as alembic.ini has it."""
+    config = context.config
+    return {
+        "version_table": config.get_main_option("version_table", "alembic_version"),
+        "version_table_schema": config.get_main_option("version_table_schema"),
+    }
 
 
 def get_command() -> str:
