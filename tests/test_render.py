@@ -25,7 +25,8 @@ TOUR_REVISIONS = [
 
 def migration_layer(variant: Variant) -> set[str]:
     migrations = variant.migrations
-    return {
+    squawk = {".squawk.toml", f"{migrations}/migration_lint.py"}
+    return (squawk if variant.engine.database == "postgresql" else set()) | {
         ".copier-answers.yml",
         "alembic.ini",
         f"{migrations}/env.py",
@@ -33,10 +34,13 @@ def migration_layer(variant: Variant) -> set[str]:
         f"{migrations}/migration_checks.py",
         f"{migrations}/migration_connect.py",
         f"{migrations}/migration_errors.py",
+        f"{migrations}/migration_head.py",
         f"{migrations}/migration_lock.py",
         f"{migrations}/migration_models.py",
         f"{migrations}/migration_retry.py",
+        f"{migrations}/migration_roundtrip.py",
         f"{migrations}/migration_settings.py",
+        f"{migrations}/migration_testing.py",
         f"{migrations}/migration_types.py",
         f"{migrations}/script.py.mako",
         f"{migrations}/versions/.gitkeep",
@@ -55,7 +59,10 @@ def expected_tree(variant: Variant) -> set[str]:
         ".gitignore",
         ".pre-commit-config.yaml",
         "README.md",
+        "docs/schema.md",
         "pyproject.toml",
+        "tests/conftest.py",
+        f"{migrations}/migration_docs.py",
         f"{package}/__init__.py",
         f"{package}/engine.py",
         f"{package}/models/__init__.py",
@@ -67,9 +74,11 @@ def expected_tree(variant: Variant) -> set[str]:
         tree |= {f"{package}/base.py", f"{package}/database.py"}
     if variant.example != "none":
         tree |= {f"{package}/models/hero.py", f"{migrations}/versions/{HERO_REVISION}"}
+        tree |= {f"{migrations}/HEAD"}
     if variant.example == "tour":
         tree |= {f"{package}/models/{name}" for name in TOUR}
         tree |= {f"{migrations}/versions/{name}" for name in TOUR_REVISIONS}
+        tree |= {"tests/test_data_migrations.py"}
     if variant.compose:
         tree |= {"compose.yaml"}
     if variant.ci == "github":

@@ -340,7 +340,7 @@ def test_own_project_becomes_an_existing_one(
             "migrations/env.py",
             "from my_app.tables import metadata",
         ),
-        ({"source_dir": "root"}, "alembic.ini", "prepend_sys_path = %(here)s\n"),
+        ({"source_dir": "root"}, "alembic.ini", "\n    %(here)s\n"),
         ({"version_table": "mine"}, "alembic.ini", "version_table = mine\n"),
         ({"ci": "github"}, ".github/workflows/migrations.yml", "name: Migrations\n"),
     ],
