@@ -19,7 +19,15 @@ sys.path.insert(0, str(ROOT / "tests"))
 from conftest import SERVERS, execute, query, run, script
 from revisions import add_revision
 
-__all__ = ["add_revision", "empty_database", "query", "run", "scaffolds", "script"]
+__all__ = [
+    "add_revision",
+    "empty_database",
+    "query",
+    "run",
+    "scaffolds",
+    "script",
+    "write_history",
+]
 
 DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg", "mariadb": "pymysql"}
 
@@ -57,6 +65,49 @@ def scaffolds(database: str, example: str) -> Iterator[dict[str, Path]]:
         )
         env.write_text("import os\nfrom my_app.models import Base\n" + source)
         yield {"stock": stock, "ours": ours}
+
+
+MODELS = """\
+from sqlalchemy import Column, Integer, Table
+
+from my_app.models.base import Base
+
+"""
+
+
+def write_history(project: Path, revisions: int, tables: int) -> None:
+    """Write a long history: first a table a revision, then a column for one of them after another.
+
+    Args:
+        project: has no revision yet.
+        revisions: how many.
+        tables: how many tables they make; as many models are written too.
+    """
+    columns = {number: ["id"] for number in range(tables)}
+    previous = None
+    for number in range(revisions):
+        revision = f"r{number:05}"
+        table = number % tables
+        if number < tables:
+            up = f'op.create_table("t{table}", sa.Column("id", sa.Integer(), primary_key=True))'
+            down = f'op.drop_table("t{table}")'
+        else:
+            columns[table].append(f"c{number}")
+            up = f'op.add_column("t{table}", sa.Column("c{number}", sa.Integer()))'
+            down = f'op.drop_column("t{table}", "c{number}")'
+        add_revision(project, revision, up, down, down_revision=previous)
+        previous = revision
+    lines = [
+        f'Table("t{number}", Base.metadata, '
+        + ", ".join(
+            f'Column("{name}", Integer{", primary_key=True" if name == "id" else ""})'
+            for name in names
+        )
+        + ")\n"
+        for number, names in columns.items()
+    ]
+    (project / "src/my_app/models/tables.py").write_text(MODELS + "".join(lines))
+    (project / "migrations/HEAD").write_text(f"{previous}\n")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from alembic.runtime.migration import MigrationContext, MigrationStep
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 from migration_testing import ScratchDatabase
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, Inspector, inspect, text
 
 # A table by its schema (None: the default one) and its name.
 Table = tuple[str | None, str]
@@ -18,14 +18,10 @@ Schema = dict[Table, frozenset[str]]
 # What tells a table that changed from one that did not, for less than reflecting both. Without
 # it, each of many revisions would cost the more, the more tables there are.
 MARKS = {
-    "sqlite": """
-SELECT NULL AS schema, tbl_name AS name, group_concat(sql) AS mark
-FROM sqlite_master GROUP BY tbl_name
-""",
+    "sqlite": "SELECT tbl_name, group_concat(sql) FROM sqlite_master GROUP BY tbl_name",
     # Objects of users have numbers from 16384 on.
     "postgresql": """
-SELECT nullif(nspname, current_schema()) AS schema, relname AS name,
-    md5(string_agg(mark, ' ' ORDER BY mark)) AS mark
+SELECT relname, md5(string_agg(mark, ' ' ORDER BY mark))
 FROM (
     SELECT attrelid AS relation, a::text AS mark FROM pg_attribute a
     UNION ALL SELECT adrelid, d::text FROM pg_attrdef d
@@ -33,8 +29,9 @@ FROM (
     UNION ALL SELECT indrelid, i::text || pg_get_indexdef(indexrelid) FROM pg_index i
 ) AS marks
 JOIN pg_class t ON t.oid = relation JOIN pg_namespace n ON n.oid = relnamespace
-WHERE relation >= 16384 AND relkind IN ('r', 'p') AND nspname NOT LIKE 'pg\\_%'
-GROUP BY 1, 2
+WHERE relation >= 16384 AND relkind IN ('r', 'p')
+AND nspname = coalesce(:schema, current_schema())
+GROUP BY relname
 """,
 }
 
@@ -112,63 +109,69 @@ class SchemaReader:
     def __init__(self, connection: Connection, schemas: set[str | None]) -> None:
         self.connection = connection
         self.schemas = schemas
-        self.marks: dict[Table, object] = {}
+        self.marks: dict[str | None, dict[str, str | None]] = dict.fromkeys(schemas, {})
         self.schema: Schema = {}
+        self.known: dict[tuple[str | None, str, str | None], frozenset[str]] = {}
 
     def read(self) -> Schema:
         """Return a line for each column, constraint, index, view and type, by table."""
         # Alembic would take a transaction that a query leaves open for one of the caller.
         own_transaction = not self.connection.in_transaction()
-        marks = self.read_marks()
-        changed = {table for table in marks if marks[table] != self.marks.get(table)}
-        schema = {table: self.schema[table] for table in marks.keys() - changed}
-        schema |= self.reflect(changed)
-        schema[None, ""] = self.reflect_others()
-        self.marks, self.schema = marks, schema
+        inspector = inspect(self.connection)
+        found = self.schema.copy()
+        for schema in self.schemas:
+            before, marks = self.marks[schema], self.read_marks(inspector, schema)
+            for name, mark in marks.items():
+                if mark is None or mark != before.get(name):
+                    key = (schema, name, mark)
+                    if mark is None or key not in self.known:
+                        self.known[key] = reflect(inspector, name, schema)
+                    found[schema, name] = self.known[key]
+            for name in before.keys() - marks.keys():
+                del found[schema, name]
+            found[schema, ""] = reflect_others(inspector, schema)
+            self.marks[schema] = marks
+        self.schema = found
         if own_transaction:
             self.connection.rollback()
-        return schema
+        return found
 
-    def read_marks(self) -> dict[Table, object]:
+    def read_marks(
+        self, inspector: Inspector, schema: str | None
+    ) -> dict[str, str | None]:
+        """Return a mark for each table, or None, which counts as changed."""
         statement = MARKS.get(self.connection.dialect.name)
-        if statement:
-            rows = self.connection.execute(text(statement)).mappings()
-            marks = {(row["schema"], row["name"]): row["mark"] for row in rows}
-            return {table: marks[table] for table in marks if table[0] in self.schemas}
-        inspector = inspect(self.connection)
-        return {
-            (schema, table): object()  # equal to nothing: reflect it
-            for schema in self.schemas
-            for table in inspector.get_table_names(schema=schema)
-        }
-
-    def reflect(self, tables: set[Table]) -> Schema:
-        inspector = inspect(self.connection)
-        lines: dict[Table, set[str]] = {table: set() for table in tables}
-        for schema in {schema for schema, _ in tables}:
-            names = [name for of, name in tables if of == schema]
-            for aspect in ASPECTS:
-                read = getattr(inspector, f"get_multi_{aspect}")
-                for table, items in read(schema=schema, filter_names=names).items():
-                    for item in items if isinstance(items, list) else [items]:
-                        lines[table].add(describe(table, aspect, item))
-        return {table: frozenset(lines[table]) for table in tables}
-
-    def reflect_others(self) -> frozenset[str]:
-        inspector = inspect(self.connection)
-        lines = set()
-        for schema in self.schemas:
-            for view in inspector.get_view_names(schema=schema):
-                definition = inspector.get_view_definition(view, schema=schema)
-                lines.add(f"view {view}: {definition}")
-            for enum in getattr(inspector, "get_enums", lambda **_: [])(schema=schema):
-                lines.add(f"type {enum['name']}: {', '.join(enum['labels'])}")
-        return frozenset(lines)
+        if statement is None:
+            return dict.fromkeys(inspector.get_table_names(schema=schema))
+        values = {"schema": schema} if ":schema" in statement else {}
+        rows = self.connection.execute(text(statement), values)
+        return {row[0]: row[1] for row in rows.all()}
 
 
-def describe(table: Table, aspect: str, item: dict[str, Any]) -> str:
-    """Return one line for what reflection found."""
-    name = ".".join(filter(None, table))
+def reflect(inspector: Inspector, table: str, schema: str | None) -> frozenset[str]:
+    """Return a line for each column, constraint and index of a table."""
+    name = f"{schema}.{table}" if schema else table
+    lines = []
+    for aspect in ASPECTS:
+        items = getattr(inspector, f"get_{aspect}")(table, schema=schema)
+        for item in items if isinstance(items, list) else [items]:
+            lines.append(f"{aspect} of {name}: {describe(item)}")
+    return frozenset(lines)
+
+
+def reflect_others(inspector: Inspector, schema: str | None) -> frozenset[str]:
+    """Return a line for each view, and for each ENUM type of PostgreSQL."""
+    lines = []
+    for view in inspector.get_view_names(schema=schema):
+        definition = inspector.get_view_definition(view, schema=schema)
+        lines.append(f"view {view}: {definition}")
+    for enum in getattr(inspector, "get_enums", lambda **_: [])(schema=schema):
+        lines.append(f"type {enum['name']}: {', '.join(enum['labels'])}")
+    return frozenset(lines)
+
+
+def describe(item: dict[str, Any]) -> str:
+    """Return in one line what reflection found."""
     values = {
         key: str(value)
         for key, value in sorted(item.items())
@@ -176,5 +179,4 @@ def describe(table: Table, aspect: str, item: dict[str, Any]) -> str:
     }
     if "default" in values:  # SQLite keeps the brackets that somebody wrote around it
         values["default"] = values["default"].removeprefix("(").removesuffix(")")
-    described = ", ".join(f"{key} {value}" for key, value in values.items())
-    return f"{aspect} of {name}: {described}"
+    return ", ".join(f"{key} {value}" for key, value in values.items())
