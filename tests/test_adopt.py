@@ -233,6 +233,8 @@ def test_history_of_alembic_goes_on(
     after = contents(tmp_path)
     replaced = {name for name in before if after.get(name) != before[name]}
     assert replaced == {"alembic.ini", f"{migrations_dir}/env.py"}
+    [revision] = (tmp_path / migrations_dir / "versions").glob("*_next.py")
+    assert after[f"{migrations_dir}/HEAD"].decode().strip() in revision.name
 
 
 def test_schema_of_the_version_table_is_kept(

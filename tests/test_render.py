@@ -136,20 +136,6 @@ def assert_parses(project: Path) -> None:
                 configparser.ConfigParser({"here": "."}).read_string(content)
 
 
-@pytest.mark.parametrize("variant", PAIRWISE, ids=str)
-def test_variant_passes_its_type_checker(
-    render: Render, variant: Variant, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    cache = tmp_path_factory.getbasetemp() / "mypy"
-    project = render(variant)
-    output = run(
-        sys.executable,
-        *("-m", "mypy", "--cache-dir", cache),
-        cwd=project,
-    )
-    assert "Success: no issues found" in output
-
-
 def test_variants_share_their_bytes(render: Render) -> None:
     """What an answer does not concern stays the same byte for byte, so that it can be updated."""
     models, module = (

@@ -322,6 +322,28 @@ def test_project_migrates_after_the_update(history: Path, tmp_path: Path) -> Non
     alembic_each(project, [["upgrade", "head"], *UP_AND_DOWN[1:]], url=url)
 
 
+def test_own_tests_say_what_an_update_cannot_write(
+    history: Path, tmp_path: Path
+) -> None:
+    """HEAD and docs/schema.md are the owner's: the template does not know what is in them."""
+    project = copy(history, tmp_path / "project", {}, "v1.2.0")
+    update(project, NOW)
+    assert not (project / "migrations/HEAD").exists()
+    env = {"PYTHONPATH": "src"}
+    tests = (sys.executable, "-m", "pytest", "-q", "-p", "no:copie")
+    output = run(*tests, cwd=project, env=env, fails=True)
+    assert "1 failed, 6 passed" in output
+    program = re.findall(r"mend it with `python (\S+) write`", output)[0]
+    run(sys.executable, program, "write", cwd=project)
+    assert "7 passed" in run(*tests, cwd=project, env=env)
+
+    check = (sys.executable, "migrations/migration_docs.py")
+    output = run(*check, "check", cwd=project, env=env, fails=True)
+    assert "`uv run python migrations/migration_docs.py write` draws it" in output
+    run(*check, "write", cwd=project, env=env)
+    run(*check, "check", cwd=project, env=env)
+
+
 def test_ci_tells_of_a_newer_template(history: Path, tmp_path: Path) -> None:
     """The notice's last line says which; the job does not fail, not even without the template."""
     project = copy(history, tmp_path / "project", {"ci": "github"})
