@@ -120,6 +120,10 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+# Type of the fixture `database`: takes a database and a driver.
+Database = Callable[[str, str], URL]
+
+
 class Render(Protocol):
     """Type of the fixture `render`."""
 
@@ -144,7 +148,7 @@ def render(copie: Copie, template: Path) -> Render:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Callable[[str, str], URL]]:
+def database(tmp_path: Path) -> Iterator[Database]:
     """Make databases that no other test sees; they are dropped after the test."""
     created: list[tuple[str, str]] = []
 

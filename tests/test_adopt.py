@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import copier
 import pytest
-from conftest import alembic, alembic_each, query, run, script
+from conftest import (
+    Database,
+    alembic,
+    alembic_each,
+    query,
+    run,
+    script,
+)
 from revisions import write_downgrades
-from sqlalchemy import URL, create_engine, inspect
+from sqlalchemy import create_engine, inspect
 from test_env import url_text
 from test_migrate import ENGINE_OF, ONE_OF_EACH, UP_AND_DOWN, tables
 from variants import Engine
-
-Database = Callable[[str, str], URL]
 
 DECLARATIVE = {
     "shop/models.py": """\

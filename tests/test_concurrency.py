@@ -6,19 +6,25 @@ import os
 import random
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
 
 import pytest
-from conftest import Render, alembic, connect, query, script, sync_url
+from conftest import (
+    Database,
+    Render,
+    alembic,
+    connect,
+    query,
+    script,
+    sync_url,
+)
 from revisions import HERO, add_revision
 from sqlalchemy import URL, Connection, text
 from test_migrate import ONE_OF_EACH, tables
 from variants import ENGINES, Engine, Variant
-
-Database = Callable[[str, str], URL]
 
 PROCESSES = 8
 # At least ten races on each server, and each driver has some.

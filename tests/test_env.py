@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Render, alembic, python, query, run, script
+from conftest import (
+    Database,
+    Render,
+    alembic,
+    python,
+    query,
+    run,
+    script,
+)
 from sqlalchemy import URL
 from test_migrate import ENGINE_OF, tables
 from variants import ENGINES, Engine, Variant
-
-Database = Callable[[str, str], URL]
 
 ASYNC_ENGINES = [
     ENGINE_OF["sqlite-aiosqlite-async"],

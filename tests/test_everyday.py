@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import (
     SERVERS,
+    Database,
     Render,
     alembic,
     alembic_each,
@@ -25,8 +29,6 @@ from sqlalchemy import URL
 from test_env import url_text
 from test_migrate import ENGINE_OF, ONE_OF_EACH, tables
 from variants import ENGINES, Engine, Variant
-
-Database = Callable[[str, str], URL]
 
 POSTGRESQL = ENGINE_OF["postgresql-psycopg-sync"]
 
@@ -68,7 +70,11 @@ def databases_beside(url: URL) -> list[str]:
 
 # ------------------------------------------------------------------------- Fixtures
 
-SEED = "op.execute(\"INSERT INTO heroes (name, secret_name) VALUES ('Ada', '?')\")"
+# It inserts a row, and writes down that it ran.
+SEED = """
+op.execute("INSERT INTO heroes (name, secret_name) VALUES ('Ada', '?')")
+print("ran", file=open("runs", "a"))
+"""
 
 SYNC_TESTS = """
 import pytest
@@ -203,6 +209,11 @@ def test_fixtures_isolate_tests(
     )
     assert "1 failed, 8 passed" in output
     assert "RuntimeError: on purpose" in output
+    if (
+        workers == "0"
+    ):  # one template; where no database can be copied, each runs it again
+        copies = 0 if engine.database in {"sqlite", "postgresql"} else 1 + 3
+        assert len((project / "runs").read_text().split()) == 1 + copies
 
 
 def test_sqlite_enforces_foreign_keys_in_tests(render: Render) -> None:
@@ -415,6 +426,22 @@ def test_roundtrip_finds_a_type_that_is_left(
     only = ("tests/test_migrations.py", "-k", "goes_up_down")
     output = own_tests(project, *only, url=url, fails=True)
     assert "left: type mood: sad, glad" in output
+
+
+def test_roundtrip_compares_the_second_upgrade_as_well(render: Render) -> None:
+    project = render()
+    path = add_revision(
+        project,
+        "one",
+        'op.create_table("capes", sa.Column("id", sa.Integer(), nullable=not ran))\n'
+        "ran.append(1)",
+        'op.drop_table("capes")',
+    )
+    path.write_text(path.read_text().replace("import time", "ran = []"))
+    only = ("tests/test_migrations.py", "-k", "goes_up_down")
+    output = own_tests(project, *only, fails=True)
+    assert "migrations/versions/one.py: second upgrade" in output
+    assert "one.py: downgrade" not in output
 
 
 def test_roundtrip_reads_only_the_tables_that_changed(
@@ -754,3 +781,103 @@ def test_empty_downgrade_refuses(
     run(script("ruff"), "format", "--check", cwd=project)
     run(script("ruff"), "check", cwd=project)
     run(sys.executable, "-m", "mypy", cwd=project)
+
+
+# ------------------------------------------------------------------------------- CI
+
+
+def ci_commands(project: Path) -> list[str]:
+    """Return what the project's CI runs, but for the notice of a newer template."""
+    github, gitlab = project / ".github/workflows/ci.yml", project / ".gitlab-ci.yml"
+    if github.exists():
+        steps = yaml.safe_load(github.read_text())["jobs"]["migrations"]["steps"]
+        commands = [step["run"] for step in steps if "run" in step]
+    else:
+        commands = yaml.safe_load(gitlab.read_text())["migrations"]["script"]
+    return [command for command in commands if "check-update" not in command]
+
+
+def first_failure(project: Path, url: URL) -> str:
+    """Run the commands of the project's CI, and return the first one that fails."""
+    env = os.environ | {
+        "DATABASE_URL": url_text(url),
+        "TEST_DATABASE_URL": url_text(url),
+        "MYPY_CACHE_DIR": str(project.parent / "mypy"),
+        "PYTHONPATH": "src",
+        "UV_NO_SYNC": "1",
+        "UV_PROJECT_ENVIRONMENT": sys.prefix,
+        "VIRTUAL_ENV": "",
+    }
+    for command in ci_commands(project):
+        step = ["sh", "-euc", command]
+        if subprocess.run(step, cwd=project, env=env, check=False).returncode:
+            return command
+    return ""
+
+
+def two_heads(project: Path) -> None:
+    for name in ("one", "two"):
+        add_revision(project, name, "pass", '"""Nothing was done."""')
+
+
+def unsafe_revision(project: Path) -> None:
+    model = project / "src/my_app/models/hero.py"
+    index = "age: Mapped[int | None] = mapped_column(index=True)"
+    model.write_text(model.read_text().replace("age: Mapped[int | None]", index))
+    up = 'op.create_index("ix_heroes_age", "heroes", ["age"])'
+    add_revision(project, "one", up, 'op.drop_index("ix_heroes_age", "heroes")')
+    run(sys.executable, "migrations/migration_head.py", "write", cwd=project)
+
+
+def new_model_without_drawing(project: Path) -> None:
+    unsafe_revision(project)
+    path = project / "migrations/versions/one.py"
+    escape = "# squawk-ignore: require-concurrent-index-creation\n"
+    path.write_text(escape + path.read_text())
+
+
+@pytest.mark.parametrize(
+    ("damage", "fails_at"),
+    [
+        (two_heads, "alembic upgrade head"),
+        (unsafe_revision, "migration_lint.py"),
+        (new_model_without_drawing, "migration_docs.py check"),
+        (change_model, "alembic check"),
+        (empty_downgrade, "pytest"),
+    ],
+)
+def test_ci_catches_what_people_forget(
+    render: Render,
+    database: Database,
+    damage: Callable[[Path], None],
+    fails_at: str,
+) -> None:
+    url = database("postgresql", "psycopg")
+    project = render(Variant(POSTGRESQL))
+    git(project, "init", "--quiet")
+    commit(project, "start")
+    damage(project)
+    run(script("ruff"), "check", "--quiet", "--fix", cwd=project)
+    run(script("ruff"), "format", "--quiet", cwd=project)
+    commit(project, "work")
+    assert re.search(fails_at, first_failure(project, url))
+
+
+@pytest.mark.parametrize(
+    ("engine", "ci"),
+    [
+        (ONE_OF_EACH[0], "github"),
+        (POSTGRESQL, "github"),
+        (POSTGRESQL, "gitlab"),
+        (ONE_OF_EACH[2], "gitlab"),
+    ],
+    ids=str,
+)
+def test_ci_passes_on_a_new_project(
+    render: Render, database: Database, engine: Engine, ci: str
+) -> None:
+    url = database(engine.database, engine.driver)
+    project = render(Variant(engine, example="tour", ci=ci))
+    git(project, "init", "--quiet")
+    commit(project, "start")
+    assert first_failure(project, url) == ""

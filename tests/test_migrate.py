@@ -6,15 +6,21 @@ import re
 import shutil
 import sys
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Render, alembic, python, query, run, script, sync_url
+from conftest import (
+    Database,
+    Render,
+    alembic,
+    python,
+    query,
+    run,
+    script,
+    sync_url,
+)
 from sqlalchemy import URL, create_engine, inspect
 from variants import ENGINES, SHAPES, Engine, Variant
-
-Database = Callable[[str, str], URL]
 
 TABLES = {
     "none": set(),

@@ -6,17 +6,18 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Render, run, script
+from conftest import (
+    Database,
+    Render,
+    run,
+    script,
+)
 from history import commit, git
-from sqlalchemy import URL
 from test_env import url_text
 from variants import PAIRWISE, Variant
-
-Database = Callable[[str, str], URL]
 
 MODEL = """\
 from sqlalchemy.orm import Mapped, mapped_column

@@ -240,11 +240,25 @@ def test_compose_and_url_agree(
     ]["db"]
     assert service["environment"] == environment
     assert service["ports"] == [port]
+    assert ("configs" in service) == (database != "postgresql" and "root" not in url)
     run(
         script("check-jsonschema"),
         *("--builtin-schema", "vendor.compose-spec", "compose.yaml"),
         cwd=project,
     )
+
+
+def test_user_of_compose_may_create_the_databases_of_the_tests(
+    render: Render,
+) -> None:
+    url = "mysql+pymysql://o%27br%24ien:x@localhost/hall"
+    project = render(database="mysql", database_url=url, compose=True)
+    compose = yaml.safe_load((project / "compose.yaml").read_text(encoding="utf-8"))
+    grant = compose["configs"]["grants"]["content"]
+    assert grant == "GRANT ALL ON *.* TO 'o''br$$ien'@'%';"
+    [config] = compose["services"]["db"]["configs"]
+    assert config["source"] == "grants"
+    assert config["target"].startswith("/docker-entrypoint-initdb.d/")
 
 
 def test_template_holds_to_its_rules() -> None:

@@ -5,19 +5,26 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Render, alembic, connect, execute, query, run, script, sync_url
+from conftest import (
+    Database,
+    Render,
+    alembic,
+    connect,
+    execute,
+    query,
+    run,
+    script,
+    sync_url,
+)
 from revisions import HERO, add_revision
 from sqlalchemy import URL, text
 from test_concurrency import start, version, wait_for_line
 from test_env import call, url_text
 from test_migrate import ENGINE_OF, ONE_OF_EACH, UP_AND_DOWN, tables
 from variants import ENGINES, Engine, Variant
-
-Database = Callable[[str, str], URL]
 
 SQLITE = [ENGINE_OF["sqlite-pysqlite-sync"], ENGINE_OF["sqlite-aiosqlite-async"]]
 POSTGRESQL = ENGINE_OF["postgresql-psycopg-sync"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import permutations
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,12 +10,15 @@ from typing import Any
 
 import copier
 import pytest
-from conftest import alembic_each, run, script
+from conftest import (
+    Database,
+    alembic_each,
+    run,
+    script,
+)
 from history import NOW, build_history, commit, conflicts, contents, copy, git, update
 from sqlalchemy import URL
 from test_migrate import UP_AND_DOWN, tables
-
-Database = Callable[[str, str], URL]
 
 DATABASES = ["sqlite", "postgresql", "mysql", "mariadb"]
 SYNC = {"sqlite": "pysqlite", "postgresql": "psycopg"}

@@ -109,7 +109,9 @@ class SchemaReader:
     def __init__(self, connection: Connection, schemas: set[str | None]) -> None:
         self.connection = connection
         self.schemas = schemas
-        self.marks: dict[str | None, dict[str, str | None]] = dict.fromkeys(schemas, {})
+        self.marks: dict[str | None, dict[str, str | None]] = {
+            key: {} for key in schemas
+        }
         self.schema: Schema = {}
         self.known: dict[tuple[str | None, str, str | None], frozenset[str]] = {}
 
