@@ -753,9 +753,12 @@ def test_drawing_follows_models_and_revisions(render: Render) -> None:
     assert "    INTEGER power\n" in page.read_text()
 
     add_head(project)
+    path = project / "migrations/versions/two.py"
+    path.write_text(path.read_text().replace("two", "two <b> & #d", 1))
     draw(project, "check", fails=True)
     draw(project, "write")
     assert f"    r{HERO} --> rone\n" in page.read_text()
+    assert 'rtwo["two<br>two #lt;b#gt; #amp; #35;d"]' in page.read_text()
     shutil.rmtree(page.parent)
     draw(project, "check", fails=True)
     draw(project, "write")

@@ -39,7 +39,8 @@ def read_head() -> list[str]:
 def write_head() -> None:
     """Write the newest revision, or each one of several heads, into the file."""
     heads = sorted(ScriptDirectory.from_config(get_config()).get_heads())
-    HEAD.write_text("".join(f"{head}\n" for head in heads), encoding="utf-8")
+    lines = "".join(f"{head}\n" for head in heads)
+    HEAD.write_text(lines, encoding="utf-8", newline="\n")
 
 
 def rebase(revision: str) -> Iterator[str]:
@@ -110,7 +111,7 @@ def move(step: Script, date: datetime, down_revision: str | None) -> Path:
             source,
             count=1,
         )
-    path.write_text(source, encoding="utf-8")
+    path.write_text(source, encoding="utf-8", newline="\n")
     dated = re.sub(r"^\d{4}_\d\d_\d\d_\d{4}", f"{date:%Y_%m_%d_%H%M}", path.name)
     return path.rename(path.with_name(dated))
 
