@@ -176,6 +176,32 @@ command.upgrade(config, "head")
     assert tables(url) == {"heroes"}
 
 
+def test_exception_of_a_caller_that_compares_is_its_own(
+    render: Render, database: Database
+) -> None:
+    """pytest-alembic ends a comparison by an exception from the hook that it passes."""
+    url = database("sqlite", "pysqlite")
+    output = call(
+        render(),
+        url,
+        """
+class Compared(Exception):
+    pass
+
+def stop(*_):
+    raise Compared
+
+config.attributes["connection"] = create_engine(URL)
+command.upgrade(config, "head")
+try:
+    command.revision(config, autogenerate=True, process_revision_directives=stop)
+except Compared:
+    print("compared")
+""",
+    )
+    assert output.endswith("compared\n")
+
+
 @pytest.mark.parametrize("engine", SYNC_ENGINES, ids=str)
 def test_connection_of_the_caller_is_used(
     render: Render, database: Database, engine: Engine
