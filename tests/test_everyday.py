@@ -189,8 +189,15 @@ async def test_application_reaches_no_other_database(database):
 """
 
 
-@pytest.mark.parametrize("workers", ["0", "4"])
-@pytest.mark.parametrize("engine", ENGINES, ids=str)
+@pytest.mark.parametrize(
+    ("engine", "workers"),
+    [(engine, "0") for engine in ENGINES]
+    + [
+        (engine, "4")
+        for engine in [*ONE_OF_EACH, ENGINE_OF["postgresql-asyncpg-async"]]
+    ],
+    ids=str,
+)
 def test_fixtures_isolate_tests(
     render: Render, database: Database, engine: Engine, workers: str
 ) -> None:
