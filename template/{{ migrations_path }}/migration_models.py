@@ -19,7 +19,7 @@ def warn_of_unloaded_models(package: str) -> None:
     """
     if get_command() not in {"check", "revision"}:
         return
-    if unloaded := table_modules(package) - sys.modules.keys():
+    if unloaded := unloaded_modules(package):
         log.warning(
             "tables of modules that nothing imports are not compared; "
             "import them where the metadata is imported from: %s",
@@ -27,8 +27,17 @@ def warn_of_unloaded_models(package: str) -> None:
         )
 
 
+def unloaded_modules(package: str) -> set[str]:
+    """Return the names of a package's modules that define tables, but that nothing imports."""
+    return {
+        name
+        for name, path in modules_of(package)
+        if name not in sys.modules and defines_tables(path)
+    }
+
+
 def table_modules(package: str) -> set[str]:
-    """Return the names of a package's modules that define tables; the package is imported."""
+    """Return the names of all modules of a package that define tables."""
     return {name for name, path in modules_of(package) if defines_tables(path)}
 
 
