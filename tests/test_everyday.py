@@ -130,6 +130,9 @@ def test_fresh_database_is_its_own(session, fresh_database, number):
 def test_application_reaches_no_other_database(database):
     assert engine.engine is database
     assert "_test_" in database.url.database
+    with engine.Session() as own:
+        assert own.get_bind() is database
+        assert own.scalar(COUNT) == 1
 """
 
 ASYNC_TESTS = """
@@ -186,6 +189,9 @@ async def test_fresh_database_is_its_own(async_session, fresh_database, number):
 async def test_application_reaches_no_other_database(database):
     assert engine.engine is database
     assert "_test_" in database.url.database
+    async with engine.Session() as own:
+        assert own.get_bind() is database.sync_engine
+        assert await own.scalar(COUNT) == 1
 """
 
 
@@ -421,6 +427,22 @@ def test_roundtrip_finds_what_a_downgrade_leaves(
     )
     assert "migrations/versions/one.py: downgrade" in output
     assert re.search(f"left: {left}", output)
+
+
+@pytest.mark.parametrize("engine", ONE_OF_EACH, ids=str)
+def test_roundtrip_finds_a_default_that_is_not_put_back(
+    render: Render, database: Database, engine: Engine
+) -> None:
+    url = database(engine.database, engine.driver)
+    project = render(Variant(engine))
+    back = DEFAULT.replace('"7"', "None")
+    add_revision(project, "one", DEFAULT, back)
+    eight = DEFAULT.replace("7", "8")
+    add_revision(project, "two", eight, '"""Forgotten."""', down_revision="one")
+    only = ("tests/test_migrations.py", "-k", "goes_up_down")
+    output = own_tests(project, *only, url=url, fails=True)
+    assert re.search("missing: columns of heroes: .*default '?7", output)
+    assert re.search("left: columns of heroes: .*default '?8", output)
 
 
 def test_roundtrip_finds_a_type_that_is_left(
