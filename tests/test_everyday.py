@@ -373,7 +373,7 @@ def test_migration_tests_say_what_is_wrong(
     assert says in output
 
 
-def test_head_revision_that_changed_a_model_module_may_name_its_own_types(
+def test_revision_may_import_the_modules_of_column_types(
     render: Render,
 ) -> None:
     """Autogenerate imports the modules of column types; they are no models."""
