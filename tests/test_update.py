@@ -209,13 +209,14 @@ def test_renamed_model_and_revision_stay_renamed(project: Path) -> None:
 
 
 def test_recopy_does_not_overwrite_models_and_revisions(project: Path) -> None:
-    for path in [project / "src/my_app/models/hero.py", project / REVISION]:
-        path.write_text("# mine\n")
-    (project / "src/my_app/models/cape.py").write_text("# mine\n")
+    mine = ["src/my_app/models/hero.py", "src/my_app/models/cape.py", REVISION]
+    mine += ["migrations/HEAD", "docs/schema.md"]
+    for name in mine:
+        (project / name).write_text("# mine\n")
     commit(project, "My work")
     copier.run_recopy(project, vcs_ref=NEXT, defaults=True, overwrite=True, quiet=True)
     after = contents(project)
-    for name in ["src/my_app/models/hero.py", "src/my_app/models/cape.py", REVISION]:
+    for name in mine:
         assert after[name] == b"# mine\n"
     assert b"## Each day" in after["README.md"]
 
