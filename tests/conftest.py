@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 import fork
+import jinja2
 import pytest
 import releases
 from pytest_copie.plugin import Copie
@@ -94,6 +95,29 @@ def _no_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     settings.write_text("{}\n")
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("COPIER_SETTINGS_PATH", str(settings))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _strings_compiled_once() -> Iterator[None]:
+    """Let Jinja remember what it compiled: two thirds of a render by Copier are that.
+
+    Jinja's own cache is for templates of a loader, and Copier's are strings.
+    """
+    compile_string = jinja2.Environment.compile
+    compiled: dict[tuple[Any, ...], Any] = {}
+
+    def compile_once(
+        environment: jinja2.Environment, source: Any, *arguments: Any, **named: Any
+    ) -> Any:
+        options = (environment.trim_blocks, environment.lstrip_blocks)
+        key = (type(environment), options, source, arguments, *sorted(named.items()))
+        if key not in compiled:
+            compiled[key] = compile_string(environment, source, *arguments, **named)
+        return compiled[key]
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(jinja2.Environment, "compile", compile_once)
         yield
 
 
