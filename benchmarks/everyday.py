@@ -165,20 +165,19 @@ def seconds(function: Callable[..., object], *arguments: object) -> float:
 
 
 def medians(
-    actions: Mapping[str, Callable[[], float]], rounds: int, warm: bool = True
+    actions: Mapping[str, Callable[[], float]], rounds: int
 ) -> dict[str, float]:
     """Return the median of what each action returns; they take turns.
 
     Args:
         actions: by name, functions that return seconds.
-        rounds: how often.
-        warm: whether a first round, which compiles modules, does not count.
+        rounds: how often, after a first round that compiles modules and does not count.
     """
     times: dict[str, list[float]] = defaultdict(list)
-    for number in range(rounds + warm):
+    for number in range(rounds + 1):
         for name in sorted(actions, reverse=bool(number % 2)):
             times[name].append(actions[name]())
-    return {name: statistics.median(values[warm:]) for name, values in times.items()}
+    return {name: statistics.median(values[1:]) for name, values in times.items()}
 
 
 def isolation(rounds: int) -> None:

@@ -37,6 +37,14 @@ SERVERS = {
     ),
 }
 
+# With these, `uv run` takes this environment, which has all drivers, for a project's own.
+UV_RUNS_HERE = {
+    "UV_NO_SYNC": "1",
+    "UV_PROJECT_ENVIRONMENT": sys.prefix,
+    "VIRTUAL_ENV": "",
+    "PYTHONPATH": "src",
+}
+
 # A subprocess sees nothing of a developer's own database and compiles its modules once.
 for variable in ("DATABASE_URL", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH"):
     os.environ.pop(variable, None)

@@ -9,14 +9,7 @@ from typing import Any
 
 import copier
 import pytest
-from conftest import (
-    Database,
-    alembic,
-    alembic_each,
-    query,
-    run,
-    script,
-)
+from conftest import Database, alembic, alembic_each, query, run, script
 from revisions import write_downgrades
 from sqlalchemy import create_engine, inspect
 from test_env import url_text

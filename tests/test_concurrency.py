@@ -12,15 +12,7 @@ from itertools import cycle
 from pathlib import Path
 
 import pytest
-from conftest import (
-    Database,
-    Render,
-    alembic,
-    connect,
-    query,
-    script,
-    sync_url,
-)
+from conftest import Database, Render, alembic, connect, query, script, sync_url
 from revisions import HERO, add_revision
 from sqlalchemy import URL, Connection, text
 from test_migrate import ONE_OF_EACH, tables

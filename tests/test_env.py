@@ -5,15 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import (
-    Database,
-    Render,
-    alembic,
-    python,
-    query,
-    run,
-    script,
-)
+from conftest import Database, Render, alembic, python, query, run, script
 from sqlalchemy import URL
 from test_migrate import ENGINE_OF, tables
 from variants import ENGINES, Engine, Variant

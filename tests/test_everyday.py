@@ -14,6 +14,7 @@ import pytest
 import yaml
 from conftest import (
     SERVERS,
+    UV_RUNS_HERE,
     Database,
     Render,
     alembic,
@@ -222,9 +223,8 @@ def test_fixtures_isolate_tests(
     )
     assert "1 failed, 8 passed" in output
     assert "RuntimeError: on purpose" in output
-    if (
-        workers == "0"
-    ):  # one template; where no database can be copied, each runs it again
+    if workers == "0":
+        # One template; where no database can be copied, each one runs it again.
         copies = 0 if engine.database in {"sqlite", "postgresql"} else 1 + 3
         assert len((project / "runs").read_text().split()) == 1 + copies
 
@@ -276,7 +276,7 @@ def break_head(project: Path) -> None:
     (project / "migrations/HEAD").write_text("another\n")
 
 
-def add_head(project: Path) -> None:
+def two_heads(project: Path) -> None:
     for revision in ("one", "two"):
         add_revision(project, revision, "pass", '"""Nothing was done."""')
     run(sys.executable, "migrations/migration_head.py", "write", cwd=project)
@@ -332,7 +332,7 @@ def fail_downgrade(project: Path) -> None:
             "`python migrations/migration_head.py write`",
         ),
         (
-            add_head,
+            two_heads,
             "test_history_has_one_head",
             "`python migrations/migration_head.py rebase YOURS`",
         ),
@@ -473,15 +473,13 @@ def test_roundtrip_compares_the_second_upgrade_as_well(render: Render) -> None:
     assert "one.py: downgrade" not in output
 
 
-def test_roundtrip_reads_only_the_tables_that_changed(
-    render: Render, database: Database
-) -> None:
+def test_roundtrip_reads_only_the_tables_that_changed(render: Render) -> None:
     """Its statements grow with the revisions, not with revisions times tables."""
-    counted = [count_statements(render, database, revisions) for revisions in (5, 45)]
+    counted = [count_statements(render, revisions) for revisions in (5, 45)]
     assert 7 < counted[1] / counted[0] < 9.5
 
 
-def count_statements(render: Render, database: Database, revisions: int) -> int:
+def count_statements(render: Render, revisions: int) -> int:
     project = render(Variant(example="none"))
     previous = None
     for number in range(revisions):
@@ -550,7 +548,7 @@ def test_revision_writes_head(render: Render) -> None:
 
 def test_merge_writes_head(render: Render) -> None:
     project = render(Variant())
-    add_head(project)
+    two_heads(project)
     assert head(project) == "one\ntwo\n"
     alembic(project, "merge", "heads", "-m", "join")
     [path] = (project / "migrations/versions").glob("*_join.py")
@@ -630,7 +628,7 @@ def test_rebase_refuses_what_has_no_one_way(render: Render) -> None:
     assert "FAILED: " in rebase(project, HERO, fails=True)
     assert "nothing to rebase" in rebase(project, HERO, fails=True)
     assert "Can't locate revision" in rebase(project, "nonsense", fails=True)
-    add_head(project)
+    two_heads(project)
     before = sorted((project / "migrations/versions").iterdir())
     assert "nothing to rebase" in rebase(project, HERO, fails=True)
     add_revision(project, "three", "pass")
@@ -739,13 +737,7 @@ def test_commit_hook_lints_new_revisions(render: Render) -> None:
     add_revision(project, "one", UNSAFE)
     git(project, "add", "--all")
     hook = ("run", "squawk")
-    env = {
-        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
-        "PYTHONPATH": "src",
-        "UV_NO_SYNC": "1",
-        "UV_PROJECT_ENVIRONMENT": sys.prefix,
-        "VIRTUAL_ENV": "",
-    }
+    env = UV_RUNS_HERE | {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
     output = run(script("pre-commit"), *hook, cwd=project, env=env, fails=True)
     assert "Use `concurrently`" in output
     add_revision(project, "one", "op.drop_index('ix_heroes_name')")
@@ -781,7 +773,7 @@ def test_drawing_follows_models_and_revisions(render: Render) -> None:
     draw(project, "check")
     assert "    INTEGER power\n" in page.read_text()
 
-    add_head(project)
+    two_heads(project)
     path = project / "migrations/versions/two.py"
     path.write_text(path.read_text().replace("two", "two <b> & #d", 1))
     draw(project, "check", fails=True)
@@ -831,25 +823,17 @@ def ci_commands(project: Path) -> list[str]:
 
 def first_failure(project: Path, url: URL) -> str:
     """Run the commands of the project's CI, and return the first one that fails."""
-    env = os.environ | {
+    env = {
         "DATABASE_URL": url_text(url),
         "TEST_DATABASE_URL": url_text(url),
         "MYPY_CACHE_DIR": str(project.parent / "mypy"),
-        "PYTHONPATH": "src",
-        "UV_NO_SYNC": "1",
-        "UV_PROJECT_ENVIRONMENT": sys.prefix,
-        "VIRTUAL_ENV": "",
     }
+    env = os.environ | UV_RUNS_HERE | env
     for command in ci_commands(project):
         step = ["sh", "-euc", command]
         if subprocess.run(step, cwd=project, env=env, check=False).returncode:
             return command
     return ""
-
-
-def two_heads(project: Path) -> None:
-    for name in ("one", "two"):
-        add_revision(project, name, "pass", '"""Nothing was done."""')
 
 
 def unsafe_revision(project: Path) -> None:

@@ -9,16 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import (
-    Database,
-    Render,
-    alembic,
-    python,
-    query,
-    run,
-    script,
-    sync_url,
-)
+from conftest import Database, Render, alembic, python, query, run, script, sync_url
 from sqlalchemy import URL, create_engine, inspect
 from variants import ENGINES, SHAPES, Engine, Variant
 

@@ -9,12 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import (
-    Database,
-    Render,
-    run,
-    script,
-)
+from conftest import UV_RUNS_HERE, Database, Render, run, script
 from history import commit, git
 from test_env import url_text
 from variants import PAIRWISE, Variant
@@ -62,14 +57,8 @@ def test_commands_of_the_readme_work(
     project = render(variant)
     git(project, "init", "--quiet")
     commit(project, "start")
-    env = {
-        # uv runs the commands in this environment, which has all drivers.
-        "UV_NO_SYNC": "1",
-        "UV_PROJECT_ENVIRONMENT": sys.prefix,
-        "VIRTUAL_ENV": "",
-        "PYTHONPATH": "src",
-        "MYPY_CACHE_DIR": str(tmp_path_factory.getbasetemp() / "mypy"),
-    }
+    cache = tmp_path_factory.getbasetemp() / "mypy"
+    env = UV_RUNS_HERE | {"MYPY_CACHE_DIR": str(cache)}
     if variant.engine.server:
         url = url_text(database(variant.engine.database, variant.engine.driver))
         env |= {"DATABASE_URL": url, "TEST_DATABASE_URL": url}

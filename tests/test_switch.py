@@ -10,12 +10,7 @@ from typing import Any
 
 import copier
 import pytest
-from conftest import (
-    Database,
-    alembic_each,
-    run,
-    script,
-)
+from conftest import Database, alembic_each, run, script
 from history import NOW, build_history, commit, conflicts, contents, copy, git, update
 from sqlalchemy import URL
 from test_migrate import UP_AND_DOWN, tables
