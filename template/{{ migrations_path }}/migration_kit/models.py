@@ -4,22 +4,32 @@ import ast
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from migration_settings import get_command
+from alembic.util import CommandError
+from sqlalchemy import MetaData, Table
 
-log = logging.getLogger("alembic.migration_models")
+from .command import get_command
+from .paths import MIGRATIONS
+
+log = logging.getLogger(f"alembic.{__name__}")
 
 
-def warn_of_unloaded_models(package: str) -> None:
-    """Name the modules of a package that define tables but are not imported.
+def tables_of(metadata: MetaData | Sequence[MetaData] | None) -> dict[str, Table]:
+    """Return the tables of one MetaData, of several, or of none, by their keys."""
+    several = [metadata] if isinstance(metadata, MetaData) else metadata or []
+    return {key: table for one in several for key, table in one.tables.items()}
+
+
+def warn_of_unloaded_models(packages: Iterable[str]) -> None:
+    """Name the modules of packages that define tables but are not imported.
 
     Autogenerate takes their tables for dropped ones, or does not create them.
     """
     if get_command() not in {"check", "revision"}:
         return
-    if unloaded := unloaded_modules(package):
+    if unloaded := unloaded_modules(packages):
         log.warning(
             "tables of modules that nothing imports are not compared; "
             "import them where the metadata is imported from: %s",
@@ -27,23 +37,37 @@ def warn_of_unloaded_models(package: str) -> None:
         )
 
 
-def unloaded_modules(package: str) -> set[str]:
-    """Return the names of a package's modules that define tables, but that nothing imports."""
+def unloaded_modules(packages: Iterable[str]) -> set[str]:
+    """Return the names of the modules that define tables, but that nothing imports."""
     return {
         name
+        for package in packages
         for name, path in modules_of(package)
         if name not in sys.modules and defines_tables(path)
     }
 
 
-def table_modules(package: str) -> set[str]:
-    """Return the names of all modules of a package that define tables."""
-    return {name for name, path in modules_of(package) if defines_tables(path)}
+def table_modules(packages: Iterable[str]) -> set[str]:
+    """Return the names of all modules of packages that define tables."""
+    return {
+        name
+        for package in packages
+        for name, path in modules_of(package)
+        if defines_tables(path)
+    }
 
 
 def modules_of(package: str) -> Iterator[tuple[str, Path]]:
-    """Yield name and path of each module in a package, without its tests and migrations."""
-    module = sys.modules[package]
+    """Yield name and path of each module in a package, without its tests and migrations.
+
+    Raises:
+        CommandError: if the package is not imported.
+    """
+    module = sys.modules.get(package)
+    if module is None:
+        raise CommandError(
+            f"nothing imports {package!r}; correct `package=` of run() in env.py"
+        )
     if not hasattr(module, "__path__"):  # plain modules, side by side
         for path in Path(module.__file__ or "").parent.glob("*.py"):
             yield path.stem, path
@@ -55,7 +79,7 @@ def modules_of(package: str) -> Iterator[tuple[str, Path]]:
                 for name in folders
                 if name.isidentifier()
                 and name not in {"__pycache__", "test", "tests"}
-                and not Path(parent, name).samefile(Path(__file__).parent)
+                and not Path(parent, name).samefile(MIGRATIONS)
             ]
             prefix = ".".join([package, *Path(parent).relative_to(folder).parts])
             for file in files:

@@ -11,11 +11,14 @@ from uuid import uuid4
 
 from alembic import command
 from alembic.config import Config
-from migration_connect import connect, connect_async, create_connectable, run_coroutine
-from migration_errors import one_line
 from sqlalchemy import URL, Connection, Engine, Executable, make_url
 
+from .connect import connect, connect_async, create_connectable, run_coroutine
+from .errors import one_line
+
 T = TypeVar("T")
+
+SOURCE = "TEST_DATABASE_URL, else alembic.ini"
 
 
 class ScratchDatabase:
@@ -139,13 +142,13 @@ def on_connection(url: URL, function: Callable[[Connection], T]) -> T:
     """Call a function with a connection of its own, through a sync or an async driver."""
     engine = create_connectable(url)
     if isinstance(engine, Engine):
-        with connect(engine) as connection:
+        with connect(engine, SOURCE) as connection:
             return function(connection)
 
     results: list[T] = []
 
     async def run() -> None:
-        async with connect_async(engine) as connection:
+        async with connect_async(engine, SOURCE) as connection:
             results.append(await connection.run_sync(function))
 
     run_coroutine(run())

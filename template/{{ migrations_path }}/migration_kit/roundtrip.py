@@ -8,8 +8,10 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, MigrationStep
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
-from migration_testing import ScratchDatabase
 from sqlalchemy import Connection, Inspector, inspect, text
+
+from .models import tables_of
+from .testing import ScratchDatabase
 
 # A table by its schema (None: the default one) and its name.
 Table = tuple[str | None, str]
@@ -63,7 +65,7 @@ def roundtrip(database: ScratchDatabase) -> list[str]:
         """Alembic runs each step before it asks for the next one."""
         connection = context.connection
         assert connection is not None
-        tables = context.opts["target_metadata"].tables.values()
+        tables = tables_of(context.opts["target_metadata"]).values()
         reader = SchemaReader(connection, {None, *(table.schema for table in tables)})
         before = reader.read()
         for revision in reversed(list(script.walk_revisions())):

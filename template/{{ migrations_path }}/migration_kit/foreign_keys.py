@@ -1,18 +1,12 @@
-"""What must be true after a migration: rows keep their parents, and the revision is recorded."""
+"""SQLite: copying a table deletes no row of another, and no row is left without its parent."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from alembic import context
 from alembic.util import CommandError
-from migration_settings import after_each_revision, get_command, is_read_only
 from sqlalchemy import Connection
 
-
-def is_up_to_date() -> bool:
-    """Tell whether an upgrade would find nothing to do."""
-    heads = set(context.get_context().get_current_heads())
-    return get_command() == "upgrade" and heads == set(context.script.get_heads())
+from .command import is_read_only, is_up_to_date
 
 
 @contextmanager
@@ -67,35 +61,4 @@ def foreign_key_check(connection: Connection) -> Iterator[None]:
         raise CommandError(
             f"rolled back: {len(broken)} rows would refer to nothing ({tables}); "
             "let the revision mend or delete them"
-        )
-
-
-@contextmanager
-def recorded_revision(connection: Connection) -> Iterator[None]:
-    """Compare what the database records after the migration with what was asked for.
-
-    Raises:
-        CommandError: if they differ; Alembic itself would exit with 0.
-    """
-    migration = context.get_context()
-    asked: set[str] | None = None
-
-    def remember(*, heads: set[str], **_: object) -> None:
-        nonlocal asked
-        asked = set(heads)
-
-    after_each_revision(remember)
-    callers_transaction = connection.in_transaction()
-    yield
-    if is_read_only():
-        return
-    if not callers_transaction:
-        connection.commit()  # what ran outside a revision: `ensure_version`, `stamp --purge`
-    recorded = set(migration.get_current_heads())
-    if not callers_transaction:
-        connection.rollback()
-    if asked is not None and recorded != asked:
-        raise CommandError(
-            f"the database records {' '.join(recorded) or 'no revision'} instead of "
-            f"{' '.join(asked) or 'none'}: the migration was rolled back or overwritten"
         )

@@ -4,20 +4,22 @@ import logging
 from collections.abc import Iterable
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Literal
 
 from alembic import context
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
-from alembic.util import CommandError
-from migration_settings import get_command
-from migration_types import import_type
-from sqlalchemy import CheckConstraint, Column, Connection
+from alembic.runtime.plugins import Plugin
+from alembic.util import CommandError, DispatchPriority, PriorityDispatchResult
+from sqlalchemy import CheckConstraint, Column, Connection, DefaultClause, Identity
 from sqlalchemy.schema import SchemaItem
 
-log = logging.getLogger("alembic.migration_autogenerate")
+from .command import get_command
+from .models import tables_of
+
+log = logging.getLogger(f"alembic.{__name__}")
 
 ENUM_PLUGIN = "alembic_postgresql_enum"
 
@@ -27,12 +29,13 @@ def autogenerate_options(connection: Connection) -> dict[str, Any]:
     return {
         # SQLite cannot alter a table in place: batch mode copies it.
         "render_as_batch": connection.dialect.name == "sqlite",
-        "compare_server_default": compare_server_default,
+        "compare_server_default": True,
         "include_object": include_object,
         "render_item": import_type,
         "autogenerate_plugins": [
             "alembic.autogenerate.*",
             "alembic.ext.checkconstraint_byname",
+            plugin.name,
         ],
         "process_revision_directives": process_revision_directives,
     }
@@ -45,23 +48,38 @@ def load_plugins(connection: Connection) -> None:
         import_module(ENUM_PLUGIN)
 
 
-def compare_server_default(
-    context: MigrationContext,
-    inspected_column: Column[Any],
-    metadata_column: Column[Any],
-    inspected_default: str | None,
-    metadata_default: Any,
-    rendered_metadata_default: str | None,
-) -> bool | None:
-    """Take for equal what is: an empty string, and MySQL's `now()`; leave the rest to Alembic."""
-    if rendered_metadata_default == "" and inspected_default in {"''", "('')"}:
-        return False
+def skip_equal_defaults(
+    context: AutogenContext,
+    alter_column: ops.AlterColumnOp,
+    schema: str | None,
+    table: str,
+    column: str,
+    inspected: Column[Any],
+    modelled: Column[Any],
+) -> PriorityDispatchResult:
+    """End the comparison of server defaults that Alembic takes for different, and are equal."""
+    assert context.dialect is not None
+    ours, theirs = modelled.server_default, inspected.server_default
+    if isinstance(ours, Identity) and not context.dialect.supports_identity_columns:
+        return PriorityDispatchResult.STOP
+    if not isinstance(ours, DefaultClause) or not isinstance(theirs, DefaultClause):
+        return PriorityDispatchResult.CONTINUE
+    expected, found = str(ours.arg), str(theirs.arg)
     mysql = context.dialect.name in {"mysql", "mariadb"}
-    if mysql and rendered_metadata_default == "now()":
-        return (inspected_default or "").lower().removesuffix(
-            "()"
-        ) != "current_timestamp"
-    return None
+    empty = expected == "" and found in {"''", "('')"}
+    now = mysql and expected == "now()"
+    if empty or now and found.lower().removesuffix("()") == "current_timestamp":
+        return PriorityDispatchResult.STOP
+    return PriorityDispatchResult.CONTINUE
+
+
+plugin = Plugin(__name__)
+plugin.add_autogenerate_comparator(
+    skip_equal_defaults,
+    "column",
+    "server_default",
+    priority=DispatchPriority.FIRST,
+)
 
 
 def include_object(
@@ -70,12 +88,23 @@ def include_object(
     """Leave out a CHECK that the database named itself: the model's has no name to compare."""
     if not isinstance(item, CheckConstraint) or not reflected or compare_to is not None:
         return True
-    models = context.get_context().opts["target_metadata"].tables
+    models = tables_of(context.get_context().opts["target_metadata"])
     return all(
         constraint.name
         for constraint in models[item.table.key].constraints
         if isinstance(constraint, CheckConstraint)
     )
+
+
+def import_type(kind: str, item: Any, context: AutogenContext) -> Literal[False]:
+    """Make a revision import the module of a type that SQLAlchemy does not have.
+
+    Alembic writes the type with its module and leaves the import to the reader.
+    """
+    module = type(item).__module__
+    if kind == "type" and not module.startswith("sqlalchemy."):
+        context.imports.add(f"import {module}")
+    return False
 
 
 def process_revision_directives(
@@ -85,14 +114,16 @@ def process_revision_directives(
 ) -> None:
     """Refuse a disaster, make the downgrade run, and write no empty revision.
 
+    A function of env.py may have emptied `directives` before.
+
     Raises:
         CommandError: if no model is imported, which would drop every table.
     """
-    script = directives[0]
-    if script.upgrade_ops is None or script.downgrade_ops is None:
+    script = next(iter(directives), None)
+    if not script or script.upgrade_ops is None or script.downgrade_ops is None:
         return
     drops_table = any(isinstance(op, ops.DropTableOp) for op in script.upgrade_ops.ops)
-    if drops_table and not context.opts["target_metadata"].tables:
+    if drops_table and not tables_of(context.opts["target_metadata"]):
         raise CommandError(
             "no models are imported, so this would drop every table of the database; "
             "see that the import of Base in env.py imports the models"

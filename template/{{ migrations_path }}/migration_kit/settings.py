@@ -1,7 +1,6 @@
 """Settings of a run: `-x name=value`, else the environment, else alembic.ini."""
 
 import os
-from collections.abc import Callable
 from typing import Any
 
 from alembic import context
@@ -9,36 +8,59 @@ from alembic.util import CommandError
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-READ_ONLY_COMMANDS = {"check", "current", "revision"}
+EXAMPLE = "postgresql+psycopg://user:password@host:5432/database"
 
 
 def get_url() -> URL:
     """Return the URL of `-x url=...`, else of DATABASE_URL, else of alembic.ini.
 
+    A relative path to a SQLite file begins at the folder of alembic.ini, so that the file is the
+    same one whichever folder a command runs in.
+
     Raises:
         CommandError: if it is missing or cannot be parsed; the message never shows it.
     """
-    raw_url = (
-        context.get_x_argument(as_dictionary=True).get("url")
-        or os.environ.get("DATABASE_URL")
-        or context.config.get_main_option("sqlalchemy.url", "")
-    )
-    example = "postgresql+psycopg://user:password@host:5432/database"
+    raw_url, source = find_url()
     try:
         url = make_url(raw_url)
-        url.get_dialect()
-    except NoSuchModuleError:
-        raise CommandError(
-            f"SQLAlchemy has no dialect {url.drivername!r}; "
-            f"start DATABASE_URL like {example}"
-        ) from None
     except (ArgumentError, ValueError):
         # SQLAlchemy's message would print the URL, and with it the password.
         raise CommandError(
             "the database URL is missing or cannot be parsed; "
-            f"write it into DATABASE_URL like {example}"
+            f"write it into {source} like {EXAMPLE}"
         ) from None
-    return url
+    try:
+        url.get_dialect()
+    except NoSuchModuleError:
+        raise CommandError(
+            f"SQLAlchemy has no dialect {url.drivername!r}; "
+            f"start {source} like {EXAMPLE}"
+        ) from None
+    return from_folder(url, os.path.dirname(context.config.config_file_name or ""))
+
+
+def get_url_source() -> str:
+    """Return where the URL comes from, in words for a message."""
+    return find_url()[1]
+
+
+def find_url() -> tuple[str, str]:
+    if raw_url := context.get_x_argument(as_dictionary=True).get("url"):
+        return str(raw_url), "-x url"
+    if raw_url := os.environ.get("DATABASE_URL"):
+        return raw_url, "DATABASE_URL"
+    if raw_url := context.config.get_main_option("sqlalchemy.url"):
+        file = os.path.basename(context.config.config_file_name or "the configuration")
+        return raw_url, f"sqlalchemy.url of {file}"
+    return "", "DATABASE_URL"
+
+
+def from_folder(url: URL, folder: str) -> URL:
+    """Let a relative path to a SQLite file begin at a folder; leave any other URL alone."""
+    path = url.database or ":memory:"
+    if url.get_backend_name() != "sqlite" or path.startswith((":memory:", "file:")):
+        return url
+    return url.set(database=os.path.join(os.path.abspath(folder), path))
 
 
 def get_seconds(name: str, default: float) -> float:
@@ -66,25 +88,3 @@ def version_table_options() -> dict[str, Any]:
         "version_table": config.get_main_option("version_table", "alembic_version"),
         "version_table_schema": config.get_main_option("version_table_schema"),
     }
-
-
-def get_command() -> str:
-    """Return the name of the Alembic command that runs, such as `upgrade`.
-
-    Alembic hands env.py no name; but each command brings a function of its own
-    (`MigrationContext.opts["fn"]`), which is defined in it.
-    """
-    function = context.get_context().opts.get("fn")
-    return getattr(function, "__qualname__", "").partition(".")[0]
-
-
-def is_read_only() -> bool:
-    """Tell whether the command leaves the database as it is."""
-    return get_command() in READ_ONLY_COMMANDS
-
-
-def after_each_revision(callback: Callable[..., None]) -> None:
-    """Call back after each revision, before its commit, like `on_version_apply`."""
-    migration = context.get_context()
-    callbacks = migration.on_version_apply_callbacks
-    migration.on_version_apply_callbacks = (*callbacks, callback)

@@ -10,25 +10,17 @@ from pathlib import Path
 
 from alembic import context
 from alembic.util import CommandError
-from migration_settings import get_command, is_read_only
 from sqlalchemy import Connection
 
-HERE = os.path.dirname(__file__)
+from .command import get_command, is_read_only
+from .head import commands_after_rebase, two_heads_remedy
+from .paths import MIGRATIONS
+
 LIBRARIES = (
     "<",
-    os.path.join(HERE, "env.py"),
-    os.path.join(HERE, "migration_"),
+    os.path.dirname(__file__),
     *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
 )
-
-# What Alembic says, and what helps.
-REMEDIES = {
-    "Multiple head revisions": "`alembic merge heads` joins them",
-    "Can't locate revision": "a revision that the database or the command line names has no "
-    "file in versions/: check out the code that has it, or correct the name",
-    "Target database is not up to date": "run `alembic upgrade head` first",
-}
-
 
 # What stands of a revision that failed.
 AFTERMATHS = {
@@ -54,13 +46,26 @@ def one_line(doing: str, aftermath: str = "") -> Iterator[None]:
     try:
         yield
     except CommandError as error:
-        for beginning, remedy in REMEDIES.items():
-            if str(error).startswith(beginning):
-                raise CommandError(f"{str(error).rstrip('.')}; {remedy}") from error
+        if remedy := remedy_for(str(error)):
+            raise CommandError(f"{str(error).rstrip('.')}; {remedy}") from error
         raise
     except Exception as error:
         line = f"{doing}: {describe(error)}"
         raise CommandError(f"{line}; {aftermath}" if aftermath else line) from error
+
+
+def remedy_for(message: str) -> str:
+    """Return what helps against an error of Alembic's, or nothing."""
+    if message.startswith("Multiple head revisions"):
+        return two_heads_remedy()
+    if message.startswith("Target database is not up to date"):
+        return "run `alembic upgrade head` first"
+    if missing := re.match(r"Can't locate revision identified by '(.*)'", message):
+        return commands_after_rebase(missing[1]) or (
+            "a revision that the database or the command line names has no file in "
+            "versions/: check out the code that has it, or correct the name"
+        )
+    return ""
 
 
 def migration_errors(connection: Connection) -> AbstractContextManager[None]:
@@ -86,7 +91,7 @@ def describe(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError):
         message += "; install the project (`uv sync`, `pip install --editable .`)"
     frames = traceback.extract_tb(error.__traceback__)
-    versions = os.path.join(HERE, "versions")
+    versions = str(MIGRATIONS / "versions")
     own = [frame for frame in frames if frame.filename.startswith(versions)]
     own = own or [frame for frame in frames if not frame.filename.startswith(LIBRARIES)]
     if isinstance(error, KeyError) and not own:

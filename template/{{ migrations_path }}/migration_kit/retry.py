@@ -7,12 +7,14 @@ from typing import Any
 
 from alembic import context
 from alembic.util import CommandError
-from migration_lock import pause
-from migration_settings import after_each_revision, get_seconds, is_read_only
 from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError
 
-log = logging.getLogger("alembic.migration_retry")
+from .command import after_each_revision, is_read_only
+from .lock import pause
+from .settings import get_seconds
+
+log = logging.getLogger(f"alembic.{__name__}")
 
 RETRIES = 3
 

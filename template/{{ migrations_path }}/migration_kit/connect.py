@@ -17,11 +17,13 @@ if TYPE_CHECKING:  # importing it takes greenlet, which a sync project need not 
 
 SECRET = re.compile("passw|secret|token", re.IGNORECASE)
 
-# What the drivers say (they have no common codes), and what helps.
+# What the drivers say (they have no common codes), and what helps. The first one counts.
 REMEDIES = {
-    "password|authentication|access denied": "check user and password in DATABASE_URL",
-    "does not exist|unknown database": "create the database, or correct DATABASE_URL",
+    "role .* does not exist": "create that user, or correct the user in {source}",
+    "password|authentication|access denied": "check user and password in {source}",
+    "does not exist|unknown database": "create the database, or correct {source}",
     "unable to open database": "check that its folder exists and may be written to",
+    "": "start the server, or correct host and port in {source}",
 }
 
 
@@ -43,13 +45,17 @@ def create_connectable(url: URL) -> "Engine | AsyncEngine":
     except ImportError as error:
         raise CommandError(
             f"{error.name or error} is not installed, but {url.drivername}:// needs it; "
-            "add it to the project, or correct DATABASE_URL"
+            "add it to the project, or name another driver in the URL"
         ) from error
 
 
 @contextmanager
-def connecting(url: URL) -> Iterator[None]:
+def connecting(url: URL, source: str) -> Iterator[None]:
     """Say in one line why the database cannot be reached, and what helps.
+
+    Args:
+        url: of the database.
+        source: where the URL comes from, in words.
 
     Raises:
         CommandError: in place of every error of the driver.
@@ -58,38 +64,44 @@ def connecting(url: URL) -> Iterator[None]:
     plain_path = (
         url.get_backend_name() == "sqlite" and folder and "uri" not in url.query
     )
-    if plain_path and not os.path.isdir(
-        folder
-    ):  # aiosqlite's thread would print a traceback
+    # aiosqlite's thread would print a traceback.
+    if plain_path and not os.path.isdir(folder):
         raise CommandError(f"cannot connect to {url}: make the folder {folder}")
     try:
         yield
     except (SQLAlchemyError, OSError) as error:
         reason = " ".join(str(getattr(error, "orig", error)).split())
-        if url.password:
-            reason = reason.replace(str(url.password), "***")
-        remedies = [
-            REMEDIES[known] for known in REMEDIES if re.search(known, reason.lower())
-        ]
-        remedy = (
-            *remedies,
-            "start the server, or correct host and port in DATABASE_URL",
-        )[0]
+        reason = hide_password(reason, url)
+        remedy = next(
+            remedy
+            for known, remedy in REMEDIES.items()
+            if re.search(known, reason.lower())
+        ).format(source=source)
         raise CommandError(f"cannot connect to {url}: {reason}; {remedy}") from error
 
 
+def hide_password(text: str, url: URL) -> str:
+    """Replace the password of a URL, but not where it is the user's name, say: that is public."""
+    public = {url.username, url.host, url.database}
+    if not url.password or url.password in public:
+        return text
+    return text.replace(str(url.password), "***")
+
+
 @contextmanager
-def connect(engine: Engine) -> Iterator[Connection]:
-    """Open a connection for the time of the migration."""
-    with connecting(engine.url):
+def connect(engine: Engine, source: str) -> Iterator[Connection]:
+    """Open a connection; `source` says in an error where the engine's URL comes from."""
+    with connecting(engine.url, source):
         connection = engine.connect()
     with connection:
         yield connection
 
 
 @asynccontextmanager
-async def connect_async(engine: "AsyncEngine") -> AsyncIterator["AsyncConnection"]:
-    """Open a connection of the running event loop for the time of the migration."""
+async def connect_async(
+    engine: "AsyncEngine", source: str
+) -> AsyncIterator["AsyncConnection"]:
+    """Open a connection of the running event loop, otherwise like `connect`."""
     from sqlalchemy.ext.asyncio import create_async_engine
 
     # A pooled connection belongs to the loop that opened it, so we leave the caller's pool
@@ -98,7 +110,7 @@ async def connect_async(engine: "AsyncEngine") -> AsyncIterator["AsyncConnection
     if not shared:
         engine = create_async_engine(engine.url, pool=engine.pool.recreate())
     try:
-        with connecting(engine.url):
+        with connecting(engine.url, source):
             connection = await engine.connect()
         try:
             yield connection

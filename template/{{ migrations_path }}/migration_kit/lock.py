@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from alembic.util import CommandError
-from migration_settings import get_seconds, is_read_only
 from sqlalchemy import Connection, event, text
 
-log = logging.getLogger("alembic.migration_lock")
+from .command import is_read_only
+from .settings import get_seconds
+
+log = logging.getLogger(f"alembic.{__name__}")
 
 PAUSE = 0.1  # seconds between two tries
 

@@ -1,53 +1,50 @@
 """What every revision must hold; a failure says which one does not, and what mends it."""
 
 import ast
-import sys
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 from alembic import command
+from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
+from migration_kit.environment import load_options  # see pytest's setting `pythonpath`
+from migration_kit.head import read_head, two_heads_remedy
+from migration_kit.models import table_modules, unloaded_modules
+from migration_kit.paths import MIGRATIONS, invocation
+from migration_kit.roundtrip import roundtrip
+from migration_kit.testing import ScratchDatabase
 
-ROOT = Path(__file__).parents[1]
-MIGRATIONS = "{{ migrations_path }}"
-sys.path.append(str(ROOT / MIGRATIONS))
-
-from migration_head import get_config, read_head
-from migration_models import table_modules, unloaded_modules
-from migration_roundtrip import roundtrip
-from migration_testing import ScratchDatabase
-
-PACKAGE = "{{ package_name }}"
-METADATA_MODULE = "{{ metadata_module }}"
+ALEMBIC_INI = Path(__file__).parents[1] / "alembic.ini"
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def script() -> ScriptDirectory:
-    """The revisions; reading them also puts `prepend_sys_path` of alembic.ini in place."""
-    return ScriptDirectory.from_config(get_config())
+    return ScriptDirectory.from_config(Config(ALEMBIC_INI))
+
+
+@pytest.fixture
+def packages() -> list[str]:
+    """What env.py names as `package=`; reading it also imports the models."""
+    names: list[str] = load_options(Config(ALEMBIC_INI))["packages"]
+    return names
 
 
 @pytest.fixture
 def database() -> Iterator[ScratchDatabase]:
-    with ScratchDatabase(ROOT / "alembic.ini").create() as database:
+    with ScratchDatabase(ALEMBIC_INI).create() as database:
         yield database
 
 
 def test_history_has_one_head(script: ScriptDirectory) -> None:
     heads = script.get_heads()
-    assert len(heads) < 2, (
-        f"the heads are {', '.join(heads)}; put yours behind the other one with "
-        f"`python {MIGRATIONS}/migration_head.py rebase YOURS`"
-    )
+    assert len(heads) < 2, f"the heads are {', '.join(heads)}; {two_heads_remedy()}"
 
 
 def test_head_file_names_the_head(script: ScriptDirectory) -> None:
     assert read_head() == sorted(script.get_heads()), (
-        f"{MIGRATIONS}/HEAD names another revision; mend it with "
-        f"`python {MIGRATIONS}/migration_head.py write`"
+        f"HEAD names another revision; mend it with `{invocation()} head`"
     )
 
 
@@ -68,12 +65,11 @@ def test_models_equal_the_migrated_schema(database: ScratchDatabase) -> None:
         ) from None
 
 
-def test_every_model_is_loaded() -> None:
-    import_module(METADATA_MODULE)
-    unloaded = unloaded_modules(PACKAGE)
+def test_every_model_is_loaded(packages: list[str]) -> None:
+    unloaded = unloaded_modules(packages)
     assert not unloaded, (
         f"{', '.join(sorted(unloaded))}: tables that Alembic does not see; "
-        f"import the module in {METADATA_MODULE}"
+        "import the module where env.py imports the metadata from"
     )
 
 
@@ -89,16 +85,22 @@ def test_no_downgrade_is_empty(script: ScriptDirectory) -> None:
     )
 
 
-def test_no_revision_imports_models(script: ScriptDirectory) -> None:
+def test_no_revision_imports_models(
+    script: ScriptDirectory, packages: list[str]
+) -> None:
     """A revision stays, while the models go on changing."""
-    import_module(METADATA_MODULE)
-    modules = table_modules(PACKAGE) | {METADATA_MODULE}
+    env_imports = imported_modules(parse(MIGRATIONS / "env.py"))
+    modules = table_modules(packages) | set(env_imports)
     parents = {parent for module in modules for parent in parents_of(module)}
-    forbidden = (modules | parents) - {PACKAGE}
+    forbidden = {
+        module
+        for module in (modules | parents) - set(packages)
+        if module.split(".")[0] in packages
+    }
     importing = [
         f"{revision.path}: {', '.join(sorted(found))}"
         for revision in script.walk_revisions()
-        if (found := forbidden & set(imported_modules(revision)))
+        if (found := forbidden & set(imported_modules(parse(revision.path))))
     ]
     assert not importing, (
         f"{'; '.join(importing)}: write the table as it is at that revision, "
@@ -106,14 +108,14 @@ def test_no_revision_imports_models(script: ScriptDirectory) -> None:
     )
 
 
-def parse(revision: Script) -> ast.Module:
-    return ast.parse(Path(revision.path).read_bytes())
+def parse(path: str | Path) -> ast.Module:
+    return ast.parse(Path(path).read_bytes())
 
 
 def function(revision: Script, name: str) -> ast.FunctionDef:
     [found] = [
         node
-        for node in parse(revision).body
+        for node in parse(revision.path).body
         if isinstance(node, ast.FunctionDef) and node.name == name
     ]
     return found
@@ -130,8 +132,8 @@ def parents_of(module: str) -> list[str]:
     return [".".join(parts[:length]) for length in range(1, len(parts))]
 
 
-def imported_modules(revision: Script) -> Iterator[str]:
-    for node in ast.walk(parse(revision)):
+def imported_modules(source: ast.Module) -> Iterator[str]:
+    for node in ast.walk(source):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -1,0 +1,51 @@
+"""Commands for revisions, beside those of Alembic.
+
+Alembic's post-write hook calls it as `python -m migration_kit`; people call the folder of the
+migrations, whose `__main__.py` knows where alembic.ini is.
+"""
+
+import argparse
+import os
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+
+from alembic.config import Config
+from alembic.util import CommandError
+
+from .paths import invocation
+
+
+def main(config_file: str | None = None) -> None:
+    """Run the command that the command line names, and exit with 1 if it fails.
+
+    Args:
+        config_file: path of alembic.ini, unless the command line names one.
+    """
+    parser = argparse.ArgumentParser(
+        prog=invocation(), description="Commands for revisions, beside `alembic`."
+    )
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        default=config_file,
+        required=config_file is None,
+        help="another alembic.ini",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name in ("head", "draw", "lint"):
+        if find_spec(f".{name}", __package__):  # not every project has all of them
+            module = import_module(f".{name}", __package__)
+            module.add_commands(commands.add_parser)
+    arguments = parser.parse_args()
+    path = os.path.normpath(arguments.config)
+    try:
+        if not os.path.exists(path):
+            raise CommandError(f"{path} is missing; name it with --config FILE")
+        arguments.run(Config(path), arguments)
+    except CommandError as error:
+        sys.exit(f"FAILED: {error}")
+
+
+if __name__ == "__main__":
+    main()

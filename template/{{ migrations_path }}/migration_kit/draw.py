@@ -1,0 +1,134 @@
+"""Draw the tables and the history of revisions into docs/schema.md.
+
+GitHub shows the diagrams. paracelsus draws the tables of the metadata that env.py compares with
+the database; its settings may stand in pyproject.toml, under [tool.paracelsus].
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+from alembic.config import Config
+from alembic.script import Script, ScriptDirectory
+from alembic.util import CommandError, to_tuple
+from sqlalchemy import MetaData
+
+from .environment import load_options
+from .models import tables_of
+from .paths import MIGRATIONS, invocation
+
+NEWEST = 100  # revisions: GitHub refuses a diagram of more than 500 arrows
+
+# Characters that mean something in a label, as Mermaid writes them.
+ESCAPES = str.maketrans(
+    {"#": "#35;", "&": "#amp;", '"': "#quot;", "<": "#lt;", ">": "#gt;"}
+)
+
+PAGE = """\
+# The schema
+
+`{command}` draws this page.
+
+## Tables
+
+{tables}
+
+## Revisions
+
+{revisions}
+"""
+
+
+def add_commands(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add `draw` to the command line."""
+    parser = add_parser("draw", help="draw tables and revisions into docs/schema.md")
+    parser.add_argument(
+        "--check", action="store_true", help="fail if the page is out of date"
+    )
+    parser.set_defaults(run=lambda config, given: draw(config, given.check))
+
+
+def draw(config: Config, check: bool = False) -> None:
+    """Write docs/schema.md beside alembic.ini, or only compare it.
+
+    Args:
+        config: of alembic.ini.
+        check: whether to leave the page alone.
+
+    Raises:
+        CommandError: if the page to check is not what would be drawn now, or if nothing can be
+            drawn.
+    """
+    root = Path(config.config_file_name or "").resolve().parent
+    path = root / "docs" / "schema.md"
+    command = f"uv run {invocation(root)} draw"
+    page = draw_page(config, root, command)
+    if not check:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(page, encoding="utf-8", newline="\n")
+    elif not path.exists() or path.read_text(encoding="utf-8") != page:
+        raise CommandError(f"docs/schema.md is out of date; `{command}` draws it again")
+
+
+def draw_page(config: Config, root: Path, command: str) -> str:
+    """Return the page: the tables of the models, and the newest revisions."""
+    script = ScriptDirectory.from_config(config)
+    revisions = list(script.walk_revisions())[:NEWEST]
+    arrows = [
+        arrow for revision in reversed(revisions) for arrow in draw_revision(revision)
+    ]
+    return PAGE.format(
+        command=command,
+        tables=diagram(draw_tables(config, root)),
+        revisions=diagram(["flowchart TD", *arrows]),
+    )
+
+
+def draw_tables(config: Config, root: Path) -> list[str]:
+    """Return what paracelsus draws; it imports `Models` from here, in a process of its own."""
+    program = [sys.executable, "-m", "paracelsus.cli", "graph", f"{__name__}:Models"]
+    env = os.environ | {
+        "ALEMBIC_CONFIG": config.config_file_name or "",
+        "PYTHONPATH": os.pathsep.join(
+            [str(MIGRATIONS), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+        ),
+    }
+    graph = subprocess.run(
+        program, cwd=root, env=env, stdout=subprocess.PIPE, check=False
+    )
+    if graph.returncode:
+        raise CommandError("paracelsus could not draw the tables; the reason is above")
+    return graph.stdout.decode().splitlines()
+
+
+def __getattr__(name: str) -> SimpleNamespace:
+    """Make `Models`, as paracelsus wants it: an object with the metadata of all tables."""
+    if name != "Models":
+        raise AttributeError(name)
+    metadata = MetaData()
+    options = load_options(Config(os.environ["ALEMBIC_CONFIG"]))
+    for table in tables_of(options["target_metadata"]).values():
+        table.to_metadata(metadata)
+    return SimpleNamespace(metadata=metadata)
+
+
+def diagram(lines: list[str]) -> str:
+    """Return a Mermaid diagram, or say that there is nothing to draw in it."""
+    lines = [line for line in lines if line]
+    if len(lines) < 2:
+        return "None yet."
+    return "\n".join(["```mermaid", *lines, "```"])
+
+
+def draw_revision(revision: Script) -> list[str]:
+    """Return a revision's box, and an arrow from each revision that it follows."""
+    name = f"r{revision.revision}"
+    parents = to_tuple(revision.down_revision, default=())
+    return [
+        f'    {name}["{revision.revision}<br>{revision.doc.translate(ESCAPES)}"]',
+        *(f"    r{parent} --> {name}" for parent in parents),
+    ]

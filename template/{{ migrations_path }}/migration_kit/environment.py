@@ -1,0 +1,172 @@
+"""Runs the migrations, in the shape of Alembic's own env.py; `run` is what env.py calls."""
+
+import io
+import os
+from collections.abc import Callable, Sequence
+from logging.config import fileConfig
+from typing import TYPE_CHECKING, Any
+
+from alembic import context
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import URL, Connection, Engine, MetaData
+
+from .autogenerate import autogenerate_options, load_plugins
+from .command import is_read_only
+from .connect import connect, connect_async, create_connectable, run_coroutine
+from .errors import migration_errors, one_line
+from .foreign_keys import foreign_key_check, foreign_keys_off
+from .lock import migration_lock
+from .models import warn_of_unloaded_models
+from .options import log_broken_promises, put_together
+from .recorded import recorded_revision
+from .retry import limit_lock_waits_offline, patience, transaction_options
+from .settings import get_url, get_url_source, version_table_options
+
+if TYPE_CHECKING:  # importing it takes greenlet, which a sync project need not install
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    CreateEngine = Callable[[URL], Engine | AsyncEngine]
+
+
+def run(
+    target_metadata: MetaData | Sequence[MetaData],
+    *,
+    package: str | Sequence[str] = (),
+    create_engine: "CreateEngine" = create_connectable,
+    **options: Any,
+) -> None:
+    """Run the migrations: online, or offline for `--sql`.
+
+    Args:
+        target_metadata: what autogenerate compares with the database: a MetaData or several.
+        package: name of the package, or of several, in which autogenerate looks for models that
+            nothing imports.
+        create_engine: makes an engine, sync or async, of the URL: for TLS, tokens, connectors.
+        options: of `EnvironmentContext.configure`; `options.RULES` says how they are put
+            together with the kit's.
+
+    Raises:
+        CommandError: with one line that says what is wrong, and what helps.
+    """
+    config = context.config
+    # Only the `alembic` command sets up logging; a program that calls Alembic has its own.
+    if config.cmd_opts is not None and os.path.exists(config.config_file_name or ""):
+        fileConfig(config.config_file_name or "", disable_existing_loggers=False)
+    options |= {
+        "target_metadata": target_metadata,
+        "packages": [package] if isinstance(package, str) else list(package),
+    }
+    if context.is_offline_mode():
+        run_migrations_offline(options)
+    else:
+        run_migrations_online(options, create_engine)
+
+
+def metadata_of(owner: Any) -> MetaData:
+    """Return a MetaData, or that of what owns one: a declarative Base, a registry, `db.Model`.
+
+    Raises:
+        CommandError: if it has none.
+    """
+    metadata = getattr(owner, "metadata", owner)
+    if not isinstance(metadata, MetaData):
+        raise CommandError(
+            f"{owner!r} is no MetaData and has none; "
+            "let env.py import your declarative Base, or its MetaData"
+        )
+    return metadata
+
+
+def run_migrations_offline(options: dict[str, Any]) -> None:
+    """Print the migrations as SQL, for `--sql`.
+
+    By skipping the Engine creation we don't even need a DBAPI to be available.
+    """
+    kits = {
+        "literal_binds": True,
+        "dialect_opts": {"paramstyle": "named"},
+        **version_table_options(),
+    }
+    with one_line("no SQL was printed"):
+        context.configure(url=get_url(), **put_together(kits, options))
+        with context.begin_transaction():
+            limit_lock_waits_offline()
+            context.run_migrations()
+
+
+def do_run_migrations(connection: Connection, options: dict[str, Any]) -> None:
+    """Run the migrations on an open connection; a transaction on it stays the caller's."""
+    if connection is not context.config.attributes.get("connection"):
+        # Alembic would take what an earlier statement began for a caller's transaction,
+        # and nobody would commit it.
+        connection.rollback()
+    kits = {
+        **version_table_options(),
+        **transaction_options(connection),
+        **autogenerate_options(connection),
+    }
+    context.configure(connection=connection, **put_together(kits, options))
+    if not is_read_only():
+        log_broken_promises(kits, options)
+    load_plugins(connection)
+    warn_of_unloaded_models(options["packages"])
+    with (
+        migration_errors(connection),
+        foreign_keys_off(connection),
+        migration_lock(connection),
+        recorded_revision(connection),
+        patience(connection) as attempts,
+    ):
+        for attempt in attempts:
+            with attempt, context.begin_transaction(), foreign_key_check(connection):
+                context.run_migrations()
+
+
+async def run_async_migrations(
+    engine: "AsyncEngine", options: dict[str, Any], source: str
+) -> None:
+    """Run the migrations through an async driver."""
+    async with connect_async(engine, source) as connection:
+        await connection.run_sync(do_run_migrations, options)
+
+
+def run_migrations_online(
+    options: dict[str, Any], create_engine: "CreateEngine"
+) -> None:
+    """Run the migrations on the caller's connection or engine, else on one of our own."""
+    connectable, source = context.config.attributes.get("connection"), "the engine"
+    if connectable is None:
+        connectable, source = create_engine(get_url()), get_url_source()
+
+    if isinstance(connectable, Connection):
+        do_run_migrations(connectable, options)
+    elif isinstance(connectable, Engine):
+        with connect(connectable, source) as connection:
+            do_run_migrations(connection, options)
+    else:
+        run_coroutine(run_async_migrations(connectable, options, source))
+
+
+def load_options(config: Config) -> dict[str, Any]:
+    """Run env.py without a database, as for `--sql`, and return the options that it gave.
+
+    Args:
+        config: of alembic.ini.
+
+    Returns:
+        The options of `context.configure()`, with `target_metadata` and `packages`.
+    """
+    found: dict[str, Any] = {}
+
+    def remember(_: object, migration: Any) -> list[Any]:
+        found.update(migration.opts)
+        return []
+
+    silent = Config(config.config_file_name, output_buffer=io.StringIO())
+    script = ScriptDirectory.from_config(silent)
+    with EnvironmentContext(silent, script, fn=remember, as_sql=True):
+        script.run_env()
+    return found

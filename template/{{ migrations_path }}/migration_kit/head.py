@@ -1,0 +1,186 @@
+"""Keep HEAD, the file that names the newest revision, and put one branch behind another.
+
+Two branches that both add a revision change the one line of HEAD, so git reports a conflict, and
+nobody finds two heads in production. `alembic revision` writes it by itself.
+"""
+
+import argparse
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from alembic.config import Config
+from alembic.script import Script, ScriptDirectory
+from alembic.util import CommandError, rev_id
+
+from .paths import MIGRATIONS, invocation
+
+HEAD = MIGRATIONS / "HEAD"
+
+# What a rebase writes above `revision`. Whoever ran the revision under its old name did not run
+# those that now come before it.
+MARK = "# Rebased: before, it was {old} and came after {fork}.\n"
+
+ASSIGNMENTS = [
+    rf"(?m)^({name}(?:: [^=\n]+)? = )(.+)$" for name in ("revision", "down_revision")
+]
+
+
+def add_commands(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add `head` and `rebase` to the command line."""
+    parser = add_parser(
+        "head", help="write the newest revision into HEAD, as `alembic revision` does"
+    )
+    # Alembic's hook cannot do without naming the new file.
+    parser.add_argument("revision_file", nargs="?", help=argparse.SUPPRESS)
+    parser.set_defaults(run=lambda config, _: write_head(config))
+
+    parser = add_parser("rebase", help="put your revisions behind the other branch's")
+    parser.add_argument("revision", help="the newest one of yours, one of two heads")
+    parser.set_defaults(
+        run=lambda config, given: print(*rebase(config, given.revision), sep="\n")
+    )
+
+
+def read_head() -> list[str]:
+    """Return the revisions that the file names; a missing file names none."""
+    return HEAD.read_text(encoding="utf-8").split() if HEAD.exists() else []
+
+
+def write_head(config: Config) -> None:
+    """Write the newest revision, or each one of several heads, into the file."""
+    heads = sorted(ScriptDirectory.from_config(config).get_heads())
+    lines = "".join(f"{head}\n" for head in heads)
+    HEAD.write_text(lines, encoding="utf-8", newline="\n")
+
+
+def two_heads_remedy() -> str:
+    """Return what to do about two heads."""
+    return (
+        f"put yours behind the other one with `{invocation()} rebase YOURS`, or, where both "
+        "have run in production, join them with `alembic merge heads`"
+    )
+
+
+def rebase(config: Config, revision: str) -> Iterator[str]:
+    """Put a head, with the revisions that only it builds on, behind the other head.
+
+    They get new identifiers: a database that ran them before, and so lacks the revisions that now
+    come first, records one that is gone, and cannot pass for up to date. Dates, file names and
+    HEAD change as well.
+
+    Args:
+        config: of alembic.ini.
+        revision: one of two heads, or the beginning of its identifier.
+
+    Yields:
+        What was done, and what a database needs that has run the revisions before.
+
+    Raises:
+        CommandError: if there is nothing to rebase, or no one way to do it.
+    """
+    script = ScriptDirectory.from_config(config)
+    mine = script.get_revision(revision)
+    others = [head for head in script.get_heads() if head != mine.revision]
+    if not mine.is_head or not others:
+        raise CommandError(
+            f"{mine.revision} is not one of several heads ({', '.join(script.get_heads())}): "
+            "there is nothing to rebase"
+        )
+    if len(others) > 1:
+        raise CommandError(
+            f"there are several heads besides {mine.revision} ({', '.join(others)}): "
+            "join them first with `alembic merge`"
+        )
+    theirs = {step.revision for step in script.iterate_revisions(others[0], "base")}
+    branch = [
+        step
+        for step in script.iterate_revisions(mine.revision, "base")
+        if step.revision not in theirs
+    ]
+    if any(step.is_merge_point or step.dependencies for step in branch):
+        raise CommandError(
+            f"the way to {mine.revision} holds a merge or depends_on, and no one order: "
+            "use `alembic merge heads`"
+        )
+    for step in branch:
+        if not all(re.search(line, source_of(step)) for line in ASSIGNMENTS):
+            raise CommandError(
+                f"{step.path} does not assign `revision` and `down_revision` on lines of their "
+                "own: write them so, then try again"
+            )
+    fork = str(branch[-1].down_revision or "base")
+    yield f"{branch[-1].revision} now comes after {others[0]} instead of {fork}:"
+    down_revision = others[0]
+    date = datetime.now(UTC).replace(microsecond=0)
+    for step in reversed(branch):
+        date += timedelta(minutes=1)  # file names sort in the order of the revisions
+        path, down_revision = move(step, date, down_revision)
+        yield f"  {path.relative_to(MIGRATIONS)}"
+    write_head(config)
+    yield f"About {mine.revision}: {commands_after_rebase(mine.revision)}."
+
+
+def source_of(step: Script) -> str:
+    return Path(step.path).read_text(encoding="utf-8")
+
+
+def move(step: Script, date: datetime, down_revision: str) -> tuple[Path, str]:
+    """Give a revision a new identifier, place and date; return its path and identifier."""
+    path, new = Path(step.path), rev_id()
+    mark = MARK.format(old=step.revision, fork=step.down_revision or "base")
+    source = source_of(step)
+    for line, text in {
+        r"(?m)^(Revision ID: ).*$": rf"\g<1>{new}",
+        r"(?m)^(Revises:).*$": rf"\g<1> {down_revision}",
+        r"(?m)^(Create Date: ).*$": rf"\g<1>{date}",
+        ASSIGNMENTS[0]: rf'{mark}\g<1>"{new}"',
+        ASSIGNMENTS[1]: rf'\g<1>"{down_revision}"',
+    }.items():
+        source = re.sub(line, text, source, count=1)
+    path.write_text(source, encoding="utf-8", newline="\n")
+    name = re.sub(rf"(?<![^\W_]){re.escape(step.revision)}(?![^\W_])", new, path.name)
+    name = re.sub(r"^\d{4}_\d\d_\d\d_\d{4}", f"{date:%Y_%m_%d_%H%M}", name)
+    return path.rename(path.with_name(name)), new
+
+
+def commands_after_rebase(revision: str) -> str:
+    """Return what brings a database that ran a revision before its rebase into the new order.
+
+    Args:
+        revision: the identifier that the database records.
+
+    Returns:
+        Commands in words; nothing if no rebase replaced that revision.
+    """
+    sources = [
+        path.read_text(encoding="utf-8")
+        for path in (MIGRATIONS / "versions").rglob("*.py")
+    ]
+    found = find_rebased(sources, revision)
+    if not found:
+        return ""
+    name, onto, fork = found
+    while found := find_rebased(sources, fork):  # those before it moved along
+        _, onto, fork = found
+    steps = [f"stamp --purge {name}", f"downgrade {onto}", f"stamp {fork}"]
+    commands = ", ".join(f"`alembic {step}`" for step in [*steps, "upgrade head"])
+    return (
+        f"it was rebased and is {name} now; in a database that ran it, run {commands}"
+    )
+
+
+def find_rebased(sources: list[str], old: str) -> tuple[str, str, str] | None:
+    """Find a rebased revision by its old identifier.
+
+    Returns:
+        Its new identifier, the revision before it, and the one that was before it once.
+    """
+    mark = re.escape(MARK.format(old=old, fork="?")).replace(r"\?", r"(\w+)")
+    for source in sources:
+        if fork := re.search(mark, source):
+            new, onto = (re.search(line, source) for line in ASSIGNMENTS)
+            if new and onto:
+                return new[2].strip('"'), onto[2].strip('"'), fork[1]
+    return None

@@ -1,0 +1,99 @@
+"""Options of `context.configure()` from the kit and from env.py, put together."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from alembic.util import CommandError
+
+log = logging.getLogger(f"alembic.{__name__}")
+
+# What a run decides by itself, and where else to say it.
+TAKEN = {
+    "connection": "give `create_engine=`, or config.attributes['connection']",
+    "url": "give -x url=..., DATABASE_URL or sqlalchemy.url, and `create_engine=`",
+}
+
+
+def put_together(kits: dict[str, Any], users: dict[str, Any]) -> dict[str, Any]:
+    """Return the kit's options with those of env.py.
+
+    A plain value of env.py's wins; what both may judge, change or hear of is in `RULES`. None
+    counts as not given.
+
+    Args:
+        kits: options by their name.
+        users: options by their name, as env.py has them.
+
+    Raises:
+        CommandError: if env.py gives what only a run can know.
+    """
+    for name, remedy in TAKEN.items():
+        if name in users:
+            raise CommandError(f"run() in env.py takes no {name}=; {remedy}")
+    users = {name: value for name, value in users.items() if value is not None}
+    both = {
+        name: RULES[name](kits[name], users[name])
+        for name in RULES
+        if name in kits and name in users
+    }
+    return kits | users | both
+
+
+def log_broken_promises(kits: dict[str, Any], users: dict[str, Any]) -> None:
+    """Say which options of env.py take a transaction away that keeps a crash from harming."""
+    promised = {
+        "transaction_per_migration": kits.get("transaction_per_migration", False),
+        "transactional_ddl": True,
+    }
+    for name, promise in promised.items():
+        if users.get(name) not in {None, promise}:
+            log.warning(
+                "env.py sets %s=%s: an upgrade that stops may stay half done",
+                name,
+                users[name],
+            )
+
+
+def agree(kits: Callable[..., bool], users: Callable[..., bool]) -> Any:
+    """Include what both include."""
+    return lambda *arguments: kits(*arguments) and users(*arguments)
+
+
+def ask_users_first(kits: Callable[..., Any], users: Callable[..., Any]) -> Any:
+    """Render what env.py's function renders; ask the kit's where it returns False."""
+
+    def render(*arguments: Any) -> Any:
+        rendered = users(*arguments)
+        return kits(*arguments) if rendered is False else rendered
+
+    return render
+
+
+def call_both(kits: Callable[..., None], users: Callable[..., None]) -> Any:
+    """Call env.py's function, then the kit's, which has the last word."""
+
+    def call(*arguments: Any) -> None:
+        users(*arguments)
+        kits(*arguments)
+
+    return call
+
+
+def add_up(kits: Sequence[str], users: Sequence[str]) -> list[str]:
+    """Append what the kit does not have."""
+    return [*kits, *(name for name in users if name not in kits)]
+
+
+def merge(kits: dict[str, Any], users: dict[str, Any]) -> dict[str, Any]:
+    """Let env.py's values win one by one."""
+    return kits | users
+
+
+RULES: dict[str, Callable[[Any, Any], Any]] = {
+    "include_object": agree,
+    "render_item": ask_users_first,
+    "process_revision_directives": call_both,
+    "autogenerate_plugins": add_up,
+    "dialect_opts": merge,
+}
