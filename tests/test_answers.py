@@ -17,8 +17,10 @@ import copier
 import pytest
 import yaml
 from conftest import ROOT, Render, alembic, run, script
+from history import NOW, build_history, copy, update
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from jinja2 import Environment
 from sqlalchemy import make_url
 from variants import ENGINES, PAIRWISE, Engine, Variant
 
@@ -28,22 +30,22 @@ EXISTING = {"base_location": "existing", "base_import": "my_app.models:Base"}
 BAD_ANSWERS: list[tuple[str, Any, dict[str, Any], str]] = [
     ("project_name", "", {}, "type a name"),
     ("project_name", " \n\t", {}, "type a name"),
-    ("project_name", "a\x00b", {}, "control character"),
-    ("package_name", "class", {}, "Python keyword"),
-    ("package_name", "None", {}, "Python keyword"),
-    ("package_name", "my-app", {}, "letters, digits and underscores"),
-    ("package_name", "1app", {}, "letters, digits and underscores"),
-    ("package_name", "", {}, "letters, digits and underscores"),
-    ("package_name", "my app", {}, "letters, digits and underscores"),
-    ("package_name", "app\n", {}, "letters, digits and underscores"),
-    ("package_name", "../app", {}, "letters, digits and underscores"),
-    ("package_name", "a.b", {}, "letters, digits and underscores"),
-    ("package_name", "application_" * 4, {}, "letters, digits and underscores"),
-    ("package_name", "json", {}, "would hide the module"),
-    ("package_name", "Alembic", {}, "would hide the module"),
-    ("package_name", "sqlalchemy", {}, "would hide the module"),
-    ("package_name", "migrations", {}, "would hide the module"),
-    ("package_name", "asyncpg", {}, "would hide the module"),
+    ("project_name", "a\x00b", {}, "take the control character out"),
+    ("package_name", "class", {}, "for example class_app; class is a Python keyword"),
+    ("package_name", "None", {}, "for example None_app; None is a Python keyword"),
+    ("package_name", "my-app", {}, "use ASCII letters, digits and _"),
+    ("package_name", "1app", {}, "use ASCII letters, digits and _"),
+    ("package_name", "", {}, "use ASCII letters, digits and _"),
+    ("package_name", "my app", {}, "use ASCII letters, digits and _"),
+    ("package_name", "app\n", {}, "use ASCII letters, digits and _"),
+    ("package_name", "../app", {}, "use ASCII letters, digits and _"),
+    ("package_name", "a.b", {}, "use ASCII letters, digits and _"),
+    ("package_name", "application_" * 4, {}, "use ASCII letters, digits and _"),
+    ("package_name", "json", {}, "would hide a module"),
+    ("package_name", "Alembic", {}, "would hide a module"),
+    ("package_name", "sqlalchemy", {}, "would hide a module"),
+    ("package_name", "migrations", {}, "would hide a module"),
+    ("package_name", "asyncpg", {}, "would hide a module"),
     (
         "base_location",
         "elsewhere",
@@ -51,7 +53,7 @@ BAD_ANSWERS: list[tuple[str, Any, dict[str, Any], str]] = [
         "'elsewhere' is not in ['models', 'module', 'existing']",
     ),
     *[
-        ("base_import", answer, EXISTING, "with a colon between them")
+        ("base_import", answer, EXISTING, "write module:Name")
         for answer in [
             *(
                 "",
@@ -65,7 +67,7 @@ BAD_ANSWERS: list[tuple[str, Any, dict[str, Any], str]] = [
             *("my-app:Base", "my_app:Base()", "my_app:Base\n", "..app:Base"),
         ]
     ],
-    ("base_import", "my_app.class:Base", EXISTING, "class is a Python keyword"),
+    ("base_import", "my_app.class:Base", EXISTING, "another name than class"),
     ("source_dir", "lib", EXISTING, "'lib' is not in ['src', 'root']"),
     *[
         ("version_table", answer, EXISTING, "write table or schema.table")
@@ -75,55 +77,67 @@ BAD_ANSWERS: list[tuple[str, Any, dict[str, Any], str]] = [
         ("migrations_dir", answer, EXISTING, "name a folder below alembic.ini")
         for answer in ["", "/etc", "..", "a/../b", "a//b", "a/", "my migrations"]
     ],
+    # Names of our own modules, which one of these would hide or be hidden by.
+    ("package_name", "migration_kit", {}, "would hide a module"),
+    ("package_name", "Migration_Kit", {}, "would hide a module"),
+    ("package_name", "env", {}, "would hide a module"),
+    *[
+        ("migrations_dir", answer, others, f"another {answer.split('/')[0]}")
+        for answer in ["migration_kit", "env"]
+        for others in [{}, EXISTING]
+    ],
+    ("migrations_dir", "migration_kit/alembic", EXISTING, "another migration_kit"),
+    ("base_import", "migration_kit.models:Base", EXISTING, "rename the package"),
+    ("base_import", "env:metadata", EXISTING, "rename the package"),
     ("database", "oracle", {}, "'oracle' is not in"),
     ("driver", "asyncpg", {}, "'asyncpg' is not in ['pysqlite']"),
     ("driver", "asyncpg", {"async_engine": True}, "'asyncpg' is not in ['aiosqlite']"),
     ("example", "zoo", {}, "'zoo' is not in"),
     ("ci", "jenkins", {}, "'jenkins' is not in"),
-    ("migrations_dir", "a/b", {}, "without slashes"),
-    ("migrations_dir", "a\\b", {}, "without slashes"),
-    ("migrations_dir", "..", {}, "without slashes"),
-    ("migrations_dir", ".", {}, "without slashes"),
-    ("migrations_dir", "", {}, "without slashes"),
-    ("migrations_dir", "my migrations", {}, "without slashes"),
-    ("migrations_dir", "import", {}, "Python keyword"),
-    ("migrations_dir", "my_app", {}, "another my_app already"),
-    ("migrations_dir", "My_App", {}, "another My_App already"),
-    ("migrations_dir", "src", {}, "another src already"),
+    ("migrations_dir", "a/b", {}, "name one folder"),
+    ("migrations_dir", "a\\b", {}, "name one folder"),
+    ("migrations_dir", "..", {}, "name one folder"),
+    ("migrations_dir", ".", {}, "name one folder"),
+    ("migrations_dir", "", {}, "name one folder"),
+    ("migrations_dir", "my migrations", {}, "name one folder"),
+    ("migrations_dir", "import", {}, "import is a Python keyword"),
+    ("migrations_dir", "my_app", {}, "the project has another my_app"),
+    ("migrations_dir", "My_App", {}, "the project has another My_App"),
+    ("migrations_dir", "src", {}, "the project has another src"),
     (
         "migrations_dir",
         "models",
         {"migrations_in_package": True},
-        "another models already",
+        "the project has another models",
     ),
-    ("database_url", "", {}, "no database URL"),
-    ("database_url", "nonsense", {}, "no database URL"),
-    ("database_url", " sqlite:///app.db", {}, "no database URL"),
-    ("database_url", "sqlite:///a.db\n[post_write_hooks]", {}, "no database URL"),
-    ("database_url", "sqlite:///a'b.db", {}, "no database URL"),
+    ("database_url", "", {}, "write it like"),
+    ("database_url", "nonsense", {}, "write it like"),
+    ("database_url", " sqlite:///app.db", {}, "write it like"),
+    ("database_url", "sqlite:///a.db\n[post_write_hooks]", {}, "write it like"),
+    ("database_url", "sqlite:///a'b.db", {}, "write it like"),
     (
         "database_url",
         "postgresql+psycopg://u:p@localhost:port/x",
         POSTGRESQL,
-        "no database URL",
+        "write it like",
     ),
     (
         "database_url",
         "postgresql+psycopg://u:p@localhost:65536/x",
         POSTGRESQL,
-        "no database URL",
+        "write it like",
     ),
     (
         "database_url",
         "postgresql+psycopg://u:p@ss@localhost/x",
         POSTGRESQL,
-        "no database URL",
+        "write it like",
     ),
     (
         "database_url",
         "postgresql+psycopg://u:100%@localhost/x",
         POSTGRESQL,
-        "no database URL",
+        "write it like",
     ),
     (
         "database_url",
@@ -166,19 +180,24 @@ BAD_ANSWERS: list[tuple[str, Any, dict[str, Any], str]] = [
     ("database_url", "sqlite:///:memory:", {}, "name a file"),
     ("database_url", "sqlite:///file:x?mode=memory&uri=true", {}, "name a file"),
     ("database_url", "sqlite://host/a.db", {}, "name a file"),
-    ("database_url", "postgresql+psycopg://localhost", POSTGRESQL, "names no database"),
+    (
+        "database_url",
+        "postgresql+psycopg://localhost",
+        POSTGRESQL,
+        "end it with a database",
+    ),
     (
         "database_url",
         "postgresql+psycopg://u@localhost/",
         POSTGRESQL,
-        "names no database",
+        "end it with a database",
     ),
     *[
         (
             "database_url",
             f"postgresql+psycopg://{rest}",
             POSTGRESQL,
-            "leave the password",
+            "leave the password out",
         )
         for rest in [
             "u:s3cret@db.example.com/x",
@@ -198,13 +217,13 @@ BAD_ANSWERS: list[tuple[str, Any, dict[str, Any], str]] = [
         "compose",
         True,
         POSTGRESQL | {"database_url": "postgresql+psycopg://localhost/x"},
-        "or answer no",
+        "answer no, or",
     ),
     (
         "compose",
         True,
         {"database": "mariadb", "database_url": "mariadb+pymysql://ada@localhost/x"},
-        "or answer no",
+        "answer no, or",
     ),
 ]
 
@@ -250,7 +269,7 @@ def test_bad_answer_is_refused_before_anything_is_written(
     others: dict[str, Any],
     message: str,
 ) -> None:
-    target = tmp_path / "project"
+    target = tmp_path / "my-app"
     with pytest.raises(ValueError, match=re.escape(message)) as error:
         copier.run_copy(
             str(template),
@@ -307,7 +326,7 @@ def test_bad_answer_on_the_command_line_ends_with_our_line(
     )
     assert output.splitlines()[-1] == (
         "ValueError: Validation error for question 'package_name': "
-        "class is a Python keyword; take another name, for example class_app"
+        "take another name, for example class_app; class is a Python keyword"
     )
 
 
@@ -329,9 +348,9 @@ def test_bad_answer_is_refused_at_the_prompt(template: Path, tmp_path: Path) -> 
     ]:
         child.expect(question)
         child.send("\r")
-    child.expect("Name of the package to import")
+    child.expect("What is the package called")
     child.send("\x15class\r")  # control-U empties the line
-    child.expect("class is a Python keyword")
+    child.expect("take another name, for example class_app")
     child.close(force=True)
     assert not target.exists()
 
@@ -389,15 +408,196 @@ def test_defaults_work_for_every_engine(
 
 
 def test_names_that_are_taken_are_complete() -> None:
-    questions = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
-    assert sorted(yaml.safe_load(questions["keywords"]["default"])) == sorted(
-        keyword.kwlist
-    )
-    taken = set(yaml.safe_load(questions["taken_names"]["default"]))
+    source = (ROOT / "questions" / "names.jinja").read_text(encoding="utf-8")
+    names = Environment(trim_blocks=True).from_string(source).module
+    assert sorted(names.KEYWORDS) == sorted(keyword.kwlist)  # type: ignore[attr-defined]
     standard_library = {
         name for name in sys.stdlib_module_names if not name.startswith("_")
     }
-    assert standard_library <= taken
+    taken = set(names.TAKEN)  # type: ignore[attr-defined]
+    assert standard_library | set(names.OURS) <= taken  # type: ignore[attr-defined]
+
+
+def test_questions_fit_into_80_columns() -> None:
+    text = (ROOT / "copier.yml").read_text(encoding="utf-8")
+    for name, question in next(yaml.safe_load_all(text)).items():
+        if not name.startswith("_"):
+            lines = question.get("help", "").splitlines()
+            if isinstance(question.get("choices"), dict):
+                lines += question["choices"]
+            assert [line for line in lines if len(line) > 75] == []
+
+
+@pytest.mark.parametrize(
+    ("folder", "project_name", "package_name"),
+    [
+        ("bazaar", "Bazaar", "bazaar"),
+        ("my-app", "My App", "my_app"),
+        ("my.corner_shop", "My Corner Shop", "my_corner_shop"),
+        ("aGoodName", "AGoodName", "agoodname"),
+        ("2048", "2048", "app_2048"),
+        ("été", "Été", "t"),
+        ("migration_kit", "Migration Kit", "app_migration_kit"),
+        ("-_-", "My App", "my_app"),
+        ("a\x01b", "My App", "my_app"),
+    ],
+)
+def test_project_is_called_like_its_folder(
+    template: Path, tmp_path: Path, folder: str, project_name: str, package_name: str
+) -> None:
+    project = tmp_path / folder
+    copier.run_copy(str(template), project, defaults=True, quiet=True)
+    recorded = read_answers(project)
+    assert recorded["project_name"] == project_name
+    assert recorded["package_name"] == package_name
+
+
+def test_project_is_called_like_the_folder_one_is_in(
+    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "bazaar"
+    project.mkdir()
+    monkeypatch.chdir(project)
+    copier.run_copy(str(template), ".", defaults=True, quiet=True)
+    assert read_answers(project)["project_name"] == "Bazaar"
+
+
+def read_answers(project: Path) -> dict[str, Any]:
+    text = (project / ".copier-answers.yml").read_text(encoding="utf-8")
+    answers: dict[str, Any] = yaml.safe_load(text)
+    return answers
+
+
+def test_template_in_a_folder_is_recorded_with_its_whole_path(
+    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(template)
+    copier.run_copy(".", tmp_path / "project", defaults=True, quiet=True)
+    recorded = read_answers(tmp_path / "project")["_src_path"]
+    assert recorded == str(template.resolve())
+
+
+@pytest.fixture(scope="module")
+def history(memory: Path) -> Path:
+    repository = memory / "template"
+    build_history(repository)
+    return repository
+
+
+def test_template_at_an_address_is_recorded_as_it_is(
+    history: Path, tmp_path: Path
+) -> None:
+    address = f"git+{history.as_uri()}"
+    copier.run_copy(
+        address, tmp_path / "project", vcs_ref=NOW, defaults=True, quiet=True
+    )
+    assert read_answers(tmp_path / "project")["_src_path"] == address
+
+
+ASYNC_POSTGRESQL = POSTGRESQL | {"async_engine": True}
+REST = "://ada:s3@localhost:6543/shop?application_name=shop"
+SWITCHES: list[tuple[dict[str, Any], str, dict[str, Any], str]] = [
+    (
+        POSTGRESQL,
+        f"postgresql+psycopg{REST}",
+        {"async_engine": True},
+        f"postgresql+asyncpg{REST}",
+    ),
+    (
+        POSTGRESQL,
+        f"postgresql{REST}",
+        {"async_engine": True},
+        f"postgresql+asyncpg{REST}",
+    ),
+    (
+        ASYNC_POSTGRESQL,
+        f"postgresql+asyncpg{REST}",
+        {"async_engine": False},
+        f"postgresql+psycopg{REST}",
+    ),
+    (
+        ASYNC_POSTGRESQL,
+        f"postgresql+asyncpg{REST}",
+        {"driver": "psycopg"},
+        f"postgresql+psycopg{REST}",
+    ),
+    (
+        {"database": "mysql"},
+        f"mysql+pymysql{REST}",
+        {"database": "mariadb"},
+        f"mariadb+pymysql{REST}",
+    ),
+    (
+        {"database": "mariadb", "async_engine": True},
+        f"mariadb+asyncmy{REST}",
+        {"database": "mysql", "driver": "aiomysql"},
+        f"mysql+aiomysql{REST}",
+    ),
+    (
+        {},
+        "sqlite:////var/lib/shop.db",
+        {"async_engine": True},
+        "sqlite+aiosqlite:////var/lib/shop.db",
+    ),
+    (
+        POSTGRESQL,
+        f"postgresql+psycopg{REST}",
+        {"project_name": "Hall"},
+        f"postgresql+psycopg{REST}",
+    ),
+    (
+        POSTGRESQL,
+        f"postgresql+psycopg{REST}",
+        {"database": "mysql"},
+        "mysql+pymysql://my_app:my_app@localhost:3306/my_app",
+    ),
+]
+
+
+@pytest.mark.parametrize(("answers", "url", "switch", "kept"), SWITCHES)
+@pytest.mark.parametrize("ref", ["v1.0.0", NOW])
+def test_switch_keeps_a_url_as_far_as_it_fits(
+    history: Path,
+    tmp_path: Path,
+    ref: str,
+    answers: dict[str, Any],
+    url: str,
+    switch: dict[str, Any],
+    kept: str,
+) -> None:
+    project = tmp_path / "my-app"
+    copy(history, project, answers | {"database_url": url}, ref)
+    update(project, NOW, **switch)
+    assert read_answers(project)["database_url"] == kept
+    assert read_ini_url(project) == kept
+
+
+def test_switch_of_a_default_url_gives_the_new_default(
+    history: Path, tmp_path: Path
+) -> None:
+    project = copy(history, tmp_path / "my-app", POSTGRESQL)
+    update(project, async_engine=True)
+    url = "postgresql+asyncpg://my_app:my_app@localhost:5432/my_app"
+    assert read_ini_url(project) == url
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pexpect needs a pseudo-terminal")
+def test_prompt_offers_no_answer_that_would_lose_a_file(
+    history: Path, tmp_path: Path
+) -> None:
+    import pexpect
+
+    project = copy(history, tmp_path / "my-app", {})
+    child = pexpect.spawn(
+        str(script("copier")),
+        ["update", f"--vcs-ref={NOW}", str(project)],
+        dimensions=(40, 200),
+        encoding="utf-8",
+        timeout=60,
+    )
+    child.expect("Where does the declarative Base live")
+    child.expect("git mv src/my_app/models/base.py src/my_app/base.py")
+    child.close(force=True)
 
 
 @pytest.mark.parametrize(
