@@ -15,9 +15,10 @@ import subprocess
 import time
 from pathlib import Path
 
-from projects import add_revision, empty_database, query, scaffolds, script
 from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
+
+from projects import add_revision, empty_database, query, scaffolds, script
 
 PROCESSES = 8
 
@@ -29,11 +30,12 @@ def add_revisions(project: Path) -> None:
     )
     table = 'op.create_table("{}", sa.Column("id", sa.Integer(), primary_key=True))'
     pause = "time.sleep(0.1)"
+    versions = project / "migrations/versions"
     add_revision(
-        project, "rows", "\n".join([insert, pause, table.format("capes"), pause])
+        versions, "rows", "\n".join([insert, pause, table.format("capes"), pause])
     )
     steps = "\n".join([table.format("masks"), pause, table.format("boots"), pause])
-    add_revision(project, "slow", steps, down_revision="rows")
+    add_revision(versions, "slow", steps, down_revision="rows")
 
 
 def start(project: Path, url: URL) -> subprocess.Popen[bytes]:

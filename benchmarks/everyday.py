@@ -17,8 +17,9 @@ from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
-from projects import empty_database, run, scaffolds, script, write_history
 from sqlalchemy import URL
+
+from projects import empty_database, run, scaffolds, script, write_history
 
 DATABASES = ["sqlite", "postgresql"]
 

@@ -16,8 +16,9 @@ from sqlalchemy import URL
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from conftest import SERVERS, execute, query, run, script
-from revisions import add_revision
+from support.commands import run, script
+from support.databases import SERVERS, execute, query
+from support.revisions import add_revision
 
 __all__ = [
     "add_revision",
@@ -83,6 +84,7 @@ def write_history(project: Path, revisions: int, tables: int) -> None:
         revisions: how many.
         tables: how many tables they make; as many models are written too.
     """
+    versions = project / "migrations/versions"
     columns = {number: ["id"] for number in range(tables)}
     previous = None
     for number in range(revisions):
@@ -95,7 +97,7 @@ def write_history(project: Path, revisions: int, tables: int) -> None:
             columns[table].append(f"c{number}")
             up = f'op.add_column("t{table}", sa.Column("c{number}", sa.Integer()))'
             down = f'op.drop_column("t{table}", "c{number}")'
-        add_revision(project, revision, up, down, down_revision=previous)
+        add_revision(versions, revision, up, down, down_revision=previous)
         previous = revision
     lines = [
         f'Table("t{number}", Base.metadata, '

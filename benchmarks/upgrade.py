@@ -12,8 +12,9 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from projects import empty_database, run, scaffolds, script
 from sqlalchemy import URL
+
+from projects import empty_database, run, scaffolds, script
 
 
 def seconds(project: Path, url: URL) -> float:

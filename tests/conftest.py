@@ -2,83 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
-import fork
 import jinja2
 import pytest
-import releases
 from pytest_copie.plugin import Copie
-from sqlalchemy import URL, Connection, NullPool, create_engine, make_url, text
-from sqlalchemy.exc import OperationalError
-from variants import Variant
+from sqlalchemy import URL
 
-ROOT = Path(__file__).parent.parent
-
-# Where the servers are; the user must be allowed to create and drop databases.
-SERVERS = {
-    "postgresql": make_url(
-        os.environ.get(
-            "POSTGRESQL_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
-        )
-    ),
-    "mariadb": make_url(
-        os.environ.get("MARIADB_URL", "mariadb+pymysql://root@127.0.0.1:3306")
-    ),
-}
-
-# With these, `uv run` takes this environment, which has all drivers, for a project's own.
-UV_RUNS_HERE = {
-    "UV_NO_SYNC": "1",
-    "UV_PROJECT_ENVIRONMENT": sys.prefix,
-    "VIRTUAL_ENV": "",
-    "PYTHONPATH": "src",
-}
-
-# A subprocess sees nothing of a developer's own database and compiles its modules once.
-for variable in ("DATABASE_URL", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH"):
-    os.environ.pop(variable, None)
-
-
-def server_of(database: str) -> str:
-    """Name the server that a database runs on here: MariaDB serves both of its dialects."""
-    return {"mysql": "mariadb"}.get(database, database)
-
-
-def connect(url: URL, **arguments: Any) -> Connection:
-    """Open a connection that nothing pools; the arguments are the driver's."""
-    return create_engine(url, poolclass=NullPool, connect_args=arguments).connect()
-
-
-@cache
-def missing(server: str) -> str:
-    """Say in one line why a server cannot be used.
-
-    Args:
-        server: a key of `SERVERS`.
-
-    Returns:
-        An empty string where the server answers.
-    """
-    url = SERVERS[server]
-    try:
-        with connect(url, connect_timeout=5):
-            return ""
-    except OperationalError:
-        return (
-            f"{server} does not answer at {url.host}:{url.port}, its tests are skipped; "
-            f"start it or set {server.upper()}_URL"
-        )
+from support import releases
+from support.databases import SERVERS, execute, missing, server_of
+from support.projects import Database, New, Project, Render
+from support.variants import Engine, Variant
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -145,22 +85,7 @@ def memory() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the template without git, which Copier would ask once for every file."""
-    folder = tmp_path_factory.mktemp("template")
-    for name in releases.template_files():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, folder / name)
-    return folder
-
-
-# Type of the fixture `database`: takes a database and a driver.
-Database = Callable[[str, str], URL]
-
-
-class Render(Protocol):
-    """Type of the fixture `render`."""
-
-    def __call__(self, variant: Variant = ..., **answers: Any) -> Path:
-        """Render a variant with further answers and return the project's folder."""
+    return releases.copy_template(tmp_path_factory.mktemp("template"))
 
 
 @pytest.fixture
@@ -177,6 +102,23 @@ def render(copie: Copie, template: Path) -> Render:
         return result.project_dir
 
     return render
+
+
+@pytest.fixture
+def new(render: Render, database: Database) -> New:
+    """Render the template, and point the project to a database of its own."""
+
+    def new(variant: Variant | Engine | None = None, **answers: Any) -> Project:
+        if not isinstance(variant, Variant):
+            variant = Variant(variant) if variant else Variant()
+        engine = variant.engine
+        return Project(
+            render(variant, **answers),
+            lambda: database(engine.database, engine.driver),
+            variant.migrations,
+        )
+
+    return new
 
 
 @pytest.fixture
@@ -201,125 +143,3 @@ def database(tmp_path: Path) -> Iterator[Database]:
     for server, name in created:
         force = " WITH (FORCE)" if server == "postgresql" else ""
         execute(SERVERS[server], f"DROP DATABASE {name}{force}")
-
-
-def execute(url: URL, statement: str) -> None:
-    """Run one statement outside any transaction."""
-    with connect(url) as connection:
-        connection.execution_options(isolation_level="AUTOCOMMIT")
-        connection.execute(text(statement))
-
-
-def sync_url(url: URL) -> URL:
-    """Return the URL with a driver that needs no event loop."""
-    driver = {"sqlite": "pysqlite", "postgresql": "psycopg"}.get(
-        url.get_backend_name(), "pymysql"
-    )
-    return url.set(drivername=f"{url.get_backend_name()}+{driver}")
-
-
-def query(url: URL, statement: str) -> list[tuple[Any, ...]]:
-    """Run one statement in a transaction of its own.
-
-    Args:
-        url: the database; its driver may be async.
-        statement: plain SQL.
-
-    Returns:
-        Its rows, or nothing where it returns none.
-    """
-    with connect(sync_url(url)) as connection:
-        result = connection.execute(text(statement))
-        rows = [tuple(row) for row in result] if result.returns_rows else []
-        connection.commit()
-    return rows
-
-
-def run(
-    *command: str | Path,
-    cwd: Path,
-    env: dict[str, str] | None = None,
-    fails: bool = False,
-) -> str:
-    """Run a program and return its output.
-
-    Args:
-        command: program and arguments.
-        cwd: where to run it.
-        env: variables to add to the environment.
-        fails: whether the program must fail; otherwise it must not.
-
-    Returns:
-        Standard output and standard error, in the order in which they were written.
-    """
-    process = subprocess.run(
-        command,
-        check=False,
-        cwd=cwd,
-        env=os.environ | (env or {}),
-        text=True,
-        encoding="utf-8",
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    assert bool(process.returncode) == fails, process.stdout
-    return process.stdout
-
-
-def script(name: str) -> Path:
-    """Return the path of a console script of this environment."""
-    return Path(sys.executable).with_name(f"{name}.exe" if os.name == "nt" else name)
-
-
-def alembic(
-    project: Path,
-    *arguments: str,
-    url: URL | None = None,
-    fails: bool = False,
-    **env: str,
-) -> str:
-    """Run the `alembic` command in a project, as its owner would.
-
-    Args:
-        project: the project's folder, with its package below `src`.
-        arguments: of the command.
-        url: becomes `DATABASE_URL`.
-        fails: whether the command must fail; otherwise it must not.
-        env: further variables.
-
-    Returns:
-        Everything that the command printed.
-    """
-    if url is not None:
-        env["DATABASE_URL"] = url.render_as_string(hide_password=False)
-    output = project.parent / f"{project.name}.log"
-    code = fork.alembic_command(
-        list(arguments),
-        cwd=project,
-        env=os.environ | {"PYTHONPATH": str(project / "src")} | env,
-        output=output,
-    )
-    text = output.read_text(encoding="utf-8")
-    assert bool(code) == fails, text
-    return text
-
-
-def alembic_each(
-    project: Path, commands: Iterable[Sequence[str]], *, url: URL, **env: str
-) -> str:
-    """Run several `alembic` commands in one interpreter; most of a command is its start."""
-    return python(
-        project,
-        "import json, os\n"
-        "from alembic.config import main\n"
-        "for arguments in json.loads(os.environ.pop('COMMANDS')): main(arguments)",
-        COMMANDS=json.dumps([list(command) for command in commands]),
-        DATABASE_URL=url.render_as_string(hide_password=False),
-        **env,
-    )
-
-
-def python(project: Path, code: str, **env: str) -> str:
-    """Run Python code in a project and return what it printed."""
-    return run(sys.executable, "-c", code, cwd=project, env={"PYTHONPATH": "src"} | env)

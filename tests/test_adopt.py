@@ -9,12 +9,13 @@ from typing import Any
 
 import copier
 import pytest
-from conftest import Database, alembic, alembic_each, query, run, script
-from revisions import write_downgrades
 from sqlalchemy import create_engine, inspect
-from test_env import url_text
-from test_migrate import ENGINE_OF, ONE_OF_EACH, UP_AND_DOWN, tables
-from variants import Engine
+
+from support.commands import run, script
+from support.databases import query, tables, url_text
+from support.projects import UP_AND_DOWN, Database, Project
+from support.revisions import write_downgrades
+from support.variants import ENGINE_OF, ONE_OF_EACH, Engine
 
 DECLARATIVE = {
     "shop/models.py": """\
@@ -123,8 +124,8 @@ def test_empty_database_starts_with_autogenerate(
     write(tmp_path / ("src" if source_dir == "src" else "."), files)
     adopt(template, tmp_path, base_import, source_dir=source_dir)
 
-    alembic(tmp_path, "revision", "--autogenerate", "-m", "baseline", url=url)
-    alembic_each(tmp_path, UP_AND_DOWN, url=url, PYTHONPATH="")
+    Project(tmp_path, url).alembic("revision", "--autogenerate", "-m", "baseline")
+    Project(tmp_path, url).alembic_each(UP_AND_DOWN, PYTHONPATH="")
     assert tables(url) == {"orders"}
     run(script("pytest"), "-q", "tests", cwd=tmp_path)
 
@@ -146,9 +147,9 @@ def test_database_without_alembic_starts_with_a_stamped_baseline(
         async_engine=engine.async_engine,
     )
 
-    alembic(tmp_path, "revision", "--autogenerate", "-m", "baseline", url=empty)
-    alembic_each(tmp_path, [["stamp", "head"], ["check"]], url=full)
-    alembic_each(tmp_path, UP_AND_DOWN, url=empty)
+    Project(tmp_path, empty).alembic("revision", "--autogenerate", "-m", "baseline")
+    Project(tmp_path, full).alembic_each([["stamp", "head"], ["check"]])
+    Project(tmp_path, empty).alembic_each(UP_AND_DOWN)
     assert query(full, "SELECT id FROM orders") == [(7,)]
 
 
@@ -209,7 +210,7 @@ def test_history_of_alembic_goes_on(
         },
     )
     before = contents(tmp_path)
-    alembic(tmp_path, "upgrade", "head")
+    Project(tmp_path).alembic("upgrade", "head")
     adopt(
         template,
         tmp_path,
@@ -219,11 +220,11 @@ def test_history_of_alembic_goes_on(
         version_table=version_table,
     )
 
-    assert "0001 (head)" in alembic(tmp_path, "current", url=url)
-    alembic(tmp_path, "check", url=url)
-    alembic(tmp_path, "revision", "-m", "next", url=url)
+    assert "0001 (head)" in Project(tmp_path, url).alembic("current")
+    Project(tmp_path, url).alembic("check")
+    Project(tmp_path, url).alembic("revision", "-m", "next")
     write_downgrades(tmp_path / migrations_dir)
-    alembic_each(tmp_path, UP_AND_DOWN, url=url)
+    Project(tmp_path, url).alembic_each(UP_AND_DOWN)
     engine = create_engine(url)
     assert set(inspect(engine).get_table_names()) == {"orders", version_table}
     engine.dispose()
@@ -247,10 +248,12 @@ def test_schema_of_the_version_table_is_kept(
         database="postgresql",
         version_table="shop.revisions",
     )
-    alembic(tmp_path, "revision", "--autogenerate", "-m", "baseline", url=url)
-    alembic(tmp_path, "upgrade", "head", url=url)
+    Project(tmp_path, url).alembic("revision", "--autogenerate", "-m", "baseline")
+    Project(tmp_path, url).alembic("upgrade", "head")
     assert len(query(url, "SELECT version_num FROM shop.revisions")) == 1
-    assert "shop.revisions" in alembic(tmp_path, "upgrade", "head", "--sql", url=url)
+    assert "shop.revisions" in Project(tmp_path, url).alembic(
+        "upgrade", "head", "--sql"
+    )
 
 
 def test_existing_files_are_replaced_only_after_a_question(
@@ -347,8 +350,8 @@ def test_modules_that_nobody_imports_are_named_in_one_line(
         },
     )
     adopt(template, tmp_path, "shop.models:Base", migrations_dir="src/shop/migrations")
-    quiet = alembic(tmp_path, "upgrade", "head", url=url)
-    output = alembic(tmp_path, *command, url=url, fails=command == ["check"])
+    quiet = Project(tmp_path, url).alembic("upgrade", "head")
+    output = Project(tmp_path, url).alembic(*command, fails=command == ["check"])
     [line] = [line for line in output.splitlines() if "nothing imports" in line]
     assert line.endswith(": shop.billing.bills, shop.stock, shop.users")
     assert "nothing imports" not in quiet
@@ -357,7 +360,7 @@ def test_modules_that_nobody_imports_are_named_in_one_line(
 def test_loaded_modules_are_not_named(template: Path, tmp_path: Path) -> None:
     write(tmp_path / "src", DECLARATIVE)
     adopt(template, tmp_path, "shop.models:Base")
-    output = alembic(tmp_path, "revision", "--autogenerate", "-m", "baseline")
+    output = Project(tmp_path).alembic("revision", "--autogenerate", "-m", "baseline")
     assert "nothing imports" not in output
 
 

@@ -16,13 +16,16 @@ from typing import Any
 import copier
 import pytest
 import yaml
-from conftest import ROOT, Render, alembic, run, script
-from history import NOW, build_history, copy, update
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from jinja2 import Environment
 from sqlalchemy import make_url
-from variants import ENGINES, PAIRWISE, Engine, Variant
+
+from support.commands import run, script
+from support.history import NOW, build_history, copy, update
+from support.projects import Render, alembic
+from support.releases import ROOT
+from support.variants import ENGINES, PAIRWISE, Engine, Variant
 
 POSTGRESQL = {"database": "postgresql"}
 EXISTING = {"base_location": "existing", "base_import": "my_app.models:Base"}
@@ -386,7 +389,7 @@ def read_ini_url(project: Path) -> str:
 def test_recorded_answers_are_the_given_ones(render: Render, variant: Variant) -> None:
     recorded = yaml.safe_load((render(variant) / ".copier-answers.yml").read_text())
     asked = {key: value for key, value in recorded.items() if not key.startswith("_")}
-    free_text = {"project_name", "package_name", "migrations_dir", "database_url"}
+    free_text = {"package_name", "migrations_dir", "database_url"}
     assert {key: asked[key] for key in asked.keys() - free_text} == variant.answers
     assert asked.keys() >= free_text
 

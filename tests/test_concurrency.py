@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import random
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import cycle
-from pathlib import Path
 
 import pytest
-from conftest import Database, Render, alembic, connect, query, script, sync_url
-from revisions import HERO, add_revision
 from sqlalchemy import URL, Connection, text
-from test_migrate import ONE_OF_EACH, tables
-from variants import ENGINES, Engine, Variant
+
+from support.databases import connect, sync_url
+from support.projects import New, Project
+from support.revisions import HERO
+from support.variants import ENGINES, ONE_OF_EACH, Engine
 
 PROCESSES = 8
 # At least ten races on each server, and each driver has some.
@@ -30,51 +28,30 @@ with op.get_context().autocommit_block():
 """
 
 
-def start(project: Path, url: URL, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [script("alembic"), *arguments],
-        cwd=project,
-        env=os.environ
-        | {
-            "PYTHONPATH": "src",
-            "DATABASE_URL": url.render_as_string(hide_password=False),
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def version(url: URL) -> list[str]:
-    return [row[0] for row in query(url, "SELECT version_num FROM alembic_version")]
-
-
 @pytest.mark.parametrize(
     ("engine", "race"),
     [(engine, race) for engine in ENGINES for race in range(RACES[engine.database])],
     ids=str,
 )
 def test_processes_that_start_together_migrate_once(
-    render: Render, database: Database, engine: Engine, race: int
+    new: New, engine: Engine, race: int
 ) -> None:
-    url = database(engine.database, engine.driver)
-    project = render(Variant(engine))
-    add_revision(
-        project,
+    project = new(engine)
+    project.add_revision(
         "rows",
         "op.execute(\"INSERT INTO heroes (name, secret_name) VALUES ('Ada', '?')\")\n"
         'op.create_table("capes", sa.Column("id", sa.Integer(), primary_key=True))\n'
         "time.sleep(0.3)",
     )
     index = CONCURRENT_INDEX if engine.database == "postgresql" else "time.sleep(0.3)"
-    add_revision(project, "slow", index, down_revision="rows")
+    project.add_revision("slow", index, down_revision="rows")
 
-    processes = [start(project, url, "upgrade", "head") for _ in range(PROCESSES)]
-    outputs = [process.communicate(timeout=120)[0] for process in processes]
+    processes = [project.start("alembic", "upgrade", "head") for _ in range(PROCESSES)]
+    outputs = [process.finish(120) for process in processes]
     assert [process.returncode for process in processes] == [0] * PROCESSES, outputs
-    assert query(url, "SELECT name FROM heroes") == [("Ada",)]
-    assert tables(url) == {"heroes", "capes"}
-    assert version(url) == ["slow"]
+    assert project.query("SELECT name FROM heroes") == [("Ada",)]
+    assert project.tables() == {"heroes", "capes"}
+    assert project.version() == ["slow"]
     assert sum("Running upgrade rows -> slow" in output for output in outputs) == 1
     assert all(output.count("Waiting up to 300 s") <= 1 for output in outputs)
 
@@ -98,13 +75,12 @@ def held_lock(url: URL) -> Iterator[Connection]:
 
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
 def test_process_that_waits_gives_up_and_changes_nothing(
-    render: Render, database: Database, engine: Engine
+    new: New, engine: Engine
 ) -> None:
-    url = database(engine.database, engine.driver)
-    project = render(Variant(engine))
-    with held_lock(url):
-        output = alembic(
-            project, "-x", "lock_timeout=0.5", "upgrade", "head", url=url, fails=True
+    project = new(engine)
+    with held_lock(project.url):
+        output = project.alembic(
+            "-x", "lock_timeout=0.5", "upgrade", "head", fails=True
         )
         assert (
             output.count("Waiting up to 0.5 s for another process that migrates") == 1
@@ -115,81 +91,59 @@ def test_process_that_waits_gives_up_and_changes_nothing(
         )
         assert "Traceback" not in output
         if engine.server:
-            assert tables(url) == set()
-    assert tables(url) == set()
-    alembic(project, "-x", "lock_timeout=0", "upgrade", "head", url=url)
+            assert project.tables() == set()
+    assert project.tables() == set()
+    project.alembic("-x", "lock_timeout=0", "upgrade", "head")
 
 
 @pytest.mark.parametrize("engine", ONE_OF_EACH, ids=str)
-def test_lock_timeout_comes_from_alembic_ini(
-    render: Render, database: Database, engine: Engine
-) -> None:
-    url = database(engine.database, engine.driver)
-    project = render(Variant(engine))
+def test_lock_timeout_comes_from_alembic_ini(new: New, engine: Engine) -> None:
+    project = new(engine)
     ini = project / "alembic.ini"
     ini.write_text(
         ini.read_text().replace("timezone = UTC", "timezone = UTC\nlock_timeout = 0.25")
     )
-    with held_lock(url):
-        output = alembic(project, "upgrade", "head", url=url, fails=True)
+    with held_lock(project.url):
+        output = project.alembic("upgrade", "head", fails=True)
     assert "after 0.25 s" in output.splitlines()[-1]
 
 
 @pytest.mark.parametrize("value", ["soon", "-1", "inf", "nan", ""])
-def test_lock_timeout_must_be_seconds(
-    render: Render, database: Database, value: str
-) -> None:
-    url = database("sqlite", "pysqlite")
-    output = alembic(
-        render(), "-x", f"lock_timeout={value}", "upgrade", "head", url=url, fails=True
+def test_lock_timeout_must_be_seconds(new: New, value: str) -> None:
+    project = new()
+    output = project.alembic(
+        "-x", f"lock_timeout={value}", "upgrade", "head", fails=True
     )
     assert f"lock_timeout is '{value}'; give it seconds" in output.splitlines()[-1]
-    assert tables(url) == set()
+    assert project.tables() == set()
 
 
 @pytest.mark.parametrize("engine", ONE_OF_EACH, ids=str)
-def test_read_only_commands_never_wait(
-    render: Render, database: Database, engine: Engine
-) -> None:
-    url = database(engine.database, engine.driver)
-    project = render(Variant(engine))
-    alembic(project, "upgrade", "head", url=url)
-    with held_lock(url):
+def test_read_only_commands_never_wait(new: New, engine: Engine) -> None:
+    project = new(engine).upgraded()
+    with held_lock(project.url):
         for command in (["current"], ["history"], ["heads"], ["check"]):
-            output = alembic(project, "-x", "lock_timeout=1", *command, url=url)
+            output = project.alembic("-x", "lock_timeout=1", *command)
             assert "Waiting" not in output
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
-def test_killed_owner_frees_the_lock(
-    render: Render, database: Database, engine: Engine
-) -> None:
-    url = database(engine.database, engine.driver)
-    project = render(Variant(engine))
-    slow = add_revision(project, "slow", "time.sleep(60)")
-    owner = start(project, url, "upgrade", "head")
-    wait_for_line(owner, "-> slow")
-    waiter = start(project, url, "-x", "lock_timeout=20", "upgrade", HERO)
-    wait_for_line(waiter, "Waiting up to 20 s")
+def test_killed_owner_frees_the_lock(new: New, engine: Engine) -> None:
+    project = new(engine)
+    slow = project.add_revision("slow", "time.sleep(60)")
+    owner = project.start("alembic", "upgrade", "head")
+    owner.wait_for("-> slow")
+    waiter = project.start("alembic", "-x", "lock_timeout=20", "upgrade", HERO)
+    waiter.wait_for("Waiting up to 20 s")
     owner.kill()
-    owner.communicate()
-    output = waiter.communicate(timeout=20)[0]
+    owner.finish()
+    output = waiter.finish(20)
     assert waiter.returncode == 0, output
     slow.unlink()
-    assert version(url) == [HERO]
+    assert project.version() == [HERO]
 
 
-def wait_for_line(process: subprocess.Popen[str], part: str) -> None:
-    assert process.stdout is not None
-    lines = []
-    while line := process.stdout.readline():
-        lines.append(line)
-        if part in line:
-            return
-    raise AssertionError("".join(lines))
-
-
-def chain(project: Path, database: str) -> list[str]:
+def chain(project: Project, database: str) -> list[str]:
     """Add revisions of several steps; on MariaDB of one, as the template advises there."""
     down_revision = HERO
     revisions = [HERO]
@@ -220,94 +174,81 @@ def chain(project: Path, database: str) -> list[str]:
             ]
         for step, (upgrade, downgrade) in enumerate(steps):
             revision = f"r{number}{step}"
-            add_revision(
-                project,
-                revision,
-                f"{upgrade}\n{pause}",
-                f"{downgrade}\n{pause}",
-                down_revision,
+            project.add_revision(
+                revision, f"{upgrade}\n{pause}", f"{downgrade}\n{pause}", down_revision
             )
             down_revision = revision
             revisions.append(revision)
     return revisions
 
 
-def assert_between_revisions(url: URL, revisions: list[str]) -> None:
+def assert_between_revisions(project: Project, revisions: list[str]) -> None:
     """Only whole revisions stand: the tables are those of the recorded revision."""
-    [recorded] = version(url)
+    [recorded] = project.version()
     whole = range(1, revisions.index(recorded) * 3 // (len(revisions) - 1) + 1)
-    assert tables(url) == {
+    assert project.tables() == {
         "heroes",
         *(f"{kind}{n}" for n in whole for kind in ("t", "log_")),
     }
     for number in whole:
-        assert query(url, f"SELECT * FROM log_{number}") == [(1,)]
+        assert project.query(f"SELECT * FROM log_{number}") == [(1,)]
 
 
 @pytest.mark.parametrize("engine", ONE_OF_EACH, ids=str)
-def test_killed_migration_leaves_nothing_half_done(
-    render: Render, database: Database, engine: Engine
-) -> None:
+def test_killed_migration_leaves_nothing_half_done(new: New, engine: Engine) -> None:
     """Up and down in turns. On MariaDB one step may be half done, which can be repeated."""
-    project = render(Variant(engine))
+    project = new(engine)
     revisions = chain(project, engine.database)
-    url = database(engine.database, engine.driver)
-    alembic(project, "upgrade", HERO, url=url)
+    project.alembic("upgrade", HERO)
     killed = 0
     directions = cycle([("upgrade", "head"), ("downgrade", HERO)])
     while killed < KILLS:
         command = next(directions)
-        process = start(project, url, *command)
-        wait_for_line(process, f"Running {command[0]}")
+        process = project.start("alembic", *command)
+        process.wait_for(f"Running {command[0]}")
         time.sleep(random.uniform(0, 0.4))
         process.kill()
-        process.communicate()
+        process.finish()
         killed += process.returncode != 0
         if engine.database != "mariadb":
-            assert_between_revisions(url, revisions)
-        alembic(project, *command, url=url)
-        assert version(url) == [revisions[-1] if command[0] == "upgrade" else HERO]
-        assert_between_revisions(url, revisions)
+            assert_between_revisions(project, revisions)
+        project.alembic(*command)
+        assert project.version() == [revisions[-1] if command[0] == "upgrade" else HERO]
+        assert_between_revisions(project, revisions)
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
 def test_exception_in_the_middle_leaves_nothing_half_done(
-    render: Render, database: Database, engine: Engine
+    new: New, engine: Engine
 ) -> None:
-    url = database(engine.database, engine.driver)
-    project = render(Variant(engine))
-    alembic(project, "upgrade", "head", url=url)
-    bad = add_revision(
-        project,
+    project = new(engine).upgraded()
+    bad = project.add_revision(
         "bad",
         'op.create_table("capes", sa.Column("id", sa.Integer(), primary_key=True))\n'
         'op.execute("INSERT INTO nowhere VALUES (1)")',
     )
-    output = alembic(project, "upgrade", "head", url=url, fails=True)
+    output = project.alembic("upgrade", "head", fails=True)
     last = output.splitlines()[-1]
     assert "versions/bad.py, line 14" in last
     assert "Traceback" not in output
-    assert version(url) == [HERO]
+    assert project.version() == [HERO]
     if engine.database in {"mysql", "mariadb"}:
         assert "its earlier statements stand" in last
     else:
         assert "rolled back" in last
-        assert tables(url) == {"heroes"}
+        assert project.tables() == {"heroes"}
     bad.unlink()
-    alembic(project, "upgrade", "head", url=url)
+    project.alembic("upgrade", "head")
 
 
 @pytest.mark.parametrize("engine", ONE_OF_EACH, ids=str)
-def test_failed_upgrade_keeps_the_revisions_before_it(
-    render: Render, database: Database, engine: Engine
-) -> None:
+def test_failed_upgrade_keeps_the_revisions_before_it(new: New, engine: Engine) -> None:
     """Where each has a transaction of its own; on SQLite the whole upgrade has one."""
-    url = database(engine.database, engine.driver)
-    project = render(Variant(engine))
-    add_revision(project, "bad", 'op.execute("nonsense")')
-    alembic(project, "upgrade", "head", url=url, fails=True)
+    project = new(engine)
+    project.add_revision("bad", 'op.execute("nonsense")')
+    project.alembic("upgrade", "head", fails=True)
     if engine.database == "sqlite":
-        assert tables(url) == set()
+        assert project.tables() == set()
     else:
-        assert tables(url) == {"heroes"}
-        assert version(url) == [HERO]
+        assert project.tables() == {"heroes"}
+        assert project.version() == [HERO]

@@ -9,10 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import UV_RUNS_HERE, Database, Render, run, script
-from history import commit, git
-from test_env import url_text
-from variants import PAIRWISE, Variant
+
+from support.commands import UV_RUNS_HERE, run, script
+from support.databases import url_text
+from support.history import commit, git
+from support.layout import command as command_of
+from support.projects import Database, Render
+from support.variants import PAIRWISE, Variant
 
 MODEL = """\
 from sqlalchemy.orm import Mapped, mapped_column
@@ -64,9 +67,10 @@ def test_commands_of_the_readme_work(
         env |= {"DATABASE_URL": url, "TEST_DATABASE_URL": url}
     (project / ".env").write_text((project / ".env.example").read_text())
     commands = commands_of((project / "README.md").read_text(encoding="utf-8"))
-    docs = f"uv run python {variant.migrations}/migration_docs.py"
-    assert f"{docs} write" in commands
-    shell(project, f"{docs} check", env)
+    assert f"uv run python {command_of('draw', variant.migrations)}" in commands
+    shell(
+        project, f"uv run python {command_of('draw --check', variant.migrations)}", env
+    )
 
     ran = []
     for command in commands:

@@ -11,81 +11,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, Render, run, script
-from variants import ALL, PAIRWISE, Variant
 
-TOUR = ["department.py", "employee.py", "user.py"]
-HERO_REVISION = "2026_01_31_1200-4f1c8a2d7b3e_create_heroes.py"
-TOUR_REVISIONS = [
-    "2026_02_02_0900-8d27b61f0c94_create_departments_and_employees.py",
-    "2026_02_09_1430-b90e43d51a7c_let_employees_join_several_departments.py",
-    "2026_02_16_1015-e5a6027c9f18_create_users.py",
-]
-
-
-def migration_layer(variant: Variant) -> set[str]:
-    migrations = variant.migrations
-    squawk = {".squawk.toml", f"{migrations}/migration_lint.py"}
-    return (squawk if variant.engine.database == "postgresql" else set()) | {
-        ".copier-answers.yml",
-        "alembic.ini",
-        f"{migrations}/env.py",
-        f"{migrations}/migration_autogenerate.py",
-        f"{migrations}/migration_checks.py",
-        f"{migrations}/migration_connect.py",
-        f"{migrations}/migration_errors.py",
-        f"{migrations}/migration_head.py",
-        f"{migrations}/migration_lock.py",
-        f"{migrations}/migration_models.py",
-        f"{migrations}/migration_retry.py",
-        f"{migrations}/migration_roundtrip.py",
-        f"{migrations}/migration_settings.py",
-        f"{migrations}/migration_testing.py",
-        f"{migrations}/migration_types.py",
-        f"{migrations}/script.py.mako",
-        f"{migrations}/versions/.gitkeep",
-        "tests/test_migrations.py",
-    }
-
-
-def expected_tree(variant: Variant) -> set[str]:
-    package, migrations = variant.package, variant.migrations
-    if variant.existing:
-        ci = {"github": {".github/workflows/migrations.yml"}}
-        ci |= {"gitlab": {".gitlab-ci.yml"}, "none": set()}
-        return migration_layer(variant) | ci[variant.ci]
-    tree = migration_layer(variant) | {
-        ".env.example",
-        ".gitignore",
-        ".pre-commit-config.yaml",
-        "README.md",
-        "docs/schema.md",
-        "pyproject.toml",
-        "tests/conftest.py",
-        f"{migrations}/migration_docs.py",
-        f"{package}/__init__.py",
-        f"{package}/engine.py",
-        f"{package}/models/__init__.py",
-        f"{package}/py.typed",
-    }
-    if variant.base_location == "models":
-        tree |= {f"{package}/models/base.py"}
-    else:
-        tree |= {f"{package}/base.py", f"{package}/database.py"}
-    if variant.example != "none":
-        tree |= {f"{package}/models/hero.py", f"{migrations}/versions/{HERO_REVISION}"}
-        tree |= {f"{migrations}/HEAD"}
-    if variant.example == "tour":
-        tree |= {f"{package}/models/{name}" for name in TOUR}
-        tree |= {f"{migrations}/versions/{name}" for name in TOUR_REVISIONS}
-        tree |= {"tests/test_data_migrations.py"}
-    if variant.compose:
-        tree |= {"compose.yaml"}
-    if variant.ci == "github":
-        tree |= {".github/workflows/ci.yml"}
-    if variant.ci == "gitlab":
-        tree |= {".gitlab-ci.yml"}
-    return tree
+from support.commands import run, script
+from support.layout import expected_tree
+from support.projects import Render
+from support.releases import ROOT
+from support.variants import ALL, PAIRWISE, Variant
 
 
 def files(project: Path) -> list[Path]:
@@ -290,5 +221,5 @@ def test_nobody_needs_trust() -> None:
 
 
 def test_ci_matrix_is_the_table(capsys: pytest.CaptureFixture[str]) -> None:
-    engines = json.loads(run(sys.executable, "tests/variants.py", cwd=ROOT))
+    engines = json.loads(run(sys.executable, "tests/support/variants.py", cwd=ROOT))
     assert engines == list(dict.fromkeys(str(variant.engine) for variant in ALL))

@@ -10,10 +10,22 @@ from typing import Any
 
 import copier
 import pytest
-from conftest import Database, alembic_each, run, script
-from history import NOW, build_history, commit, conflicts, contents, copy, git, update
 from sqlalchemy import URL
-from test_migrate import UP_AND_DOWN, tables
+
+from support.commands import run, script
+from support.databases import tables
+from support.history import (
+    NOW,
+    build_history,
+    commit,
+    conflicts,
+    contents,
+    copy,
+    copy_over,
+    git,
+    update,
+)
+from support.projects import UP_AND_DOWN, Database, Project
 
 DATABASES = ["sqlite", "postgresql", "mysql", "mariadb"]
 SYNC = {"sqlite": "pysqlite", "postgresql": "psycopg"}
@@ -93,7 +105,7 @@ def lost(project: Path) -> list[str]:
 
 def migrate(project: Path, url: URL) -> None:
     commands = UP_AND_DOWN if any((project / "src").rglob("hero.py")) else [["check"]]
-    alembic_each(project, commands, url=url)
+    Project(project, url).alembic_each(commands)
 
 
 def id_of(value: object) -> str:
@@ -154,7 +166,7 @@ def test_recopy_brings_an_example_and_nothing_else(
     now = contents(project)
     assert {path: now[path] for path in mine} == mine
     assert len(now) > len(mine) or before["example"] != "none"
-    alembic_each(project, [*UP_AND_DOWN, ["current", "--check-heads"]], url=url)
+    Project(project, url).alembic_each([*UP_AND_DOWN, ["current", "--check-heads"]])
     expected = {"none": set(), "hero": {"heroes"}}
     largest = "tour" if "tour" in {before["example"], after["example"]} else "hero"
     assert tables(url) >= expected.get(largest, {"users"})
@@ -279,7 +291,7 @@ def test_migrations_move_after_git_mv(
     env.write_text(ours(env.read_text()))
     assert (project / path / "versions/mine.sql").exists()
     assert not (project / old / "env.py").exists()
-    alembic_each(project, UP_AND_DOWN, url=database("sqlite", "pysqlite"))
+    Project(project, database("sqlite", "pysqlite")).alembic_each(UP_AND_DOWN)
 
 
 def test_package_moves_after_git_mv(
@@ -361,21 +373,6 @@ def test_adopted_project_switches_directly(
 
 # What Copier asks about before it replaces it.
 REPLACED = {"alembic.ini", "migrations/env.py"}
-
-
-def copy_over(
-    history: Path, project: Path, answers: dict[str, Any], skip: list[str] | None = None
-) -> None:
-    copier.run_copy(
-        str(history),
-        project,
-        data=answers,
-        vcs_ref=NOW,
-        defaults=True,
-        overwrite=True,
-        quiet=True,
-        skip_if_exists=skip or [],
-    )
 
 
 def test_switch_says_where_to_look(

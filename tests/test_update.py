@@ -15,10 +15,13 @@ from uuid import uuid4
 
 import copier
 import pytest
-import releases
-from allpairspy import AllPairs
-from conftest import alembic_each, run, script
-from history import (
+from hypothesis import HealthCheck, Phase, event, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import make_url
+
+from support import layout, releases
+from support.commands import run, script
+from support.history import (
     NEXT,
     NOW,
     build_history,
@@ -29,11 +32,8 @@ from history import (
     git,
     update,
 )
-from hypothesis import HealthCheck, Phase, event, given, settings
-from hypothesis import strategies as st
-from sqlalchemy import make_url
-from test_migrate import UP_AND_DOWN
-from variants import COLUMNS, ENGINES, EXISTING, Variant, is_valid
+from support.projects import UP_AND_DOWN, Project
+from support.variants import COLUMNS, ENGINES, EXISTING, Variant, pairwise
 
 REVISION = "migrations/versions/2026_01_31_1200-4f1c8a2d7b3e_create_heroes.py"
 
@@ -98,15 +98,13 @@ def is_written_once(path: str) -> bool:
 
 
 # A pairwise set with the release as one more column, and one engine for each engine.py.
+RELEASES = [f"v{version}" for version in releases.versions()]
 UPDATES = [
-    (release, Variant(*row))
-    for release, *row in AllPairs(
-        [
-            [f"v{version}" for version in releases.versions()] + [NOW],
-            ENGINES[:5:2] + ENGINES[1:2] + ENGINES[8:9],
-            *COLUMNS[1:],
-        ],
-        filter_func=lambda row: is_valid(row[1:]),
+    (row.pop("release"), Variant(**row))
+    for row in pairwise(
+        {"release": [*RELEASES, NOW]}
+        | COLUMNS
+        | {"engine": ENGINES[:5:2] + ENGINES[1:2] + ENGINES[8:9]}
     )
 ] + [(NOW, EXISTING[0]), (NOW, EXISTING[-1])]
 
@@ -318,9 +316,9 @@ def test_interrupted_update_is_undone_by_git(
 def test_project_migrates_after_the_update(history: Path, tmp_path: Path) -> None:
     project = copy(history, tmp_path / "project", {"example": "tour"}, "v1.0.0")
     url = make_url(f"sqlite+pysqlite:///{tmp_path / 'app.db'}")
-    alembic_each(project, [["upgrade", "b90e43d51a7c"]], url=url)
+    Project(project, url).alembic_each([["upgrade", "b90e43d51a7c"]])
     update(project, NOW)
-    alembic_each(project, [["upgrade", "head"], *UP_AND_DOWN[1:]], url=url)
+    Project(project, url).alembic_each([["upgrade", "head"], *UP_AND_DOWN[1:]])
 
 
 def test_own_tests_say_what_an_update_cannot_write(
@@ -330,19 +328,18 @@ def test_own_tests_say_what_an_update_cannot_write(
     project = copy(history, tmp_path / "project", {}, "v1.2.0")
     update(project, NOW)
     assert not (project / "migrations/HEAD").exists()
-    env = {"PYTHONPATH": "src"}
-    tests = (sys.executable, "-m", "pytest", "-q", "-p", "no:copie")
-    output = run(*tests, cwd=project, env=env, fails=True)
+    mine = Project(project)
+    output = mine.own_tests(fails=True)
     assert "1 failed, 6 passed" in output
-    program = re.findall(r"mend it with `python (\S+) write`", output)[0]
-    run(sys.executable, program, "write", cwd=project)
-    assert "7 passed" in run(*tests, cwd=project, env=env)
+    [program] = set(re.findall(r"mend it with `python ([^`]+)`", output))
+    assert program == layout.command("head")
+    mine.kit("head")
+    assert "7 passed" in mine.own_tests()
 
-    check = (sys.executable, "migrations/migration_docs.py")
-    output = run(*check, "check", cwd=project, env=env, fails=True)
-    assert "`uv run python migrations/migration_docs.py write` draws it" in output
-    run(*check, "write", cwd=project, env=env)
-    run(*check, "check", cwd=project, env=env)
+    output = mine.kit("draw --check", fails=True)
+    assert f"`uv run python {layout.command('draw')}` draws it" in output
+    mine.kit("draw")
+    mine.kit("draw --check")
 
 
 def test_ci_tells_of_a_newer_template(history: Path, tmp_path: Path) -> None:

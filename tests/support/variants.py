@@ -1,11 +1,12 @@
 """The one table of variants: pytest's parameters and CI's matrix both come from here.
 
-``python tests/variants.py`` prints the matrix of engines as JSON, for GitHub Actions.
+``python tests/support/variants.py`` prints the matrix of engines as JSON, for GitHub Actions.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import product
@@ -89,8 +90,8 @@ class Variant:
         if self.existing:
             for question in ("migrations_in_package", "example", "compose"):
                 answers.pop(question, None)
-            answers["base_import"] = "my_app.models:Base"
-        return answers
+            return answers | {"base_import": "my_app.models:Base"}
+        return answers | {"project_name": "My App"}
 
     @property
     def existing(self) -> bool:
@@ -115,39 +116,64 @@ class Variant:
         return "my_app.database" if self.base_location == "module" else "my_app.models"
 
 
-def is_valid(row: list[Any]) -> bool:
-    """Tell whether a (possibly partial) row of answers can be given: no compose.yaml for SQLite.
+# The answers by the name of their question, each with its possible values.
+COLUMNS: dict[str, list[Any]] = {
+    "engine": ENGINES,
+    "base_location": BASE_LOCATIONS,
+    "migrations_in_package": [False, True],
+    "example": EXAMPLES,
+    "compose": [False, True],
+    "ci": CIS,
+}
 
-    Args:
-        row: values of `Variant`'s fields in their order; may be shorter.
 
-    Returns:
-        False where the row asks for a compose.yaml without a server database.
-    """
-    return len(row) < 5 or row[0].server or not row[4]
+def is_valid(row: Mapping[str, Any]) -> bool:
+    """Tell whether a row can be given, be it complete or not: no compose.yaml for SQLite."""
+    return not row.get("compose") or row["engine"].server
 
 
-COLUMNS: list[list[Any]] = [
-    ENGINES,
-    BASE_LOCATIONS,
-    [False, True],
-    EXAMPLES,
-    [False, True],
-    CIS,
-]
+def pairwise(columns: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
+    """Return valid rows in which each two values of two columns meet at least once."""
+    names = list(columns)
+
+    def filter_func(values: list[Any]) -> bool:
+        return is_valid(dict(zip(names, values, strict=False)))
+
+    rows = AllPairs(list(columns.values()), filter_func=filter_func)
+    return [dict(zip(names, values, strict=True)) for values in rows]
+
+
+def every(columns: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
+    """Return all valid rows."""
+    rows = (dict(zip(columns, row, strict=True)) for row in product(*columns.values()))
+    return [row for row in rows if is_valid(row)]
+
 
 # What an existing project gets depends on its engine and CI alone.
 EXISTING = [
-    Variant(engine, "existing", example="none", ci=ci)
-    for engine, ci in AllPairs([ENGINES, CIS])
+    Variant(base_location="existing", example="none", **row)
+    for row in pairwise({"engine": ENGINES, "ci": CIS})
 ]
 
-ALL = [Variant(*row) for row in product(*COLUMNS) if is_valid(list(row))] + EXISTING
+ALL = [Variant(**row) for row in every(COLUMNS)] + EXISTING
 
 # What changes how a project migrates; compose.yaml and CI do not.
-SHAPES = [Variant(*row) for row in product(*COLUMNS[:4])]
+SHAPES = [
+    Variant(**row)
+    for row in every(
+        {name: COLUMNS[name] for name in COLUMNS if name not in {"compose", "ci"}}
+    )
+]
 
-PAIRWISE = [Variant(*row) for row in AllPairs(COLUMNS, filter_func=is_valid)]
+PAIRWISE = [Variant(**row) for row in pairwise(COLUMNS)]
+
+ENGINE_OF = {str(engine): engine for engine in ENGINES}
+ONE_OF_EACH = [
+    ENGINE_OF["sqlite-aiosqlite-async"],
+    ENGINE_OF["postgresql-psycopg-sync"],
+    ENGINE_OF["mariadb-pymysql-sync"],
+]
+POSTGRESQL = ENGINE_OF["postgresql-psycopg-sync"]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Keep each release's template: a checkout may come without tags, and updates start from them.
 
-``python tests/releases.py`` archives the working tree as the newest release of CHANGELOG.md.
+``python tests/support/releases.py`` archives the working tree as the newest release of CHANGELOG.md.
 """
 
 from __future__ import annotations
@@ -8,12 +8,16 @@ from __future__ import annotations
 import gzip
 import io
 import re
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-ARCHIVES = Path(__file__).parent / "releases"
+ROOT = Path(__file__).parents[2]
+ARCHIVES = ROOT / "tests" / "releases"
+
+# What the template is made of: the conversation, its parts, and the project's files.
+PARTS = ["copier.yml", "questions", "template"]
 
 
 def versions() -> list[str]:
@@ -31,7 +35,7 @@ def template_files() -> list[str]:
     """Return the template's files as git knows them, or would: without caches of tools."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     output = subprocess.run(
-        [*command, "copier.yml", "template"],
+        [*command, *PARTS],
         cwd=ROOT,
         check=True,
         stdout=subprocess.PIPE,
@@ -39,8 +43,16 @@ def template_files() -> list[str]:
     return [name for name in output.split("\0") if name and (ROOT / name).exists()]
 
 
+def copy_template(folder: Path) -> Path:
+    """Copy the template of the working tree into a folder, and return it."""
+    for name in template_files():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
 def pack(version: str) -> Path:
-    """Archive copier.yml and template/ of the working tree; the same files give the same bytes.
+    """Archive the template of the working tree; the same files give the same bytes.
 
     Args:
         version: the release, without the `v` of its tag.
@@ -63,7 +75,7 @@ def pack(version: str) -> Path:
 
 
 def unpack(version: str, folder: Path) -> None:
-    """Write a release's copier.yml and template/ into a folder.
+    """Write a release's template into a folder.
 
     Args:
         version: the release, without the `v` of its tag.

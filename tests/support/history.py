@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import copier
-import releases
-from conftest import ROOT, run
+
+from support import releases
+from support.commands import run
 
 # Later than any release: the working tree, and the one that comes after it.
 NOW = "v999.0.0"
 NEXT = "v999.1.0"
 
+# Whatever the folder is called.
+NAME = {"project_name": "My App"}
+
 IDENTITY = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
 IDENTITY += ["-c", "commit.gpgsign=false"]
 
 
-def git(folder: Path, *arguments: str) -> str:
+def git(folder: str | os.PathLike[str], *arguments: str) -> str:
     """Run git as an owner with a name, and return what it printed."""
     return run("git", *IDENTITY, *arguments, cwd=folder)
 
@@ -46,8 +51,7 @@ def build_history(
         releases.unpack(version, repository)
         release(repository, f"v{version}")
     empty(repository)
-    shutil.copy(ROOT / "copier.yml", repository)
-    shutil.copytree(ROOT / "template", repository / "template")
+    releases.copy_template(repository)
     release(repository, NOW)
     if change:
         change(repository / "template")
@@ -71,12 +75,30 @@ def copy(
     repository: Path, project: Path, answers: dict[str, Any], ref: str = NOW
 ) -> Path:
     """Make a project of a release, in a git repository of its own."""
-    copier.run_copy(
-        str(repository), project, data=answers, vcs_ref=ref, defaults=True, quiet=True
-    )
+    copy_over(repository, project, answers, ref)
     git(project, "init", "--quiet")
     commit(project, "Start")
     return project
+
+
+def copy_over(
+    repository: Path,
+    project: Path,
+    answers: dict[str, Any],
+    ref: str = NOW,
+    skip: Sequence[str] = (),
+) -> None:
+    """Copy a release over what is there; overwriting is what a user answers Copier."""
+    copier.run_copy(
+        str(repository),
+        project,
+        data=NAME | answers,
+        vcs_ref=ref,
+        defaults=True,
+        overwrite=True,
+        quiet=True,
+        skip_if_exists=skip,
+    )
 
 
 def update(project: Path, ref: str | None = None, **answers: Any) -> None:

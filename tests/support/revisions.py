@@ -30,16 +30,16 @@ def downgrade() -> None:
 
 
 def add_revision(
-    project: Path,
+    versions: Path,
     revision: str,
     upgrade: str,
     downgrade: str = "pass",
     down_revision: str | None = HERO,
 ) -> Path:
-    """Write a revision into a project.
+    """Write a revision.
 
     Args:
-        project: with its migrations beside alembic.ini.
+        versions: the folder of the revisions.
         revision: the identifier.
         upgrade: the body of `upgrade`.
         downgrade: the body of `downgrade`.
@@ -48,7 +48,7 @@ def add_revision(
     Returns:
         The path of its file.
     """
-    path = project / "migrations" / "versions" / f"{revision}.py"
+    path = versions / f"{revision}.py"
     path.write_text(
         REVISION.format(
             revision=revision,
@@ -61,9 +61,14 @@ def add_revision(
     return path
 
 
-def write_downgrades(migrations: Path) -> None:
+def revision_of(path: Path) -> str:
+    """Return the identifier of a revision that Alembic named."""
+    return path.name.split("-")[1].split("_")[0]
+
+
+def write_downgrades(versions: Path) -> None:
     """Let each downgrade that nobody wrote say that there is nothing to undo."""
-    for path in (migrations / "versions").glob("*.py"):
+    for path in versions.glob("*.py"):
         source = path.read_text(encoding="utf-8")
         source = re.sub("raise NotImplementedError.*", '"""Nothing to undo."""', source)
         path.write_text(source, encoding="utf-8")

@@ -1,0 +1,257 @@
+"""Run Python's commands without paying for their imports each time.
+
+A server imports Alembic, SQLAlchemy, the drivers and pytest once and then forks a process for
+every command, which does what the console script or the interpreter does. `test_support.py`
+shows that the two do the same.
+"""
+
+from __future__ import annotations
+
+import codecs
+import importlib
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+import traceback
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import NoReturn
+
+# alembic_postgresql_enum is not among them: its import changes what autogenerate does. Neither
+# are the plugins of pytest, which rewrites their assertions when it imports them.
+PRELOADED = [
+    "alembic.autogenerate",
+    "alembic.command",
+    "alembic.config",
+    "alembic.ext.checkconstraint_byname",
+    "alembic.script",
+    "aiomysql",
+    "aiosqlite",
+    "asyncmy",
+    "asyncpg",
+    "logging.config",
+    "mako.template",
+    "psycopg",
+    "pymysql",
+    "pytest",
+    "sqlalchemy.dialects.mysql",
+    "sqlalchemy.dialects.postgresql",
+    "sqlalchemy.dialects.sqlite",
+    "sqlalchemy.ext.asyncio",
+    "sqlalchemy.orm",
+    "zoneinfo",
+]
+
+# Longer than any command of a test may take, in seconds.
+PATIENCE = 300
+
+
+class Process:
+    """A command in a process of its own; what it prints is kept."""
+
+    def __init__(self, control: socket.socket, output: int) -> None:
+        """Take the ends of the two wires: to the process that waits for it, and its output."""
+        self.printed = ""
+        self.returncode: int | None = None
+        self._control = control
+        self._output = output
+        self._decode = codecs.getincrementaldecoder("utf-8")().decode
+        self.pid = receive(control)
+
+    def poll(self) -> int | None:
+        """Return the exit code, or nothing while the command runs."""
+        if self.returncode is None and select.select([self._control], [], [], 0)[0]:
+            self.returncode = receive(self._control)
+        return self.returncode
+
+    def kill(self) -> None:
+        """Kill it, as `kill -9` does."""
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+    def wait_for(self, part: str) -> None:
+        """Wait until the command has printed a text.
+
+        Raises:
+            AssertionError: if it ends without it.
+        """
+        for _ in self._read(PATIENCE):
+            if part in self.printed:
+                return
+        raise AssertionError(self.printed)
+
+    def finish(self, timeout: float = PATIENCE) -> str:
+        """Wait for the end and return all that was printed.
+
+        Raises:
+            TimeoutError: if that takes too long.
+        """
+        for _ in self._read(timeout):
+            pass
+        if self.returncode is None:
+            self.returncode = receive(self._control)
+        self._control.close()
+        os.close(self._output)
+        return self.printed
+
+    def _read(self, timeout: float) -> Iterator[None]:
+        deadline = time.monotonic() + timeout
+        while True:
+            yield
+            seconds = max(deadline - time.monotonic(), 0)
+            if not select.select([self._output], [], [], seconds)[0]:
+                raise TimeoutError(self.printed)
+            if not (part := os.read(self._output, 2**16)):
+                return
+            self.printed += self._decode(part)
+
+
+def send(control: socket.socket, number: int) -> None:
+    """Send a process's number or exit code."""
+    control.sendall(number.to_bytes(4, signed=True))
+
+
+def receive(control: socket.socket) -> int:
+    """Receive what `send` sent."""
+    return int.from_bytes(control.recv(4, socket.MSG_WAITALL), signed=True)
+
+
+@cache
+def server() -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    """Start the server of this process, and return the wire to it; it ends with us."""
+    ours, its = socket.socketpair()
+    process = subprocess.Popen(
+        [sys.executable, "-P", __file__, str(its.fileno())],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        pass_fds=[its.fileno()],
+    )
+    its.close()
+    return ours, process
+
+
+def start(command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Process:
+    """Start a command.
+
+    Args:
+        command: `alembic` and its arguments, or `python` with `-c`, `-m` or a path and more.
+        cwd: where it runs.
+        env: all its variables; each folder of `PYTHONPATH` can be imported from.
+
+    Returns:
+        The process, whose standard output and standard error are one.
+    """
+    output, write = os.pipe()
+    control, its = socket.socketpair()
+    wire, _ = server()
+    socket.send_fds(wire, [b"."], [its.fileno(), write])
+    os.close(write)
+    its.close()
+    request = {"command": list(command), "cwd": str(cwd), "env": dict(env)}
+    control.sendall(json.dumps(request).encode() + b"\n")
+    return Process(control, output)
+
+
+def serve(requests: socket.socket) -> None:
+    """Fork for each request a process that forks the command and waits for it."""
+    from _pytest.config import default_plugins
+
+    plugins = [f"_pytest.{name}" for name in default_plugins]
+    for name in PRELOADED + plugins:
+        importlib.import_module(name)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that wait
+    while True:
+        message, (*wires,), _, _ = socket.recv_fds(requests, 1, 2)
+        if not message:
+            return
+        if os.fork() == 0:
+            requests.close()
+            keep(socket.socket(fileno=wires[0]), wires[1])
+        for wire in wires:
+            os.close(wire)
+
+
+def keep(control: socket.socket, output: int) -> None:
+    """Fork the command, and say how it ends."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    with control.makefile() as lines:
+        request = json.loads(lines.readline())
+    command = os.fork()
+    if command == 0:
+        control.close()
+        become(output=output, **request)
+    os.close(output)
+    send(control, command)
+    _, status = os.waitpid(command, 0)
+    send(control, os.waitstatus_to_exitcode(status))
+    os._exit(0)
+
+
+def become(command: list[str], cwd: str, env: dict[str, str], output: int) -> NoReturn:
+    """Do what the interpreter does when it starts, and run the command."""
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(env)
+    time.tzset()
+    sys.path[:0] = [
+        os.path.abspath(path)
+        for path in env.get("PYTHONPATH", "").split(os.pathsep)
+        if path
+    ]
+    sys.excepthook = print_traceback
+    run(*command)
+    sys.exit()
+
+
+def print_traceback(
+    kind: type[BaseException], error: BaseException, frame: types.TracebackType | None
+) -> None:
+    """Print what Python prints, without the frames of this file, which come first."""
+    ours = {__file__, runpy.__file__, "<frozen runpy>"}
+    while frame and frame.tb_frame.f_code.co_filename in ours:
+        frame = frame.tb_next
+    traceback.print_exception(kind, error, frame)
+
+
+def run(program: str, *arguments: str) -> None:
+    """Run a console script, a string of code, a module or a file in this process."""
+    if program == "alembic":
+        from alembic.config import main
+
+        sys.argv = ["alembic", *arguments]
+        return main()
+    kind, *rest = sys.argv = list(arguments)
+    module = sys.modules["__main__"] = types.ModuleType("__main__")
+    if kind == "-m":
+        sys.argv = ["-m", *rest[1:]]
+        sys.path.insert(0, os.getcwd())
+        runpy._run_module_as_main(rest[0])  # type: ignore[attr-defined]
+    elif os.path.isdir(kind):
+        sys.path.insert(0, os.path.abspath(kind))
+        runpy._run_module_as_main("__main__", alter_argv=False)  # type: ignore[attr-defined]
+    else:
+        code, name, folder = rest[0] if kind == "-c" else "", "<string>", ""
+        if kind == "-c":
+            sys.argv = ["-c", *rest[1:]]
+        else:
+            name = module.__file__ = os.path.abspath(kind)
+            folder = os.path.dirname(name)
+            code = Path(name).read_text(encoding="utf-8")
+        sys.path.insert(0, folder)
+        types.FunctionType(compile(code, name, "exec"), module.__dict__)()
+    return None
+
+
+if __name__ == "__main__":
+    serve(socket.socket(fileno=int(sys.argv[1])))

@@ -1,0 +1,113 @@
+"""The house of a generated project: which files it has, and what the template's commands are.
+
+Nothing else in the tests knows where the template's own modules are, or how to call them.
+"""
+
+from __future__ import annotations
+
+from support.variants import Variant
+
+# The template's modules beside env.py, in every project.
+MODULES = [
+    "migration_autogenerate.py",
+    "migration_checks.py",
+    "migration_connect.py",
+    "migration_errors.py",
+    "migration_head.py",
+    "migration_lock.py",
+    "migration_models.py",
+    "migration_retry.py",
+    "migration_roundtrip.py",
+    "migration_settings.py",
+    "migration_testing.py",
+    "migration_types.py",
+]
+DRAWING = "migration_docs.py"  # not in an adopted project
+LINTER = "migration_lint.py"  # on PostgreSQL
+
+# By what they do: the file in the migrations folder, and its first argument.
+COMMANDS = {
+    "head": "migration_head.py write",
+    "rebase": "migration_head.py rebase",
+    "draw": "migration_docs.py write",
+    "draw --check": "migration_docs.py check",
+    "lint": "migration_lint.py",
+}
+
+# For code that runs in a project's folder.
+IMPORT_ROUNDTRIP = """\
+import sys; sys.path.append('migrations')
+from migration_roundtrip import roundtrip
+from migration_testing import ScratchDatabase
+"""
+
+TOUR = ["department.py", "employee.py", "user.py"]
+HERO_REVISION = "2026_01_31_1200-4f1c8a2d7b3e_create_heroes.py"
+TOUR_REVISIONS = [
+    "2026_02_02_0900-8d27b61f0c94_create_departments_and_employees.py",
+    "2026_02_09_1430-b90e43d51a7c_let_employees_join_several_departments.py",
+    "2026_02_16_1015-e5a6027c9f18_create_users.py",
+]
+
+
+def command(name: str, migrations: str = "migrations") -> str:
+    """Return a command of the template as it is typed behind `python`.
+
+    Args:
+        name: a key of `COMMANDS`.
+        migrations: the folder of env.py.
+    """
+    return f"{migrations}/{COMMANDS[name]}"
+
+
+def migration_layer(variant: Variant) -> set[str]:
+    """Return the files that an adopted project gets as well."""
+    migrations = variant.migrations
+    files = {".copier-answers.yml", "alembic.ini", "tests/test_migrations.py"}
+    files |= {f"{migrations}/{module}" for module in MODULES}
+    files |= {f"{migrations}/env.py", f"{migrations}/script.py.mako"}
+    files |= {f"{migrations}/versions/.gitkeep"}
+    if variant.engine.database == "postgresql":
+        files |= {".squawk.toml", f"{migrations}/{LINTER}"}
+    return files
+
+
+def expected_tree(variant: Variant) -> set[str]:
+    """Return the files that a project has when it is new."""
+    package, migrations = variant.package, variant.migrations
+    if variant.existing:
+        ci = {"github": {".github/workflows/migrations.yml"}}
+        ci |= {"gitlab": {".gitlab-ci.yml"}, "none": set()}
+        return migration_layer(variant) | ci[variant.ci]
+    tree = migration_layer(variant) | {
+        ".env.example",
+        ".gitignore",
+        ".pre-commit-config.yaml",
+        "README.md",
+        "docs/schema.md",
+        "pyproject.toml",
+        "tests/conftest.py",
+        f"{migrations}/{DRAWING}",
+        f"{package}/__init__.py",
+        f"{package}/engine.py",
+        f"{package}/models/__init__.py",
+        f"{package}/py.typed",
+    }
+    if variant.base_location == "models":
+        tree |= {f"{package}/models/base.py"}
+    else:
+        tree |= {f"{package}/base.py", f"{package}/database.py"}
+    if variant.example != "none":
+        tree |= {f"{package}/models/hero.py", f"{migrations}/versions/{HERO_REVISION}"}
+        tree |= {f"{migrations}/HEAD"}
+    if variant.example == "tour":
+        tree |= {f"{package}/models/{name}" for name in TOUR}
+        tree |= {f"{migrations}/versions/{name}" for name in TOUR_REVISIONS}
+        tree |= {"tests/test_data_migrations.py"}
+    if variant.compose:
+        tree |= {"compose.yaml"}
+    if variant.ci == "github":
+        tree |= {".github/workflows/ci.yml"}
+    if variant.ci == "gitlab":
+        tree |= {".gitlab-ci.yml"}
+    return tree

@@ -1,0 +1,232 @@
+"""Autogenerate sees what changed, writes what runs up and down, and no disaster."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from support.projects import UP_AND_DOWN, New, Project, last_line
+from support.variants import ENGINE_OF, ONE_OF_EACH, Engine, Variant
+
+CAPE = """\
+from sqlalchemy import CheckConstraint, ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from {base} import Base
+
+
+class Cape(Base):
+    __tablename__ = "capes"
+    __table_args__ = (CheckConstraint("length > 0", name="positive_length"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    colour: Mapped[str] = mapped_column(String(20), server_default="red", unique=True)
+    length: Mapped[int]
+    hero_id: Mapped[int] = mapped_column(ForeignKey("heroes.id"))
+"""
+
+
+@pytest.mark.parametrize("engine", ONE_OF_EACH, ids=str)
+@pytest.mark.parametrize("base_location", ["models", "module"])
+def test_autogenerate_sees_a_model_that_was_dropped_in(
+    new: New, engine: Engine, base_location: str
+) -> None:
+    project = new(Variant(engine, base_location=base_location))
+    base = "my_app.models.base" if base_location == "models" else "my_app.base"
+    wardrobe = project / "src/my_app/models/wardrobe"
+    wardrobe.mkdir()
+    (wardrobe / "__init__.py").touch()
+    (wardrobe / "cape.py").write_text(CAPE.format(base=base))
+
+    project.alembic("upgrade", "head")
+    project.alembic("check", fails=True)
+    project.alembic("revision", "--autogenerate", "-m", "add capes")
+    [revision] = project.versions.glob("*_add_capes.py")
+    content = revision.read_text()
+    for name in [
+        "ck_capes_positive_length",
+        "fk_capes_hero_id_heroes",
+        "uq_capes_colour",
+        "pk_capes",
+    ]:
+        assert name in content
+    project.ruff()
+    for command in UP_AND_DOWN:
+        project.alembic(*command)
+
+
+@pytest.mark.parametrize("engine", ONE_OF_EACH, ids=str)
+@pytest.mark.parametrize(
+    ("before", "after", "change"),
+    [
+        ("String(100), index=True", "String(120), index=True", "alter_column"),
+        (
+            "mapped_column(String(100))\n",
+            'mapped_column(String(100), server_default="?")\n',
+            "'?'|\"\\?\"",
+        ),
+        (
+            "    id: Mapped",
+            '    __table_args__ = (CheckConstraint("age > 0", name="age"),)\n    id: Mapped',
+            "ck_heroes_age",
+        ),
+    ],
+    ids=["type", "server default", "named CHECK"],
+)
+def test_autogenerate_sees_a_changed_model(
+    new: New,
+    engine: Engine,
+    before: str,
+    after: str,
+    change: str,
+) -> None:
+    project = new(engine)
+    model = project / "src/my_app/models/hero.py"
+    source = model.read_text().replace(
+        "import String", "import CheckConstraint, String"
+    )
+    project.alembic("upgrade", "head")
+    project.alembic("check")
+    assert before in source
+    model.write_text(source.replace(before, after))
+
+    project.alembic("revision", "--autogenerate", "-m", "change heroes")
+    [revision] = project.versions.glob("*_change_heroes.py")
+    assert re.search(change, revision.read_text())
+    if engine.database == "sqlite":
+        assert "batch_alter_table" in revision.read_text()
+    for command in (
+        ["upgrade", "head"],
+        ["check"],
+        ["downgrade", "-1"],
+        ["upgrade", "head"],
+    ):
+        project.alembic(*command)
+
+
+@pytest.mark.parametrize("engine", ONE_OF_EACH, ids=str)
+@pytest.mark.parametrize(
+    "command", [("check",), ("revision", "--autogenerate", "-m", "drop")]
+)
+def test_autogenerate_refuses_to_drop_everything(
+    new: New, engine: Engine, command: tuple[str, ...]
+) -> None:
+    project = new(engine).upgraded()
+    models = project / "src/my_app/models"
+    (models / "__init__.py").write_text("from my_app.models.base import Base\n")
+    line = last_line(project.alembic(*command, fails=True))
+    assert "no models are imported, so this would drop every table" in line
+    assert len(list(project.versions.glob("*.py"))) == 1
+
+
+def test_no_change_means_no_file(new: New) -> None:
+    project = new().upgraded()
+    output = project.alembic("revision", "--autogenerate", "-m", "nothing")
+    assert "Models and database agree: no revision is written" in output
+    assert len(list(project.versions.glob("*.py"))) == 1
+    project.alembic("revision", "-m", "by hand")
+    assert len(list(project.versions.glob("*.py"))) == 2
+
+
+def new_revision(project: Project, message: str) -> str:
+    project.alembic("revision", "--autogenerate", "-m", message)
+    [path] = project.versions.glob(f"*_{message}.py")
+    project.ruff()
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("engine", ONE_OF_EACH, ids=str)
+def test_lost_tables_and_columns_ask_for_review(new: New, engine: Engine) -> None:
+    project = new(Variant(engine, example="tour")).upgraded()
+    (project / "src/my_app/models/user.py").unlink()
+    hero = project / "src/my_app/models/hero.py"
+    hero.write_text(hero.read_text().replace("    age: Mapped[int | None]\n", ""))
+    content = new_revision(project, "lose")
+    upgrade, downgrade = content.split("def downgrade")
+    assert re.search(r"# REVIEW: loses the rows of users\.\n +op\.drop_table", upgrade)
+    assert re.search(
+        r"# REVIEW: loses heroes\.age; or has it a new name\?\n +\w+\.drop_column",
+        upgrade,
+    )
+    assert "REVIEW" not in downgrade
+    for command in UP_AND_DOWN:
+        project.alembic(*command)
+
+
+MODEL = """
+import enum
+from datetime import datetime
+
+from sqlalchemy import DateTime, Enum, ForeignKey, String, func
+from sqlalchemy.orm import Mapped, mapped_column
+
+from my_app.models.base import Base
+
+
+class Colour(enum.Enum):
+    red = "red"
+    blue = "blue"
+
+
+class Wardrobe(Base):
+    __tablename__ = "wardrobes"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    hero_id: Mapped[int] = mapped_column(ForeignKey("heroes.id"), index=True)
+    created_at: Mapped[datetime] = mapped_column(DateTime, server_default=func.now())
+    name: Mapped[str] = mapped_column(String(50), index=True)
+
+
+class Cape(Base):
+    __tablename__ = "capes"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    wardrobe_id: Mapped[int] = mapped_column(ForeignKey("wardrobes.id"), index=True)
+    colour: Mapped[Colour] = mapped_column(Enum(Colour))
+"""
+
+
+@pytest.mark.parametrize(
+    "engine", [*ONE_OF_EACH, ENGINE_OF["postgresql-asyncpg-async"]], ids=str
+)
+def test_autogenerated_revisions_run_up_and_down(new: New, engine: Engine) -> None:
+    """Tables with indexed foreign keys, an enum that grows, and all of it dropped again."""
+    project = new(engine).upgraded()
+    model = project / "src/my_app/models/cape.py"
+    model.write_text(MODEL.lstrip())
+    new_revision(project, "add")
+    for command in UP_AND_DOWN:
+        project.alembic(*command)
+
+    model.write_text(
+        MODEL.lstrip().replace(
+            '    blue = "blue"\n', '    blue = "blue"\n    gold = "gold"\n'
+        )
+    )
+    if engine.database != "sqlite":  # which stores it as text of some length
+        new_revision(project, "grow")
+        for command in UP_AND_DOWN:
+            project.alembic(*command)
+
+    no_key = model.read_text().replace(
+        '    wardrobe_id: Mapped[int] = mapped_column(ForeignKey("wardrobes.id"), index=True)\n',
+        "",
+    )
+    model.write_text(no_key)
+    new_revision(project, "unlink")
+    for command in UP_AND_DOWN:
+        project.alembic(*command)
+
+    model.unlink()
+    new_revision(project, "drop")
+    for command in (
+        ["upgrade", "head"],
+        ["check"],
+        ["downgrade", "-1"],
+        ["upgrade", "head"],
+    ):
+        project.alembic(*command)
+    assert project.tables() == {"heroes"}
+    if engine.database == "postgresql":
+        assert project.query("SELECT typname FROM pg_type WHERE typtype = 'e'") == []

@@ -1,0 +1,223 @@
+"""What a generated project's own migration tests find, and say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from support import layout
+from support.damage import change_model, empty_downgrade, two_heads
+from support.projects import New, Project
+from support.variants import ONE_OF_EACH, POSTGRESQL, Engine, Variant
+
+
+def break_head(project: Project) -> None:
+    (project / "migrations/HEAD").write_text("another\n")
+
+
+def hide_model(project: Project) -> None:
+    (project / "src/my_app/other.py").write_text(
+        "from sqlalchemy.orm import Mapped, mapped_column\n\n"
+        "from my_app.models import Base\n\n\n"
+        "class Cape(Base):\n"
+        '    __tablename__ = "capes"\n'
+        "    id: Mapped[int] = mapped_column(primary_key=True)\n"
+    )
+
+
+def refusing_downgrade(project: Project) -> None:
+    project.add_revision("one", "pass", 'raise NotImplementedError("write it")')
+
+
+def import_model(project: Project) -> None:
+    path = project.add_revision("one", "pass", '"""Nothing was done."""')
+    path.write_text(f"from my_app.models import Base, hero\n{path.read_text()}")
+
+
+def leave_column(project: Project) -> None:
+    project.add_revision(
+        "one",
+        'op.add_column("heroes", sa.Column("power", sa.Integer()))',
+        '"""Forgotten."""',
+    )
+
+
+def fail_downgrade(project: Project) -> None:
+    project.add_revision("one", "pass", 'op.drop_table("nothing")')
+
+
+@pytest.mark.parametrize(
+    ("damage", "test", "says"),
+    [
+        (
+            break_head,
+            "test_head_file_names_the_head",
+            f"`python {layout.command('head')}`",
+        ),
+        (
+            two_heads,
+            "test_history_has_one_head",
+            f"`python {layout.command('rebase')} YOURS`",
+        ),
+        (
+            change_model,
+            "test_models_equal_the_migrated_schema",
+            "`alembic revision --autogenerate -m",
+        ),
+        (
+            hide_model,
+            "test_every_model_is_loaded",
+            "my_app.other: tables that Alembic does not see; import the module in my_app.models",
+        ),
+        (empty_downgrade, "test_no_downgrade_is_empty", "write the way back"),
+        (refusing_downgrade, "test_no_downgrade_is_empty", "write the way back"),
+        (import_model, "test_no_revision_imports_models", "sa.table("),
+        (
+            leave_column,
+            "test_each_revision_goes_up_down_and_up",
+            "left: columns of heroes: name power",
+        ),
+        (
+            fail_downgrade,
+            "test_each_revision_goes_up_down_and_up",
+            "roundtrip stopped: migrations/versions/one.py, line 17: ",
+        ),
+    ],
+)
+def test_migration_tests_say_what_is_wrong(
+    new: New, damage: Callable[[Project], None], test: str, says: str
+) -> None:
+    project = new()
+    only = ("tests/test_migrations.py", "-k", test)
+    assert "1 passed" in project.own_tests(*only)
+    damage(project)
+    output = project.own_tests(*only, fails=True)
+    assert "1 failed" in output
+    assert says in output
+
+
+def test_revision_may_import_the_modules_of_column_types(
+    new: New,
+) -> None:
+    """Autogenerate imports the modules of column types; they are no models."""
+    project = new()
+    (project / "src/my_app/types.py").touch()
+    path = project.add_revision("one", "pass", '"""Nothing was done."""')
+    path.write_text(f"import my_app.types\n{path.read_text()}")
+    only = ("tests/test_migrations.py", "-k", "test_no_revision_imports_models")
+    assert "1 passed" in project.own_tests(*only)
+
+
+FOREIGN_KEY = """
+op.create_table("a", sa.Column("id", sa.Integer(), primary_key=True))
+with op.batch_alter_table("heroes") as batch:
+    batch.create_foreign_key("fk_age", "a", ["age"], ["id"])
+"""
+CHECK = """
+with op.batch_alter_table("heroes") as batch:
+    batch.create_check_constraint("positive_age", "age > 0")
+"""
+DEFAULT = """
+with op.batch_alter_table("heroes") as batch:
+    batch.alter_column("age", server_default="7", existing_type=sa.Integer())
+"""
+LEFTOVERS = [
+    ('op.create_index("ix_age", "heroes", ["age"])', "indexes of heroes: .*ix_age"),
+    (FOREIGN_KEY, "foreign_keys of heroes: .*fk_age"),
+    (CHECK, "check_constraints of heroes: .*ck_heroes_positive_age"),
+    (DEFAULT, "columns of heroes: .*default '?7"),
+    ('op.execute("CREATE VIEW v AS SELECT id FROM heroes")', "view v: "),
+]
+
+
+@pytest.mark.parametrize("engine", ONE_OF_EACH, ids=str)
+@pytest.mark.parametrize(
+    ("upgrade", "left"),
+    LEFTOVERS,
+    ids=["index", "foreign key", "CHECK", "server default", "view"],
+)
+def test_roundtrip_finds_what_a_downgrade_leaves(
+    new: New, engine: Engine, upgrade: str, left: str
+) -> None:
+    project = new(engine)
+    project.add_revision("one", upgrade, '"""Forgotten."""')
+    output = project.own_tests(
+        *("tests/test_migrations.py", "-k", "goes_up_down"), fails=True
+    )
+    assert "migrations/versions/one.py: downgrade" in output
+    assert re.search(f"left: {left}", output)
+
+
+@pytest.mark.parametrize("engine", ONE_OF_EACH, ids=str)
+def test_roundtrip_finds_a_default_that_is_not_put_back(
+    new: New, engine: Engine
+) -> None:
+    project = new(engine)
+    back = DEFAULT.replace('"7"', "None")
+    project.add_revision("one", DEFAULT, back)
+    eight = DEFAULT.replace("7", "8")
+    project.add_revision("two", eight, '"""Forgotten."""', down_revision="one")
+    only = ("tests/test_migrations.py", "-k", "goes_up_down")
+    output = project.own_tests(*only, fails=True)
+    assert re.search("missing: columns of heroes: .*default '?7", output)
+    assert re.search("left: columns of heroes: .*default '?8", output)
+
+
+def test_roundtrip_finds_a_type_that_is_left(new: New) -> None:
+    project = new(POSTGRESQL)
+    create = "CREATE TYPE mood AS ENUM ('sad', 'glad')"
+    project.add_revision("one", f'op.execute("{create}")', '"""Forgotten."""')
+    only = ("tests/test_migrations.py", "-k", "goes_up_down")
+    output = project.own_tests(*only, fails=True)
+    assert "left: type mood: sad, glad" in output
+
+
+def test_roundtrip_compares_the_second_upgrade_as_well(new: New) -> None:
+    project = new()
+    path = project.add_revision(
+        "one",
+        'op.create_table("capes", sa.Column("id", sa.Integer(), nullable=not ran))\n'
+        "ran.append(1)",
+        'op.drop_table("capes")',
+    )
+    path.write_text(path.read_text().replace("import time", "ran = []"))
+    only = ("tests/test_migrations.py", "-k", "goes_up_down")
+    output = project.own_tests(*only, fails=True)
+    assert "migrations/versions/one.py: second upgrade" in output
+    assert "one.py: downgrade" not in output
+
+
+def test_roundtrip_reads_only_the_tables_that_changed(new: New) -> None:
+    """Its statements grow with the revisions, not with revisions times tables."""
+    counted = [count_statements(new, revisions) for revisions in (5, 45)]
+    assert 7 < counted[1] / counted[0] < 9.5
+
+
+def count_statements(new: New, revisions: int) -> int:
+    project = new(Variant(example="none"))
+    previous = None
+    for number in range(revisions):
+        name = f"r{number:03}"
+        project.add_revision(
+            name,
+            f'op.create_table("t{number}", sa.Column("id", sa.Integer()))',
+            f'op.drop_table("t{number}")',
+            down_revision=previous,
+        )
+        previous = name
+    output = project.python(
+        f"{layout.IMPORT_ROUNDTRIP}\n"
+        "from pathlib import Path\n"
+        "from sqlalchemy import Engine, event\n"
+        "count = 0\n"
+        "def listen(*_):\n"
+        "    global count\n"
+        "    count += 1\n"
+        "event.listen(Engine, 'before_cursor_execute', listen)\n"
+        "with ScratchDatabase(Path('alembic.ini').resolve()).create() as database:\n"
+        "    assert roundtrip(database) == []\n"
+        "print(count)"
+    )
+    return int(output.split()[-1])

@@ -1,0 +1,124 @@
+"""What the tests stand on does what it stands for."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from support.commands import environment, run, script
+from support.databases import url_text
+from support.projects import Database, New
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("upgrade", "head"),
+        ("upgrade", "head", "--sql"),
+        ("-x", "url=nonsense", "upgrade", "head"),
+        ("history", "--verbose"),
+        ("no-such-command",),
+    ],
+)
+def test_fork_is_the_command(
+    new: New, database: Database, arguments: tuple[str, ...]
+) -> None:
+    """The other tests run the command in a fork; it says, does and returns the same."""
+    project = new()
+    fails = "nonsense" in str(arguments) or "no-such" in str(arguments)
+    said = set()
+    for _ in range(2):
+        forked = project.on(database("sqlite", "pysqlite"))
+        said |= {forked.alembic(*arguments, fails=fails)}
+        real = project.on(database("sqlite", "pysqlite"))
+        env = real.env | {"DATABASE_URL": url_text(real.url)}
+        said |= {run(script("alembic"), *arguments, cwd=project, env=env, fails=fails)}
+        assert real.tables() == forked.tables()
+    assert len(said) == 1
+
+
+PYTHON: list[tuple[str, ...]] = [
+    ("-c", "import sys; print(sys.argv, sys.path, __name__)", "a"),
+    (
+        "-c",
+        "import os, time; print(sorted(os.environ.items()), time.tzname, os.getcwd())",
+    ),
+    ("-c", "import random, tempfile; print(tempfile.gettempdir())"),
+    ("-c", "from my_app.models.hero import Hero; print(Hero.__table__)"),
+    ("-c", "print('out', flush=True); 1 / 0"),
+    ("-c", "import atexit; atexit.register(print, 'end'); raise SystemExit(3)"),
+    ("program.py", "b"),
+    ("folder", "c"),
+    ("-m", "my_app.program", "d"),
+    ("-m", "no_such_module"),
+    (
+        *[
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:copie",
+            "-p",
+            "no:randomly",
+            "--color=no",
+            "--durations=0",
+        ],
+    ),
+    (
+        *[
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:copie",
+            "-k",
+            "head_file",
+            "tests/test_migrations.py",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize("arguments", PYTHON, ids=str)
+def test_fork_is_the_interpreter(new: New, arguments: tuple[str, ...]) -> None:
+    """What it says, and how it ends; the seconds of pytest are left out."""
+    project = new()
+    code = (
+        "import sys\nprint(sys.argv, sys.path[0], __name__, __file__)\nsys.exit('no')\n"
+    )
+    for name in ("program.py", "folder/__main__.py", "src/my_app/program.py"):
+        project.write(name, code)
+    env = project.env | {"TZ": "Pacific/Kiritimati", "DATABASE_URL": "sqlite:///x"}
+    ended = []
+    for _ in range(2):
+        forked = project.start("python", *arguments, **env)
+        said = forked.finish()
+        ended.append((forked.returncode, said))
+        real = subprocess.run(
+            [sys.executable, *arguments],
+            check=False,
+            cwd=project,
+            env=environment(**env),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        ended.append((real.returncode, real.stdout.decode()))
+    assert len({(code, re.sub(r"[\d.]+s\b", "s", said)) for code, said in ended}) == 1
+
+
+def test_fork_is_killed_like_any_process(new: New) -> None:
+    process = new().start("python", "-c", "print(1, flush=True); input()")
+    assert process.finish() == "1\n" + process.printed[2:]
+    assert process.returncode == 1  # standard input is empty
+    process = new().start(
+        "python", "-c", "import time; print(1, flush=True); time.sleep(99)"
+    )
+    process.wait_for("1\n")
+    assert process.poll() is None
+    process.kill()
+    assert process.finish() == "1\n"
+    assert process.returncode == -signal.SIGKILL
