@@ -127,7 +127,9 @@ def test_empty_database_starts_with_autogenerate(
     Project(tmp_path, url).alembic("revision", "--autogenerate", "-m", "baseline")
     Project(tmp_path, url).alembic_each(UP_AND_DOWN, PYTHONPATH="")
     assert tables(url) == {"orders"}
-    run(script("pytest"), "-q", "tests", cwd=tmp_path)
+    settings = '[tool.pytest]\npythonpath = ["migrations"]\n'
+    (tmp_path / "pyproject.toml").write_text(settings)
+    assert "7 passed" in run(script("pytest"), "-q", "tests", cwd=tmp_path)
 
 
 @pytest.mark.parametrize("engine", ONE_OF_EACH, ids=str)
@@ -223,7 +225,7 @@ def test_history_of_alembic_goes_on(
     assert "0001 (head)" in Project(tmp_path, url).alembic("current")
     Project(tmp_path, url).alembic("check")
     Project(tmp_path, url).alembic("revision", "-m", "next")
-    write_downgrades(tmp_path / migrations_dir)
+    write_downgrades(tmp_path / migrations_dir / "versions")
     Project(tmp_path, url).alembic_each(UP_AND_DOWN)
     engine = create_engine(url)
     assert set(inspect(engine).get_table_names()) == {"orders", version_table}
@@ -254,6 +256,23 @@ def test_schema_of_the_version_table_is_kept(
     assert "shop.revisions" in Project(tmp_path, url).alembic(
         "upgrade", "head", "--sql"
     )
+
+
+def test_old_alembic_ini_in_between_is_not_taken(
+    template: Path, tmp_path: Path
+) -> None:
+    """The nearest one above the migrations is another one, as in jupyterhub and prefect."""
+    old = {"src/shop/alembic.ini": "[alembic]\nscript_location = elsewhere\n"}
+    write(tmp_path, old)
+    write(tmp_path / "src", DECLARATIVE)
+    adopt(template, tmp_path, "shop.models:Base", migrations_dir="src/shop/db/alembic")
+    project = Project(tmp_path, migrations="src/shop/db/alembic")
+    project.alembic("revision", "--autogenerate", "-m", "baseline")
+    head = project.head()
+    assert head.strip() in project.revision("baseline").name
+    project.write("src/shop/db/alembic/HEAD", "another\n")
+    project.kit("head")
+    assert project.head() == head
 
 
 def test_existing_files_are_replaced_only_after_a_question(

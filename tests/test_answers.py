@@ -557,8 +557,10 @@ SWITCHES: list[tuple[dict[str, Any], str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("answers", "url", "switch", "kept"), SWITCHES)
-@pytest.mark.parametrize("ref", ["v1.0.0", NOW])
+@pytest.mark.parametrize(
+    ("ref", "answers", "url", "switch", "kept"),
+    [("v1.0.0", *SWITCHES[0]), *[(NOW, *switch) for switch in SWITCHES]],
+)
 def test_switch_keeps_a_url_as_far_as_it_fits(
     history: Path,
     tmp_path: Path,
@@ -665,12 +667,13 @@ def copy_or_line(template: Path, target: Path, answers: dict[str, Any]) -> str:
 @example(name="100% %(here)s %%")
 @example(name="two\nlines\r\n# [and] a `heading` <b>&amp;</b>")
 @example(name="- yaml: [*a, &b, !c] # |")
-@example(name="🦸‍♀️ Ünïcødé \u2028\u0085 日本語")
+@example(name="🦸‍♀️ Ünïcødé \u2028 日本語")
+@example(name="0\x85")
 def test_any_project_name_gives_a_project_or_a_line(template: Path, name: str) -> None:
     with TemporaryDirectory() as folder:
-        project = Path(folder) / "project"
+        project = Path(folder) / "my-app"
         if copy_or_line(template, project, {"project_name": name}):
-            assert not name.split() or re.search("[\x00-\x1f\x7f]", name)
+            assert not name.split() or re.search("[\x00-\x1f\x7f\x85]", name)
             return
         title = " ".join(name.split())
         pyproject = tomllib.loads(
@@ -706,7 +709,7 @@ def test_any_names_give_a_project_or_a_line(
     template: Path, package_name: str, migrations_dir: str
 ) -> None:
     with TemporaryDirectory() as folder:
-        project = Path(folder) / "project"
+        project = Path(folder) / "my-app"
         answers = {"package_name": package_name, "migrations_dir": migrations_dir}
         if not copy_or_line(template, project, answers):
             alembic(project, "upgrade", "head")
@@ -730,7 +733,7 @@ URL_PART = st.text("abz09._-~%:/?#[]@!$&'()*+,;= é\"\\", max_size=6)
 )
 def test_accepted_url_means_the_same_to_sqlalchemy(template: Path, url: str) -> None:
     with TemporaryDirectory() as folder:
-        project = Path(folder) / "project"
+        project = Path(folder) / "my-app"
         if copy_or_line(template, project, POSTGRESQL | {"database_url": url}):
             return
         assert_url_landed(project, url)

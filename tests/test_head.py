@@ -9,7 +9,7 @@ import pytest
 
 from support.commands import run, script
 from support.damage import two_heads
-from support.projects import New, Project
+from support.projects import New, Project, last_line
 from support.revisions import HERO, revision_of, write_downgrades
 from support.variants import Variant
 
@@ -71,34 +71,85 @@ def test_two_branches_conflict_in_git_and_rebase_mends_it(
     ]
 
     output = project.rebase(revision_of(second))
-    assert project.head() == f"{revision_of(second)}\n"
-    assert not first.exists()
-    names = sorted(path.name for path in theirs.parent.glob("*.py"))[-3:]
-    assert [name.split("-")[1] for name in names] == [
-        path.name.split("-")[1] for path in (theirs, first, second)
+    names = sorted(path.name for path in project.versions.glob("*.py"))[-3:]
+    revisions = [name.split("-")[1].split("_")[0] for name in names]
+    assert [
+        name.split(f"{revision}_")[1]
+        for name, revision in zip(names, revisions, strict=True)
+    ] == [
+        "theirs.py",
+        "ours.py",
+        "ours_too.py",
     ]
+    assert revisions[0] == revision_of(theirs)
+    assert {revision_of(first), revision_of(second)}.isdisjoint(revisions)
+    assert project.head() == f"{revisions[2]}\n"
     source = (theirs.parent / names[1]).read_text()
-    assert f"Revises: {revision_of(theirs)}\n" in source
-    assert f' = "{revision_of(theirs)}"\n' in source
-    assert f"`alembic downgrade {revision_of(theirs)}`" in output
+    assert f"Revision ID: {revisions[1]}\nRevises: {revisions[0]}\n" in source
+    assert f"# Rebased: before, it was {revision_of(first)} and came after " in source
+    assert f'revision: str = "{revisions[1]}"\n' in source
+    assert f' = "{revisions[0]}"\n' in source
+    assert f"`alembic downgrade {revisions[0]}`" in output
     run(script("ruff"), "format", "--check", cwd=project)
     assert "7 passed" in project.own_tests()
     project.alembic("upgrade", "head")
 
 
-def test_rebase_says_what_a_database_needs(new: New) -> None:
-    """Whoever ran the branch's revisions has to take them back, and run main's first."""
+@pytest.mark.parametrize("ran", [1, 2])
+def test_database_that_ran_the_old_order_does_not_pass_for_up_to_date(
+    new: New, ran: int
+) -> None:
+    """Each command names what brings it into the new order, also when half of it was run."""
     project = new()
     create = 'op.create_table("{0}", sa.Column("id", sa.Integer()))'
     drop = 'op.drop_table("{0}")'
-    project.add_revision("theirs", create.format("theirs"), drop.format("theirs"))
-    project.add_revision("ours", create.format("ours"), drop.format("ours"))
-    project.alembic("upgrade", "ours")
-    output = project.rebase("ours")
-    commands = re.findall(r"`alembic ([\w ]+)`", output.splitlines()[-1])
+    for name, before in (("theirs", HERO), ("ours", HERO), ("more", "ours")):
+        project.add_revision(name, create.format(name), drop.format(name), before)
+    project.alembic("upgrade", ["ours", "more"][ran - 1])
+    printed = project.rebase("more").splitlines()[-1]
+    for command in (["upgrade", "head"], ["current"], ["check"], ["downgrade", "-1"]):
+        line = last_line(project.alembic(*command, fails=True))
+        assert "Can't locate revision identified by" in line
+        assert "it was rebased and is" in line
+    assert ran == 1 or line.split("; ", 1)[1] in printed
+    commands = re.findall(r"`alembic ([^`]+)`", line)
     project.alembic_each([command.split() for command in commands])
-    assert project.tables() == {"heroes", "theirs", "ours"}
-    assert project.query("SELECT version_num FROM alembic_version") == [("ours",)]
+    assert project.tables() == {"heroes", "theirs", "ours", "more"}
+    assert project.version() == project.head().split()
+    project.alembic("downgrade", "base")
+
+
+def test_rebase_of_a_rebased_revision_knows_every_name_that_it_had(new: New) -> None:
+    project = new()
+    for name in ("theirs", "ours"):
+        project.add_revision(name, 'op.execute("SELECT 1")', '"""Nothing was done."""')
+    project.alembic("upgrade", "ours")
+    project.rebase("ours")
+    once = project.head().strip()
+    project.add_revision("third", 'op.execute("SELECT 1")', down_revision="theirs")
+    project.rebase(once)
+    for old in ("ours", once):
+        project.query(f"UPDATE alembic_version SET version_num = '{old}'")
+        line = last_line(project.alembic("current", fails=True))
+        assert f"it was rebased and is {project.head().strip()} now" in line
+
+
+def test_rebase_refuses_a_revision_that_it_cannot_read(new: New) -> None:
+    """Nothing is half done: the first of the two could have been moved."""
+    project = new()
+    project.add_revision("theirs", "pass")
+    project.add_revision("ours", "pass")
+    path = project.add_revision("more", "pass", down_revision="ours")
+    source = path.read_text()
+    one_line = 'revision, down_revision = "more", "ours"\n'
+    source = source.replace('revision = "more"\n', one_line)
+    path.write_text(source.replace("down_revision = 'ours'\n", ""))
+    before = {file: file.read_text() for file in project.revisions}
+    output = project.rebase("more", fails=True)
+    assert (
+        "does not assign `revision` and `down_revision` on lines of their own" in output
+    )
+    assert {file: file.read_text() for file in project.revisions} == before
 
 
 def test_rebase_refuses_what_has_no_one_way(new: New) -> None:

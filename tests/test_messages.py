@@ -100,7 +100,15 @@ def test_several_heads(new: New) -> None:
     project.add_revision("two", "pass")
     line = last_line(project.alembic("upgrade", "head", fails=True))
     assert "Multiple head revisions" in line
-    assert "`alembic merge heads` joins them" in line
+    assert line.endswith(
+        "; put yours behind the other one with `python migrations rebase YOURS`, or, where both "
+        "have run in production, join them with `alembic merge heads`"
+    )
+    readme = " ".join(project.read("README.md").split())
+    assert "uv run python migrations rebase YOUR_REVISION" in readme
+    assert (
+        "Where both have run in production, `alembic merge heads` joins them" in readme
+    )
 
 
 def test_check_of_an_old_database(new: New) -> None:

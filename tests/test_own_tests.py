@@ -69,7 +69,7 @@ def fail_downgrade(project: Project) -> None:
         (
             hide_model,
             "test_every_model_is_loaded",
-            "my_app.other: tables that Alembic does not see; import the module in my_app.models",
+            "my_app.other: tables that Alembic does not see; import the module where env.py",
         ),
         (empty_downgrade, "test_no_downgrade_is_empty", "write the way back"),
         (refusing_downgrade, "test_no_downgrade_is_empty", "write the way back"),

@@ -15,7 +15,7 @@ def test_statement_before_the_migration_does_not_swallow_it(
 ) -> None:
     """Alembic takes the transaction that it begins for a caller's and never commits it."""
     project = new(engine)
-    env = project / "migrations/env.py"
+    env = project / "migrations/migration_kit/environment.py"
     body = '    """Run the migrations on an open connection; a transaction on it stays the caller\'s."""\n'
     assert body in env.read_text()
     env.write_text(

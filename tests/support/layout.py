@@ -7,38 +7,35 @@ from __future__ import annotations
 
 from support.variants import Variant
 
-# The template's modules beside env.py, in every project.
-MODULES = [
-    "migration_autogenerate.py",
-    "migration_checks.py",
-    "migration_connect.py",
-    "migration_errors.py",
-    "migration_head.py",
-    "migration_lock.py",
-    "migration_models.py",
-    "migration_retry.py",
-    "migration_roundtrip.py",
-    "migration_settings.py",
-    "migration_testing.py",
-    "migration_types.py",
+# The template's package beside env.py, in every project.
+KIT = [
+    "__init__.py",
+    "__main__.py",
+    "autogenerate.py",
+    "command.py",
+    "connect.py",
+    "environment.py",
+    "errors.py",
+    "foreign_keys.py",
+    "head.py",
+    "lock.py",
+    "models.py",
+    "options.py",
+    "paths.py",
+    "recorded.py",
+    "retry.py",
+    "roundtrip.py",
+    "settings.py",
+    "testing.py",
 ]
-DRAWING = "migration_docs.py"  # not in an adopted project
-LINTER = "migration_lint.py"  # on PostgreSQL
-
-# By what they do: the file in the migrations folder, and its first argument.
-COMMANDS = {
-    "head": "migration_head.py write",
-    "rebase": "migration_head.py rebase",
-    "draw": "migration_docs.py write",
-    "draw --check": "migration_docs.py check",
-    "lint": "migration_lint.py",
-}
+DRAWING = "migration_kit/draw.py"  # not in an adopted project
+LINTER = "migration_kit/lint.py"  # on PostgreSQL
 
 # For code that runs in a project's folder.
 IMPORT_ROUNDTRIP = """\
 import sys; sys.path.append('migrations')
-from migration_roundtrip import roundtrip
-from migration_testing import ScratchDatabase
+from migration_kit.roundtrip import roundtrip
+from migration_kit.testing import ScratchDatabase
 """
 
 TOUR = ["department.py", "employee.py", "user.py"]
@@ -54,18 +51,19 @@ def command(name: str, migrations: str = "migrations") -> str:
     """Return a command of the template as it is typed behind `python`.
 
     Args:
-        name: a key of `COMMANDS`.
+        name: of the command, with its options: `head`, `rebase`, `draw --check`, `lint`.
         migrations: the folder of env.py.
     """
-    return f"{migrations}/{COMMANDS[name]}"
+    return f"{migrations} {name}"
 
 
 def migration_layer(variant: Variant) -> set[str]:
     """Return the files that an adopted project gets as well."""
     migrations = variant.migrations
     files = {".copier-answers.yml", "alembic.ini", "tests/test_migrations.py"}
-    files |= {f"{migrations}/{module}" for module in MODULES}
-    files |= {f"{migrations}/env.py", f"{migrations}/script.py.mako"}
+    files |= {f"{migrations}/migration_kit/{module}" for module in KIT}
+    files |= {f"{migrations}/env.py", f"{migrations}/__main__.py"}
+    files |= {f"{migrations}/script.py.mako"}
     files |= {f"{migrations}/versions/.gitkeep"}
     if variant.engine.database == "postgresql":
         files |= {".squawk.toml", f"{migrations}/{LINTER}"}
@@ -84,6 +82,7 @@ def expected_tree(variant: Variant) -> set[str]:
         ".gitignore",
         ".pre-commit-config.yaml",
         "README.md",
+        "docs/migrations.md",
         "docs/schema.md",
         "pyproject.toml",
         "tests/conftest.py",

@@ -184,7 +184,7 @@ class Project:
         return self.python(PROGRAM + code, **{"DATABASE_URL": "nonsense"} | env)
 
     def kit(self, name: str, *arguments: str, fails: bool = False, **env: str) -> str:
-        """Run a command of the template, a key of `layout.COMMANDS`; it needs no database."""
+        """Run a command of the template, see `layout.command`; it needs no database."""
         words = shlex.split(layout.command(name, self.migrations))
         command = ("python", *words, *arguments)
         return self.run(*command, fails=fails, elsewhere=True, env=env)
