@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from support import layout
 from support.commands import UV_RUNS_HERE, run, script
 from support.databases import url_text
-from support.history import commit, git
-from support.layout import command as command_of
-from support.projects import Database, Render
-from support.variants import PAIRWISE, Variant
+from support.projects import New, Project, Render
+from support.revisions import revision_of
+from support.variants import PAIRWISE, POSTGRESQL, Variant
 
 MODEL = """\
 from sqlalchemy.orm import Mapped, mapped_column
@@ -35,42 +37,76 @@ class Cape(Base):
 # their own, and pip has one below.
 ELSEWHERE = re.compile(r"docker |uvx |python -m venv|\. \.venv|pip install")
 
+# uv runs a command in the same way whatever the project's answers are. So it is asked once for
+# each text: the READMEs of these have all of them.
+THROUGH_UV = [
+    Variant(POSTGRESQL, example="tour"),
+    Variant(POSTGRESQL, migrations_in_package=True),
+]
 
-def commands_of(readme: str) -> list[str]:
+
+def commands_of(project: Project) -> list[str]:
     """Return the shell commands of a README, in fenced blocks and in `code`, in its order."""
     found = re.findall(
-        r"```shell\n(.*?)```|`((?:uv run|uvx) [^`]+)`", readme, re.DOTALL
+        r"```shell\n(.*?)```|`((?:uv run|uvx) [^`]+)`",
+        project.read("README.md"),
+        re.DOTALL,
     )
     commands = [line for block, code in found for line in (block or code).splitlines()]
     return [command for command in commands if not ELSEWHERE.match(command)]
 
 
-def shell(project: Path, command: str, env: dict[str, str]) -> str:
-    return run("sh", "-euc", command, cwd=project, env=env)
+@pytest.fixture(scope="session")
+def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What mypy knows of the libraries."""
+    return tmp_path_factory.mktemp("mypy")
 
 
-@pytest.mark.parametrize("variant", PAIRWISE, ids=str)
-def test_commands_of_the_readme_work(
-    render: Render,
-    database: Database,
-    variant: Variant,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    """In the order of the README, by somebody who adds a model before the revision."""
-    project = render(variant)
-    git(project, "init", "--quiet")
-    commit(project, "start")
-    cache = tmp_path_factory.getbasetemp() / "mypy"
-    env = UV_RUNS_HERE | {"MYPY_CACHE_DIR": str(cache)}
+def environment_of(project: Project, variant: Variant, cache: Path) -> dict[str, str]:
+    env = {"MYPY_CACHE_DIR": str(cache)}
     if variant.engine.server:
-        url = url_text(database(variant.engine.database, variant.engine.driver))
+        url = url_text(project.url)
         env |= {"DATABASE_URL": url, "TEST_DATABASE_URL": url}
-    (project / ".env").write_text((project / ".env.example").read_text())
-    commands = commands_of((project / "README.md").read_text(encoding="utf-8"))
-    assert f"uv run python {command_of('draw', variant.migrations)}" in commands
-    shell(
-        project, f"uv run python {command_of('draw --check', variant.migrations)}", env
-    )
+    return env
+
+
+def through_uv(project: Project, command: str, env: dict[str, str]) -> str:
+    """Run a command as it is written."""
+    return run("sh", "-euc", command, cwd=project, env=UV_RUNS_HERE | env)
+
+
+def without_uv(project: Project, command: str, env: dict[str, str]) -> str:
+    """Run the program that uv would run."""
+    _, _, program, *arguments = shlex.split(command)
+    if program == "--env-file":
+        lines = [line.split("=", 1) for line in shlex.split(project.read(arguments[0]))]
+        env = {line[0]: line[1] for line in lines if len(line) == 2} | env
+        del arguments[0]
+    if program in {"--env-file", "--no-dev"}:
+        program, *arguments = arguments
+    if program in {"alembic", "pytest", "python"}:
+        return project.run(program, *arguments, elsewhere=True, env=env)
+    return run(script(program), *arguments, cwd=project, env=project.env | env)
+
+
+def follow(
+    project: Project, variant: Variant, cache: Path, asked: Sequence[str] = ()
+) -> None:
+    """Run the README's commands in their order, as somebody who adds a model would.
+
+    Args:
+        project: a new one.
+        variant: what it was made of.
+        cache: mypy's folder.
+        asked: the commands that uv runs.
+    """
+    project.commit()
+    env = environment_of(project, variant, cache)
+    project.write(".env", project.read(".env.example"))
+    commands = commands_of(project)
+    draw = f"uv run python {layout.command('draw', variant.migrations)}"
+    assert draw in commands
+    project.kit("draw --check")
 
     ran = []
     for command in commands:
@@ -78,34 +114,61 @@ def test_commands_of_the_readme_work(
             continue  # SQLite's batch operations need a database to look at
         if "revision --autogenerate" in command:
             base = "models.base" if variant.base_location == "models" else "base"
-            cape = project / variant.package / "models/cape.py"
-            cape.write_text(MODEL.format(base=f"my_app.{base}"))
+            cape = MODEL.format(base=f"my_app.{base}")
+            project.write(f"{variant.package}/models/cape.py", cape)
+        typed = command
         if "rebase" in command:
-            command = command.replace("YOUR_REVISION", second_head(project, variant))
+            typed = command.replace("YOUR_REVISION", second_head(project, variant))
+        perform = through_uv if command in asked else without_uv
+        output = perform(project, typed, env)
         ran.append(command)
-        output = shell(project, command, env)
         if "revision --autogenerate" in command:
-            [revision] = (project / variant.migrations).glob("versions/*_add_capes.py")
-            assert "create_table" in revision.read_text()
-            shell(project, "uv run alembic upgrade head", env)
+            assert "create_table" in project.revision("add_capes").read_text()
+            without_uv(project, "uv run alembic upgrade head", env)
         if command == "uv run mypy":
             assert "Success: no issues found" in output
     assert len(ran) > 15
-    heads = shell(project, "uv run alembic heads", env)
+    heads = without_uv(project, "uv run alembic heads", env)
     assert len(re.findall(r"\(head\)", heads)) == 1
 
 
-def second_head(project: Path, variant: Variant) -> str:
+def second_head(project: Project, variant: Variant) -> str:
     """Let somebody else add a revision beside the one that is there; return the latter."""
-    [cape] = (project / variant.migrations).glob("versions/*_add_capes.py")
-    source = cape.read_text()
-    mine = cape.name.split("-")[1].split("_")[0]
-    theirs = source.replace(mine, "0123456789ab").replace("capes", "boots")
+    cape = project.revision("add_capes")
+    mine = revision_of(cape)
+    theirs = cape.read_text().replace(mine, "0123456789ab").replace("capes", "boots")
     cape.with_name("2026_03_01_0000-0123456789ab_add_boots.py").write_text(theirs)
-    boots = project / variant.package / "models/boots.py"
-    cape_model = (project / variant.package / "models/cape.py").read_text()
-    boots.write_text(cape_model.replace("capes", "boots").replace("Cape", "Boots"))
+    models = f"{variant.package}/models"
+    model = project.read(f"{models}/cape.py")
+    model = model.replace("capes", "boots").replace("Cape", "Boots")
+    project.write(f"{models}/boots.py", model)
     return mine
+
+
+@pytest.mark.parametrize("variant", PAIRWISE, ids=str)
+def test_commands_of_the_readme_work(
+    new: New, variant: Variant, mypy_cache: Path
+) -> None:
+    follow(new(variant), variant, mypy_cache)
+
+
+@pytest.mark.parametrize("variant", THROUGH_UV, ids=str)
+def test_commands_of_the_readme_work_through_uv(
+    new: New, variant: Variant, mypy_cache: Path
+) -> None:
+    """Each text once."""
+    project = new(variant)
+    before: set[str] = set()
+    for other in THROUGH_UV[: THROUGH_UV.index(variant)]:
+        before |= set(commands_of(new(other)))
+    asked = [command for command in commands_of(project) if command not in before]
+    follow(project, variant, mypy_cache, asked)
+
+
+def test_each_command_of_a_readme_went_through_uv(new: New) -> None:
+    asked = {command for variant in THROUGH_UV for command in commands_of(new(variant))}
+    for variant in PAIRWISE:
+        assert set(commands_of(new(variant))) <= asked
 
 
 def test_pip_installs_the_project(render: Render) -> None:
@@ -129,12 +192,7 @@ def test_deploy_needs_no_development_tools(render: Render) -> None:
     project = render()
     env = {"VIRTUAL_ENV": "", "UV_LINK_MODE": "copy", "PYTHONPATH": ""}
     run(
-        script("uv"),
-        "run",
-        "--no-dev",
-        "alembic",
-        "upgrade",
-        "head",
+        *(script("uv"), "run", "--no-dev", "alembic", "upgrade", "head"),
         cwd=project,
         env=env,
     )

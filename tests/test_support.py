@@ -42,6 +42,17 @@ def test_fork_is_the_command(
 
 
 PYTHON: list[tuple[str, ...]] = [
+    ("-m", "pytest", "-v", "-p", "no:copie", "--color=no"),
+    (
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:copie",
+        "-k",
+        "head_file",
+        "tests/test_migrations.py",
+    ),
     ("-c", "import sys; print(sys.argv, sys.path, __name__)", "a"),
     (
         "-c",
@@ -50,36 +61,12 @@ PYTHON: list[tuple[str, ...]] = [
     ("-c", "import random, tempfile; print(tempfile.gettempdir())"),
     ("-c", "from my_app.models.hero import Hero; print(Hero.__table__)"),
     ("-c", "print('out', flush=True); 1 / 0"),
+    ("-c", "import re; print(re.sub('a', f'{1:_}', 'a'), [*map(str, [1])])"),
     ("-c", "import atexit; atexit.register(print, 'end'); raise SystemExit(3)"),
     ("program.py", "b"),
     ("folder", "c"),
     ("-m", "my_app.program", "d"),
     ("-m", "no_such_module"),
-    (
-        *[
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:copie",
-            "-p",
-            "no:randomly",
-            "--color=no",
-            "--durations=0",
-        ],
-    ),
-    (
-        *[
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:copie",
-            "-k",
-            "head_file",
-            "tests/test_migrations.py",
-        ],
-    ),
 ]
 
 

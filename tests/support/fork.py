@@ -7,6 +7,8 @@ shows that the two do the same.
 
 from __future__ import annotations
 
+import atexit
+import builtins
 import codecs
 import importlib
 import json
@@ -49,6 +51,11 @@ PRELOADED = [
     "sqlalchemy.orm",
     "zoneinfo",
 ]
+
+CONSOLE_SCRIPTS = {
+    "alembic": ("alembic.config", "main"),
+    "pytest": ("pytest", "console_main"),
+}
 
 # Longer than any command of a test may take, in seconds.
 PATIENCE = 300
@@ -135,6 +142,8 @@ def server() -> tuple[socket.socket, subprocess.Popen[bytes]]:
         pass_fds=[its.fileno()],
     )
     its.close()
+    atexit.register(process.wait)
+    atexit.register(ours.close)  # which is what it ends by, and the last comes first
     return ours, process
 
 
@@ -142,7 +151,7 @@ def start(command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Process:
     """Start a command.
 
     Args:
-        command: `alembic` and its arguments, or `python` with `-c`, `-m` or a path and more.
+        command: a console script with its arguments, or `python` with `-c`, `-m` or a path.
         cwd: where it runs.
         env: all its variables; each folder of `PYTHONPATH` can be imported from.
 
@@ -167,12 +176,14 @@ def serve(requests: socket.socket) -> None:
     plugins = [f"_pytest.{name}" for name in default_plugins]
     for name in PRELOADED + plugins:
         importlib.import_module(name)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that wait
+    keepers: list[int] = []
     while True:
-        message, (*wires,), _, _ = socket.recv_fds(requests, 1, 2)
+        message, wires, _, _ = socket.recv_fds(requests, 1, 2)
+        keepers = [pid for pid in keepers if os.waitpid(pid, os.WNOHANG) == (0, 0)]
         if not message:
             return
-        if os.fork() == 0:
+        keepers.append(os.fork())
+        if keepers[-1] == 0:
             requests.close()
             keep(socket.socket(fileno=wires[0]), wires[1])
         for wire in wires:
@@ -181,7 +192,6 @@ def serve(requests: socket.socket) -> None:
 
 def keep(control: socket.socket, output: int) -> None:
     """Fork the command, and say how it ends."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     with control.makefile() as lines:
         request = json.loads(lines.readline())
     command = os.fork()
@@ -226,13 +236,13 @@ def print_traceback(
 
 def run(program: str, *arguments: str) -> None:
     """Run a console script, a string of code, a module or a file in this process."""
-    if program == "alembic":
-        from alembic.config import main
-
-        sys.argv = ["alembic", *arguments]
-        return main()
+    if program != "python":
+        module, function = CONSOLE_SCRIPTS[program]
+        sys.argv = [program, *arguments]
+        sys.exit(getattr(importlib.import_module(module), function)())
     kind, *rest = sys.argv = list(arguments)
-    module = sys.modules["__main__"] = types.ModuleType("__main__")
+    main = sys.modules["__main__"] = types.ModuleType("__main__")
+    main.__dict__["__builtins__"] = builtins
     if kind == "-m":
         sys.argv = ["-m", *rest[1:]]
         sys.path.insert(0, os.getcwd())
@@ -245,12 +255,11 @@ def run(program: str, *arguments: str) -> None:
         if kind == "-c":
             sys.argv = ["-c", *rest[1:]]
         else:
-            name = module.__file__ = os.path.abspath(kind)
+            name = main.__file__ = os.path.abspath(kind)
             folder = os.path.dirname(name)
             code = Path(name).read_text(encoding="utf-8")
         sys.path.insert(0, folder)
-        types.FunctionType(compile(code, name, "exec"), module.__dict__)()
-    return None
+        types.FunctionType(compile(code, name, "exec"), main.__dict__)()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,83 @@
+"""Let Copier do once, in this process, what it does anew for every render."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from functools import cache, partial
+from types import SimpleNamespace
+from typing import Any
+
+import copier._main
+import copier._template
+import copier._user_data
+import jinja2
+import pytest
+import pytest_copie.plugin
+import yaml
+
+
+@contextmanager
+def faster_copier() -> Iterator[None]:
+    """Remember what strings mean, and ask git nothing where the answer changes nothing.
+
+    A project that the command `copier` makes comes about without this.
+    """
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(jinja2.Environment, "compile", remember_compiled())
+        parse = remember_parsed(copier._user_data.parse_yaml_string)
+        monkeypatch.setattr(copier._user_data, "parse_yaml_string", parse)
+        casts = copier._user_data.CAST_STR_TO_NATIVE
+        monkeypatch.setitem(casts, "yaml", parse)  # type: ignore[arg-type]
+        if yaml.__with_libyaml__:
+            for module in (copier._template, pytest_copie.plugin):
+                monkeypatch.setattr(module, "yaml", in_c())
+        if sys.platform != "win32":
+            # It mends the executable bit where git ignores that of the file.
+            monkeypatch.setattr(
+                copier._main.Worker,
+                "_sync_git_index_executable_bit",
+                lambda *_: None,
+            )
+        yield
+
+
+def remember_compiled() -> Any:
+    """Return Jinja's `compile` with a memory: two thirds of a render are compilations.
+
+    Jinja's own cache is for templates of a loader, and Copier's are strings.
+    """
+    compile_string = jinja2.Environment.compile
+    compiled: dict[tuple[Any, ...], Any] = {}
+
+    def compile_once(
+        environment: jinja2.Environment, source: Any, *arguments: Any, **named: Any
+    ) -> Any:
+        options = (environment.trim_blocks, environment.lstrip_blocks)
+        key = (type(environment), options, source, arguments, *sorted(named.items()))
+        if key not in compiled:
+            compiled[key] = compile_string(environment, source, *arguments, **named)
+        return compiled[key]
+
+    return compile_once
+
+
+def remember_parsed(parse: Any) -> Any:
+    """Return a parser of strings with a memory, which gives each caller an own copy."""
+    parsed = cache(parse)
+    return lambda string: deepcopy(parsed(string))
+
+
+def in_c() -> SimpleNamespace:
+    """Return PyYAML with the parser in C, for the conversation of a thousand lines."""
+    loader = yaml.CSafeLoader
+    return SimpleNamespace(
+        **{name: value for name, value in vars(yaml).items() if name[0] != "_"}
+        | {
+            "SafeLoader": loader,
+            "safe_load": partial(yaml.load, Loader=loader),
+            "safe_load_all": partial(yaml.load_all, Loader=loader),
+        }
+    )
