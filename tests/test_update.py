@@ -42,10 +42,7 @@ CHANGES = {
     "README.md": ("## Every day", "## Each day"),
     "alembic.ini": ("timezone = UTC", "timezone = UTC\noutput_encoding = utf-8"),
     "pyproject.toml": ('["B", "I", "UP"]', '["B", "I", "SIM", "UP"]'),
-    "migrations/env.py": (
-        "config = context.config",
-        "config = context.config  # next",
-    ),
+    "migrations/env.py": ("This file is yours.", "This file is yours; next."),
     "src/my_app/engine.py": ("Session = ", "# Next.\nSession = "),
     "src/my_app/models/base.py": ('"pk_%(table_name)s"', '"pk_next_%(table_name)s"'),
 }
@@ -150,7 +147,11 @@ def test_work_of_the_owner_is_kept(project: Path) -> None:
         "\n    # A constraint",
         "\n    my_own = 1\n\n    # A constraint",
     )
-    replace(project / "migrations/env.py", "literal_binds=True", "literal_binds=False")
+    replace(
+        project / "migrations/env.py",
+        'package="my_app")',
+        'package="my_app", compare_type=False)',
+    )
     commit(project, "My work")
     mine = contents(project)
 
