@@ -30,7 +30,7 @@ def faster_copier() -> Iterator[None]:
         parse = remember_parsed(copier._user_data.parse_yaml_string)
         monkeypatch.setattr(copier._user_data, "parse_yaml_string", parse)
         casts = copier._user_data.CAST_STR_TO_NATIVE
-        monkeypatch.setitem(casts, "yaml", parse)  # type: ignore[arg-type]
+        monkeypatch.setitem(casts, "yaml", parse)
         if yaml.__with_libyaml__:
             for module in (copier._template, pytest_copie.plugin):
                 monkeypatch.setattr(module, "yaml", in_c())
