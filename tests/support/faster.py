@@ -53,12 +53,17 @@ def remember_compiled() -> Any:
     compiled: dict[tuple[Any, ...], Any] = {}
 
     def compile_once(
-        environment: jinja2.Environment, source: Any, *arguments: Any, **named: Any
+        environment: jinja2.Environment,
+        source: Any,
+        name: str | None = None,
+        filename: str | None = None,
+        **named: Any,
     ) -> Any:
+        # Not by the file's name, which is another one in each clone of the template.
         options = (environment.trim_blocks, environment.lstrip_blocks)
-        key = (type(environment), options, source, arguments, *sorted(named.items()))
+        key = (type(environment), options, source, name, *sorted(named.items()))
         if key not in compiled:
-            compiled[key] = compile_string(environment, source, *arguments, **named)
+            compiled[key] = compile_string(environment, source, name, filename, **named)
         return compiled[key]
 
     return compile_once
