@@ -47,6 +47,14 @@ def _no_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _one_mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let mypy read the libraries once, and not once for each project."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("MYPY_CACHE_DIR", str(tmp_path_factory.mktemp("mypy")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _faster_copier() -> Iterator[None]:
     """Spare each render what the one before it has found out."""
     with faster_copier():

@@ -173,6 +173,7 @@ def test_project_works_with_the_lowest_and_the_newest_dependencies(
         "UV_PROJECT_ENVIRONMENT": str(project / ".venv"),
         "UV_LINK_MODE": "copy",
         "UV_RESOLUTION": resolution,
+        "MYPY_CACHE_DIR": str(project / ".mypy_cache"),  # another version of it
     }
 
     def uv_run(*command: str) -> str:

@@ -33,7 +33,6 @@ def first_failure(project: Project) -> str:
     env = {
         "DATABASE_URL": url_text(project.url),
         "TEST_DATABASE_URL": url_text(project.url),
-        "MYPY_CACHE_DIR": str(project.path.parent / "mypy"),
     }
     env = environment(**UV_RUNS_HERE | env)
     for command in ci_commands(project):

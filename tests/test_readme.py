@@ -56,20 +56,6 @@ def commands_of(project: Project) -> list[str]:
     return [command for command in commands if not ELSEWHERE.match(command)]
 
 
-@pytest.fixture(scope="session")
-def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What mypy knows of the libraries."""
-    return tmp_path_factory.mktemp("mypy")
-
-
-def environment_of(project: Project, variant: Variant, cache: Path) -> dict[str, str]:
-    env = {"MYPY_CACHE_DIR": str(cache)}
-    if variant.engine.server:
-        url = url_text(project.url)
-        env |= {"DATABASE_URL": url, "TEST_DATABASE_URL": url}
-    return env
-
-
 def through_uv(project: Project, command: str, env: dict[str, str]) -> str:
     """Run a command as it is written."""
     return run("sh", "-euc", command, cwd=project, env=UV_RUNS_HERE | env)
@@ -89,19 +75,19 @@ def without_uv(project: Project, command: str, env: dict[str, str]) -> str:
     return run(script(program), *arguments, cwd=project, env=project.env | env)
 
 
-def follow(
-    project: Project, variant: Variant, cache: Path, asked: Sequence[str] = ()
-) -> None:
+def follow(project: Project, variant: Variant, asked: Sequence[str] = ()) -> None:
     """Run the README's commands in their order, as somebody who adds a model would.
 
     Args:
         project: a new one.
         variant: what it was made of.
-        cache: mypy's folder.
         asked: the commands that uv runs.
     """
     project.commit()
-    env = environment_of(project, variant, cache)
+    env = {}
+    if variant.engine.server:
+        url = url_text(project.url)
+        env = {"DATABASE_URL": url, "TEST_DATABASE_URL": url}
     project.write(".env", project.read(".env.example"))
     commands = commands_of(project)
     draw = f"uv run python {layout.command('draw', variant.migrations)}"
@@ -146,23 +132,19 @@ def second_head(project: Project, variant: Variant) -> str:
 
 
 @pytest.mark.parametrize("variant", PAIRWISE, ids=str)
-def test_commands_of_the_readme_work(
-    new: New, variant: Variant, mypy_cache: Path
-) -> None:
-    follow(new(variant), variant, mypy_cache)
+def test_commands_of_the_readme_work(new: New, variant: Variant) -> None:
+    follow(new(variant), variant)
 
 
 @pytest.mark.parametrize("variant", THROUGH_UV, ids=str)
-def test_commands_of_the_readme_work_through_uv(
-    new: New, variant: Variant, mypy_cache: Path
-) -> None:
+def test_commands_of_the_readme_work_through_uv(new: New, variant: Variant) -> None:
     """Each text once."""
     project = new(variant)
     before: set[str] = set()
     for other in THROUGH_UV[: THROUGH_UV.index(variant)]:
         before |= set(commands_of(new(other)))
     asked = [command for command in commands_of(project) if command not in before]
-    follow(project, variant, mypy_cache, asked)
+    follow(project, variant, asked)
 
 
 def test_each_command_of_a_readme_went_through_uv(new: New) -> None:
@@ -182,6 +164,7 @@ def test_pip_installs_the_project(render: Render) -> None:
     )
     commands = f"{block}\nalembic upgrade head\nalembic check\npytest -q\nmypy"
     env = {"PATH": path, "VIRTUAL_ENV": "", "PYTHONPATH": ""}
+    env |= {"MYPY_CACHE_DIR": str(project / ".mypy_cache")}  # another version of it
     output = run("bash", "-euc", commands, cwd=project, env=env)
     assert "7 passed" in output
     shutil.rmtree(project / ".venv")

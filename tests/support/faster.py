@@ -30,7 +30,7 @@ def faster_copier() -> Iterator[None]:
         parse = remember_parsed(copier._user_data.parse_yaml_string)
         monkeypatch.setattr(copier._user_data, "parse_yaml_string", parse)
         casts = copier._user_data.CAST_STR_TO_NATIVE
-        monkeypatch.setitem(casts, "yaml", parse)  # type: ignore[arg-type]
+        monkeypatch.setitem(casts, "yaml", parse)
         if yaml.__with_libyaml__:
             for module in (copier._template, pytest_copie.plugin):
                 monkeypatch.setattr(module, "yaml", in_c())
@@ -53,12 +53,17 @@ def remember_compiled() -> Any:
     compiled: dict[tuple[Any, ...], Any] = {}
 
     def compile_once(
-        environment: jinja2.Environment, source: Any, *arguments: Any, **named: Any
+        environment: jinja2.Environment,
+        source: Any,
+        name: str | None = None,
+        filename: str | None = None,
+        **named: Any,
     ) -> Any:
+        # Not by the file's name, which is another one in each clone of the template.
         options = (environment.trim_blocks, environment.lstrip_blocks)
-        key = (type(environment), options, source, arguments, *sorted(named.items()))
+        key = (type(environment), options, source, name, *sorted(named.items()))
         if key not in compiled:
-            compiled[key] = compile_string(environment, source, *arguments, **named)
+            compiled[key] = compile_string(environment, source, name, filename, **named)
         return compiled[key]
 
     return compile_once

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import builtins
 import codecs
+import gc
 import importlib
 import json
 import os
@@ -176,6 +177,7 @@ def serve(requests: socket.socket) -> None:
     plugins = [f"_pytest.{name}" for name in default_plugins]
     for name in PRELOADED + plugins:
         importlib.import_module(name)
+    gc.freeze()  # so that no process copies the pages of these modules to look at them
     keepers: list[int] = []
     while True:
         message, wires, _, _ = socket.recv_fds(requests, 1, 2)
