@@ -46,10 +46,10 @@ THROUGH_UV = [
 
 
 def commands_of(project: Project) -> list[str]:
-    """Return the shell commands of a README, in fenced blocks and in `code`, in its order."""
+    """Return the shell commands of README and details, in blocks and in `code`, in their order."""
     found = re.findall(
         r"```shell\n(.*?)```|`((?:uv run|uvx) [^`]+)`",
-        project.read("README.md"),
+        project.read("README.md") + project.read("docs/migrations.md"),
         re.DOTALL,
     )
     commands = [line for block, code in found for line in (block or code).splitlines()]

@@ -16,7 +16,7 @@ from support.commands import run, script
 from support.layout import expected_tree
 from support.projects import Render
 from support.releases import ROOT
-from support.variants import ALL, PAIRWISE, Variant
+from support.variants import ALL, EXISTING, PAIRWISE, Variant
 
 
 def files(project: Path) -> list[Path]:
@@ -231,6 +231,34 @@ def test_template_holds_to_its_rules() -> None:
                 assert re.fullmatch(r"\s*\{% .* %\}", line), f"{relative}: {line}"
                 assert line.count("{%") == 1, f"{relative}: {line}"
                 assert ".py" not in relative, f"{relative}: {line}"
+
+
+def test_env_py_is_short_and_the_kit_knows_no_project(render: Render) -> None:
+    """The kit's bytes are the same everywhere, so that it can be updated without a conflict."""
+    kits: dict[str, set[bytes]] = {}
+    for variant in [*PAIRWISE, *EXISTING]:
+        project = render(variant)
+        migrations = project / variant.migrations
+        assert len((migrations / "env.py").read_text().splitlines()) < 25
+        touching = {
+            path.relative_to(project).as_posix()
+            for path in project.rglob("*.py")
+            if "sys.path" in path.read_text(encoding="utf-8")
+        }
+        names = ("env.py", "__main__.py")
+        assert touching == {f"{variant.migrations}/{name}" for name in names}
+        for path in (migrations / "migration_kit").glob("*.py"):
+            kits.setdefault(path.name, set()).add(path.read_bytes())
+    for name, contents in kits.items():
+        assert len(contents) == 1, name
+    kit = ROOT / "template/{{ migrations_path }}/migration_kit"
+    assert not list(kit.glob("*.jinja"))
+
+
+def test_readme_of_the_project_fits_on_two_screens(render: Render) -> None:
+    for variant in PAIRWISE:
+        readme = (render(variant) / "README.md").read_text(encoding="utf-8")
+        assert readme.count("\n") <= 120, variant
 
 
 def test_nobody_needs_trust() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support import releases
+from support import history, releases
 from support.commands import run, script
 from support.releases import ROOT
 
@@ -61,17 +61,70 @@ def test_archive_holds_a_template(version: str, tmp_path: Path) -> None:
     assert {"copier.yml", "template"} <= names <= set(releases.PARTS)
 
 
-def test_readme_command_scaffolds_and_migrates(template: Path, tmp_path: Path) -> None:
-    """The first command of the README, in an empty folder; uv is there already."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    [command] = re.findall(
-        r"^pip install uv && (uvx copier copy .*)$", readme, re.MULTILINE
-    )
-    clone = tmp_path / "copier-alembic"
-    shutil.copytree(template, clone)
+def readme_commands(pattern: str, page: str = "README.md") -> list[str]:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    found: list[str] = re.findall(pattern, text, re.MULTILINE)
+    return found
+
+
+def shell(command: str, cwd: Path, **env: str) -> str:
+    """Run a command as it is written; uv is there already."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    run("sh", "-c", command, cwd=clone, env={"PATH": path, "VIRTUAL_ENV": ""})
-    assert (tmp_path / "my-app" / "my_app.db").exists()
+    return run(
+        "sh", "-euc", command, cwd=cwd, env={"PATH": path, "VIRTUAL_ENV": ""} | env
+    )
+
+
+@pytest.mark.parametrize("source", ["clone", "address"])
+def test_project_of_the_readme_can_be_updated(tmp_path: Path, source: str) -> None:
+    """Copy, commit, a new tag, check-update, update: the commands of the pages, in their order."""
+    repository = tmp_path / "copier-alembic"
+    history.build_history(repository)
+    if source == "clone":
+        [command] = readme_commands(r"^pip install uv && (uvx copier copy .*)$")
+        shell(command, repository)
+        assert (tmp_path / "my-app" / "my_app.db").exists()
+    else:
+        [command] = readme_commands(r"^(uvx copier copy gh:.*)$")
+        address = f"git+file://{repository}"
+        command = command.replace("gh:OWNER/copier-alembic", f"--defaults {address}")
+        shell(command, tmp_path)
+    project = tmp_path / "my-app"
+    answers = yaml.safe_load((project / ".copier-answers.yml").read_text())
+    assert answers["_src_path"] == (str(repository) if source == "clone" else address)
+    assert answers["project_name"] == "My App"
+    assert answers["_commit"] == history.NOW
+    history.git(project, "init", "--quiet")
+    history.commit(project, "Start")
+
+    assert "up-to-date" in shell("uvx copier check-update", project)
+    readme = repository / "template/README.md.jinja"
+    readme.write_text(readme.read_text().replace("## Every day", "## Each day"))
+    history.release(repository, history.NEXT)
+    assert "999.1.0" in shell("uvx copier check-update", project)
+    update, *_ = readme_commands(r"^(uvx copier update.*)$", "docs/update.md")
+    shell(update, project)
+    assert history.git(project, "diff", "--name-only").split() == [
+        ".copier-answers.yml",
+        "README.md",
+    ]
+
+
+def test_readme_needs_no_tag(template: Path, tmp_path: Path) -> None:
+    """A repository without one is read at HEAD, and the next commit is an update."""
+    repository = tmp_path / "copier-alembic"
+    shutil.copytree(template, repository)
+    history.git(repository, "init", "--quiet")
+    history.commit(repository, "Start")
+    project = tmp_path / "my-app"
+    copy = (script("copier"), "copy", "--defaults", ".", project)
+    assert "No git tags found in template; using HEAD" in run(*copy, cwd=repository)
+    history.git(project, "init", "--quiet")
+    history.commit(project, "Start")
+    history.commit(repository, "Next")
+    output = run(script("copier"), "check-update", cwd=project)
+    assert "latest version is 0.0.0.post2" in output
+    run(script("copier"), "update", "--defaults", cwd=project)
 
 
 def test_readme_names_every_question() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,8 +12,10 @@ from sqlalchemy import URL
 
 from support.commands import run, script
 from support.databases import query, tables, url_text
-from support.projects import Database, New, Project, Render, alembic
-from support.variants import ENGINE_OF, Variant
+from support.projects import Database, New, Project, Render, alembic, last_line
+from support.variants import ENGINE_OF, Engine, Variant
+
+SQLITE = [ENGINE_OF["sqlite-pysqlite-sync"], ENGINE_OF["sqlite-aiosqlite-async"]]
 
 
 def test_url_comes_from_x_then_environment_then_ini(
@@ -116,3 +121,95 @@ def test_application_engine_enforces_foreign_keys(new: New, engine: str) -> None
         "    print('refused')\n"
     )
     assert output.strip() == "refused"
+
+
+@pytest.mark.parametrize("engine", SQLITE, ids=str)
+@pytest.mark.parametrize("source", ["alembic.ini", "DATABASE_URL", "-x url"])
+def test_relative_path_begins_at_alembic_ini_whichever_folder_one_is_in(
+    new: New, engine: Engine, source: str
+) -> None:
+    """The command, a program and the application's engine open the same file."""
+    project = new(engine)
+    url = f"sqlite+{engine.driver}:///data/app.db"
+    (project / "data").mkdir()
+    env = {"PYTHONPATH": str(project / "src")}
+    options: list[str] = []
+    if source == "alembic.ini":
+        default = f"sqlite+{engine.driver}:///my_app.db"
+        for name in ("alembic.ini", "src/my_app/engine.py"):
+            project.edit(name, default, url)
+    elif source == "DATABASE_URL":
+        env["DATABASE_URL"] = url
+    else:
+        options = ["-x", f"url={url}"]
+    for folder, revision in [(".", "base"), ("src/my_app", "head"), ("docs", "head")]:
+        ini = os.path.relpath(project / "alembic.ini", project / folder)
+        command = ("-c", ini, *options, "upgrade", revision)
+        run(script("alembic"), *command, cwd=project / folder, env=env)
+    if not options:
+        code = "from my_app.engine import engine; print(engine.url.database)"
+        python = [sys.executable, "-c", code]
+        assert run(*python, cwd=project / "docs", env=env).strip() == str(
+            project / "data/app.db"
+        )
+    assert [
+        path.relative_to(project).as_posix() for path in project.path.rglob("*.db")
+    ] == ["data/app.db"]
+
+
+@pytest.mark.parametrize("path", [":memory:", "file:app.db?uri=true&mode=memory"])
+def test_database_in_memory_stays_in_memory(new: New, path: str) -> None:
+    project = new()
+    project.alembic("upgrade", "head", DATABASE_URL=f"sqlite:///{path}")
+    code = (
+        "from my_app.engine import engine; engine.connect(); print(engine.url.database)"
+    )
+    output = project.python(code, DATABASE_URL=f"sqlite:///{path}")
+    assert output.strip() == path.partition("?")[0]
+    assert not list(project.path.rglob("*.db"))
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("alembic.ini", "sqlalchemy.url of alembic.ini"),
+        ("DATABASE_URL", "DATABASE_URL"),
+        ("-x url", "-x url"),
+    ],
+)
+@pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
+def test_message_names_the_user_and_where_the_url_came_from(
+    new: New, driver: str, source: str, name: str
+) -> None:
+    """Also where the password equals the user's name, as in the default URL."""
+    project = new(ENGINE_OF["postgresql-asyncpg-async"])
+    url = project.url.set(drivername=f"postgresql+{driver}")
+    url = url.set(username="no_such_role", password="no_such_role")
+    text, env, options = url_text(url), {}, []
+    if source == "alembic.ini":
+        ini = re.sub(
+            "sqlalchemy.url = .*",
+            f"sqlalchemy.url = {text}",
+            project.read("alembic.ini"),
+        )
+        project.write("alembic.ini", ini)
+    elif source == "DATABASE_URL":
+        env = {"DATABASE_URL": text}
+    else:
+        options = ["-x", f"url={text}"]
+    output = project.run(
+        "alembic", *options, "current", fails=True, elsewhere=True, env=env
+    )
+    line = last_line(output)
+    assert 'role "no_such_role" does not exist' in line
+    assert line.endswith(f"; create that user, or correct the user in {name}")
+    assert ":no_such_role@" not in output
+
+
+def test_password_that_is_no_name_is_hidden(new: New) -> None:
+    """SQLite's driver prints what it is given; a password there is in the path."""
+    project = new(ENGINE_OF["mariadb-pymysql-sync"])
+    url = project.url.set(username="no_such_role", password="s3cret")
+    output = project.alembic("current", fails=True, DATABASE_URL=url_text(url))
+    assert "s3cret" not in output
+    assert last_line(output).endswith("; check user and password in DATABASE_URL")

@@ -54,6 +54,9 @@ def command(name: str, migrations: str = "migrations") -> str:
         name: of the command, with its options: `head`, `rebase`, `draw --check`, `lint`.
         migrations: the folder of env.py.
     """
+    if migrations.startswith("src/"):
+        module = migrations.removeprefix("src/").replace("/", ".")
+        return f"-m {module} {name}"
     return f"{migrations} {name}"
 
 

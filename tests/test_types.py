@@ -1,0 +1,59 @@
+"""pyright finds nothing in any project; mypy runs with the README's commands."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.commands import run, script
+from support.projects import Render
+from support.variants import EXISTING, PAIRWISE, POSTGRESQL, Variant
+
+
+def settings(project: Path) -> dict[str, Any]:
+    pyproject = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+    found: dict[str, Any] = pyproject["tool"]["pyright"]
+    return found
+
+
+@pytest.mark.parametrize(
+    "variant", [Variant(), Variant(POSTGRESQL, migrations_in_package=True)], ids=str
+)
+def test_pyright_passes_with_the_projects_own_settings(
+    render: Render, variant: Variant
+) -> None:
+    project = render(variant)
+    assert "0 errors, 0 warnings" in run(script("pyright"), cwd=project)
+    model = project / "src/my_app/models/hero.py"
+    model.write_text(model.read_text() + "    power: Mapped[int] = 'no'\n")
+    assert "1 error" in run(script("pyright"), cwd=project, fails=True)
+
+
+def test_pyright_passes_on_the_pairwise_set(render: Render, tmp_path: Path) -> None:
+    """In one run, in which each project has its own settings."""
+    environments = []
+    for number, variant in enumerate([*PAIRWISE, EXISTING[0]]):
+        root = f"p{number}"
+        shutil.copytree(render(variant), tmp_path / root)
+        paths = ["src", variant.migrations]
+        if variant.existing:
+            package = tmp_path / root / variant.package
+            package.mkdir(parents=True)
+            models = "from sqlalchemy import MetaData\n\nBase = MetaData()\n"
+            (package / "models.py").write_text(models)
+        else:
+            paths = settings(tmp_path / root)["extraPaths"]
+        paths = [f"{root}/{path}" for path in paths]
+        environments.append({"root": root, "extraPaths": paths})
+    config = {"executionEnvironments": environments, "include": ["p*"]}
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(config))
+    output = run(script("pyright"), "--stats", cwd=tmp_path)
+    [found] = re.findall(r"Found (\d+) source files", output)
+    assert int(found) > 25 * len(environments)
+    assert "0 errors, 0 warnings" in output
