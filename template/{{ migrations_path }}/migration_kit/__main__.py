@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from alembic.config import Config
 from alembic.util import CommandError
 
+from .errors import one_line
 from .paths import invocation
 
 
@@ -32,17 +33,20 @@ def main(config_file: str | None = None) -> None:
         required=config_file is None,
         help="another alembic.ini",
     )
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(
+        title="commands", dest="command", metavar="COMMAND", required=True
+    )
     for name in ("head", "draw", "lint"):
         if find_spec(f".{name}", __package__):  # not every project has all of them
             module = import_module(f".{name}", __package__)
             module.add_commands(commands.add_parser)
     arguments = parser.parse_args()
-    path = os.path.normpath(arguments.config)
+    path = os.path.abspath(arguments.config)
     try:
-        if not os.path.exists(path):
-            raise CommandError(f"{path} is missing; name it with --config FILE")
-        arguments.run(Config(path), arguments)
+        with one_line(f"{arguments.command} stopped"):
+            if not os.path.exists(path):
+                raise CommandError(f"{path} is missing; name it with --config FILE")
+            arguments.run(Config(path), arguments)
     except CommandError as error:
         sys.exit(f"FAILED: {error}")
 

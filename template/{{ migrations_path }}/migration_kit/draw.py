@@ -5,12 +5,11 @@ the database; its settings may stand in pyproject.toml, under [tool.paracelsus].
 """
 
 import argparse
-import os
-import subprocess
-import sys
+import io
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
 
 from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
@@ -19,7 +18,7 @@ from sqlalchemy import MetaData
 
 from .environment import load_options
 from .models import tables_of
-from .paths import MIGRATIONS, invocation
+from .paths import invocation
 
 NEWEST = 100  # revisions: GitHub refuses a diagram of more than 500 arrows
 
@@ -27,6 +26,13 @@ NEWEST = 100  # revisions: GitHub refuses a diagram of more than 500 arrows
 ESCAPES = str.maketrans(
     {"#": "#35;", "&": "#amp;", '"': "#quot;", "<": "#lt;", ">": "#gt;"}
 )
+
+
+class Models:
+    """What paracelsus imports from here."""
+
+    metadata = MetaData()
+
 
 PAGE = """\
 # The schema
@@ -89,31 +95,16 @@ def draw_page(config: Config, root: Path, command: str) -> str:
 
 
 def draw_tables(config: Config, root: Path) -> list[str]:
-    """Return what paracelsus draws; it imports `Models` from here, in a process of its own."""
-    program = [sys.executable, "-m", "paracelsus.cli", "graph", f"{__name__}:Models"]
-    env = os.environ | {
-        "ALEMBIC_CONFIG": config.config_file_name or "",
-        "PYTHONPATH": os.pathsep.join(
-            [str(MIGRATIONS), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-        ),
-    }
-    graph = subprocess.run(
-        program, cwd=root, env=env, stdout=subprocess.PIPE, check=False
-    )
-    if graph.returncode:
-        raise CommandError("paracelsus could not draw the tables; the reason is above")
-    return graph.stdout.decode().splitlines()
-
-
-def __getattr__(name: str) -> SimpleNamespace:
-    """Make `Models`, as paracelsus wants it: an object with the metadata of all tables."""
-    if name != "Models":
-        raise AttributeError(name)
-    metadata = MetaData()
-    options = load_options(Config(os.environ["ALEMBIC_CONFIG"]))
-    for table in tables_of(options["target_metadata"]).values():
-        table.to_metadata(metadata)
-    return SimpleNamespace(metadata=metadata)
+    """Return what paracelsus draws of the metadata that env.py gives."""
+    tables = tables_of(load_options(config)["target_metadata"]).values()
+    Models.metadata = MetaData()
+    for table in tables:
+        table.to_metadata(Models.metadata)
+    graph = ["graph", f"{__name__}:{Models.__name__}"]
+    graph += ["--config", str(root / "pyproject.toml")]
+    with redirect_stdout(io.StringIO()) as output:
+        import_module("paracelsus.cli").app(graph, standalone_mode=False)
+    return output.getvalue().splitlines()
 
 
 def diagram(lines: list[str]) -> str:
