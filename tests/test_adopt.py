@@ -223,7 +223,7 @@ def test_history_of_alembic_goes_on(
     assert "0001 (head)" in Project(tmp_path, url).alembic("current")
     Project(tmp_path, url).alembic("check")
     Project(tmp_path, url).alembic("revision", "-m", "next")
-    write_downgrades(tmp_path / migrations_dir)
+    write_downgrades(tmp_path / migrations_dir / "versions")
     Project(tmp_path, url).alembic_each(UP_AND_DOWN)
     engine = create_engine(url)
     assert set(inspect(engine).get_table_names()) == {"orders", version_table}
