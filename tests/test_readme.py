@@ -63,13 +63,14 @@ def through_uv(project: Project, command: str, env: dict[str, str]) -> str:
 
 def without_uv(project: Project, command: str, env: dict[str, str]) -> str:
     """Run the program that uv would run."""
-    _, _, program, *arguments = shlex.split(command)
+    env, (_, _, program, *arguments) = dict(env), shlex.split(command)
     if program == "--env-file":
         lines = [line.split("=", 1) for line in shlex.split(project.read(arguments[0]))]
         env = {line[0]: line[1] for line in lines if len(line) == 2} | env
         del arguments[0]
     if program in {"--env-file", "--no-dev"}:
         program, *arguments = arguments
+    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     if program in {"alembic", "pytest", "python"}:
         return project.run(program, *arguments, elsewhere=True, env=env)
     return run(script(program), *arguments, cwd=project, env=project.env | env)
