@@ -370,3 +370,38 @@ def test_commit_hook_refuses_conflicts(project: Path, path: str, content: str) -
     (project / path).write_text(content)
     git(project, "add", "--all", "--force")
     assert path in run(*hook, cwd=project, fails=True)
+
+
+# A committer, for commands as they are written.
+GIT = "git config user.name Ada; git config user.email ada@example.com"
+
+
+@pytest.mark.parametrize("page", ["docs/update.md", "CHANGELOG.md"])
+def test_git_mv_of_the_page_keeps_an_edit_of_a_flat_module(
+    history: Path, tmp_path: Path, page: str
+) -> None:
+    """From 1.x to 2.0; without it the file is deleted, and the edit with it."""
+    [block] = re.findall(
+        r"^ *```shell\n( *mkdir migrations/migration_kit\n.*?)```",
+        read(releases.ROOT / page),
+        re.MULTILINE | re.DOTALL,
+    )
+    *moves, command = (line.strip() for line in block.strip().splitlines())
+    project = copy(history, tmp_path / "project", {}, "v1.3.0")
+    module = project / "migrations/migration_lock.py"
+    module.write_text(f"{read(module)}\n# {uuid4().hex}\n")
+    mine = read(module).splitlines()[-1]
+    env = project / "migrations/env.py"
+    env.write_text(f"{read(env)}\n# {mine}\n")
+    commit(project, "My work")
+    for line in moves:
+        run("sh", "-ec", f"{GIT}\n{line}", cwd=project)
+    assert command == "uvx copier update --defaults"
+    update(project, NOW)
+    assert mine in read(project / "migrations/migration_kit/lock.py")
+    assert mine in read(env)
+    assert not list((project / "migrations").glob("migration_*.py"))
+    assert set(conflicts(project)) == {
+        "migrations/env.py",
+        "migrations/migration_kit/lock.py",
+    }

@@ -1,6 +1,7 @@
 """What autogenerate compares, and what it must never write."""
 
 import logging
+import re
 from collections.abc import Iterable
 from importlib import import_module
 from importlib.util import find_spec
@@ -66,11 +67,21 @@ def skip_equal_defaults(
         return PriorityDispatchResult.CONTINUE
     expected, found = str(ours.arg), str(theirs.arg)
     mysql = context.dialect.name in {"mysql", "mariadb"}
-    empty = expected == "" and found in {"''", "('')"}
     now = mysql and expected == "now()"
-    if empty or now and found.lower().removesuffix("()") == "current_timestamp":
+    if now and found.lower().removesuffix("()") == "current_timestamp":
+        return PriorityDispatchResult.STOP
+    if isinstance(ours.arg, str) and unquote(found, mysql) == expected:
         return PriorityDispatchResult.STOP
     return PriorityDispatchResult.CONTINUE
+
+
+def unquote(default: str, mysql: bool) -> str | None:
+    """Return the text of a quoted literal, as the database shows a default; else None."""
+    literal = re.fullmatch(r"\(?'(.*)'(?:::[\w .()]+)?\)?", default, re.DOTALL)
+    if literal is None:
+        return None
+    quoted = r"''|\\(['\\])" if mysql else "''"
+    return re.sub(quoted, lambda match: match[0][-1], literal[1])
 
 
 plugin = Plugin(__name__)
