@@ -37,7 +37,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from migration_testing import ScratchDatabase, on_connection
+from migration_kit.testing import ScratchDatabase, on_connection
 from my_app.engine import make_engine
 from my_app.models import Base
 from sqlalchemy import text
@@ -146,7 +146,7 @@ FLOOR_OF_ROUNDTRIP = '''
 from pathlib import Path
 
 from alembic import command
-from migration_testing import ScratchDatabase
+from migration_kit.testing import ScratchDatabase
 
 
 def test_floor():
