@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import builtins
 import codecs
+import ctypes
 import gc
 import importlib
 import json
@@ -57,6 +58,9 @@ CONSOLE_SCRIPTS = {
     "alembic": ("alembic.config", "main"),
     "pytest": ("pytest", "console_main"),
 }
+
+# The interpreter's own, until its end.
+NEEDED = {"__main__", "builtins", "sys"}
 
 # Longer than any command of a test may take, in seconds.
 PATIENCE = 300
@@ -174,10 +178,16 @@ def serve(requests: socket.socket) -> None:
     """Fork for each request a process that forks the command and waits for it."""
     from _pytest.config import default_plugins
 
+    preloaded: dict[str, types.ModuleType] = {}
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(preloaded))
+    atexit.register(forget, preloaded)  # the first one, which comes last
     plugins = [f"_pytest.{name}" for name in default_plugins]
     for name in PRELOADED + plugins:
         importlib.import_module(name)
-    gc.freeze()  # so that no process copies the pages of these modules to look at them
+    # A process shares the pages of these modules as long as it writes nothing to them: it
+    # neither looks for garbage there nor takes the modules down at its end.
+    gc.freeze()
+    preloaded |= {name: sys.modules[name] for name in sys.modules.keys() - NEEDED}
     keepers: list[int] = []
     while True:
         message, wires, _, _ = socket.recv_fds(requests, 1, 2)
@@ -190,6 +200,13 @@ def serve(requests: socket.socket) -> None:
             keep(socket.socket(fileno=wires[0]), wires[1])
         for wire in wires:
             os.close(wire)
+
+
+def forget(modules: dict[str, types.ModuleType]) -> None:
+    """Take modules from the interpreter's list, by which it takes them down."""
+    for name, module in modules.items():
+        if sys.modules.get(name) is module:
+            del sys.modules[name]
 
 
 def keep(control: socket.socket, output: int) -> None:
