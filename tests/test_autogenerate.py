@@ -270,3 +270,59 @@ def test_computed_and_identity_columns_are_no_drift(new: New, engine: Engine) ->
     project.alembic("revision", "--autogenerate", "-m", "add")
     for command in UP_AND_DOWN:
         project.alembic(*command)
+
+
+SECRET = """
+
+class Secret(TypeDecorator[str]):
+    impl = String
+    cache_ok = True
+
+    def __init__(self, key: str) -> None:
+        super().__init__(1000)
+        self.key = key
+
+
+class Guid(TypeDecorator[str]):
+    impl = CHAR(32)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(postgresql.UUID())
+        return dialect.type_descriptor(CHAR(32))
+
+
+class Vault(Base):
+    __tablename__ = "vaults"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    secret: Mapped[str] = mapped_column(Secret("key"))
+    guid: Mapped[str] = mapped_column(Guid)
+    details: Mapped[Any] = mapped_column(JSON().with_variant(JSONB(), "postgresql"))
+"""
+
+
+@pytest.mark.parametrize("engine", ONE_OF_EACH, ids=str)
+def test_revision_needs_no_type_of_the_models(new: New, engine: Engine) -> None:
+    """A TypeDecorator with arguments of its own, defined beside its model, is what it stores."""
+    project = new(engine)
+    imports = (
+        "from typing import Any\n\n"
+        "from sqlalchemy import CHAR, JSON, Dialect, String\n"
+        "from sqlalchemy.dialects import postgresql\n"
+        "from sqlalchemy.dialects.postgresql import JSONB\n"
+        "from sqlalchemy.orm import Mapped, mapped_column\n"
+        "from sqlalchemy.types import TypeDecorator, TypeEngine\n\n"
+        "from my_app.models.base import Base\n"
+    )
+    project.write("src/my_app/models/vault.py", imports + SECRET)
+    project.upgraded()
+    project.alembic("revision", "--autogenerate", "-m", "add")
+    source = project.revision("add").read_text()
+    assert "my_app" not in source
+    assert "sa.String(length=1000)" in source
+    for command in UP_AND_DOWN:
+        project.alembic(*command)
+    project.ruff()
+    assert "7 passed" in project.own_tests("tests/test_migrations.py")

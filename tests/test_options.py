@@ -93,9 +93,9 @@ def test_render_item_asks_the_user_and_then_the_kit(new: New) -> None:
     project = with_cape(new().upgraded())
     project.write(
         "src/my_app/types.py",
-        "from sqlalchemy import String\nfrom sqlalchemy.types import TypeDecorator\n\n\n"
-        "class Mine(TypeDecorator[str]):\n    impl = String\n    cache_ok = True\n\n\n"
-        "class Other(Mine):\n    cache_ok = True\n",
+        "from sqlalchemy import String\n\n\n"
+        "class Mine(String):\n    pass\n\n\n"
+        "class Other(Mine):\n    pass\n",
     )
     columns = (
         "    mine: Mapped[str] = mapped_column(Mine(10))\n"

@@ -7,15 +7,26 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Literal
 
+import sqlalchemy
 from alembic import context
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
+from alembic.autogenerate.render import _repr_type
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.runtime.plugins import Plugin
 from alembic.util import CommandError, DispatchPriority, PriorityDispatchResult
-from sqlalchemy import CheckConstraint, Column, Connection, DefaultClause, Identity
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Connection,
+    DefaultClause,
+    Dialect,
+    Identity,
+)
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import SchemaItem
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from .command import get_command
 from .models import tables_of
@@ -32,7 +43,7 @@ def autogenerate_options(connection: Connection) -> dict[str, Any]:
         "render_as_batch": connection.dialect.name == "sqlite",
         "compare_server_default": True,
         "include_object": include_object,
-        "render_item": import_type,
+        "render_item": render_type,
         "autogenerate_plugins": [
             "alembic.autogenerate.*",
             "alembic.ext.checkconstraint_byname",
@@ -107,15 +118,36 @@ def include_object(
     )
 
 
-def import_type(kind: str, item: Any, context: AutogenContext) -> Literal[False]:
-    """Make a revision import the module of a type that SQLAlchemy does not have.
+def render_type(kind: str, item: Any, context: AutogenContext) -> str | Literal[False]:
+    """Render a type in such a way that the revision runs, also when the models have gone on.
 
-    Alembic writes the type with its module and leaves the import to the reader.
+    A TypeDecorator becomes what it stores: its class stays with the models, and Alembic would
+    write it with the arguments of its `impl`. Another type of the project's is imported, which
+    Alembic leaves to the reader.
     """
+    if kind != "type":
+        return False
+    assert context.dialect is not None
     module = type(item).__module__
-    if kind == "type" and not module.startswith("sqlalchemy."):
-        context.imports.add(f"import {module}")
+    if module.startswith("sqlalchemy."):
+        if isinstance(item, postgresql.JSON) and context.dialect.name != "postgresql":
+            context.imports.add("from sqlalchemy import Text")  # for its `astext_type`
+        return False
+    if isinstance(item, TypeDecorator) and not item._variant_mapping:
+        stored = public_type(item.load_dialect_impl(context.dialect), context.dialect)
+        return _repr_type(stored, context)
+    context.imports.add(f"import {module}")
     return False
+
+
+def public_type(item: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
+    """Return a type by a name that can be imported: a driver has classes of its own."""
+    package = import_module(".".join(dialect.__module__.split(".")[:3]))
+    for kind in type(item).__mro__:
+        for module in (sqlalchemy, package):
+            if getattr(module, kind.__name__, None) is kind:
+                return item.adapt(kind)
+    return item
 
 
 def process_revision_directives(
