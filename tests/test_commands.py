@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
-from support.commands import run
+from support import fork
+from support.commands import environment
 from support.projects import New, Project
 from support.variants import ENGINE_OF, Variant
 
@@ -17,8 +17,11 @@ POSTGRESQL = ENGINE_OF["postgresql-psycopg-sync"]
 
 def call(project: Project, *words: str, cwd: str = ".", fails: bool = False) -> str:
     """Run Python in a folder of the project, as its owner would."""
-    env = {"PYTHONPATH": str(project / "src"), "COLUMNS": "80"}
-    return run(sys.executable, *words, cwd=project / cwd, env=env, fails=fails)
+    env = environment(PYTHONPATH=str(project / "src"), COLUMNS="80")
+    process = fork.start(("python", *words), project / cwd, env)
+    output = process.finish()
+    assert bool(process.returncode) == fails, output
+    return output
 
 
 @pytest.mark.parametrize(

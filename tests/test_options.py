@@ -338,8 +338,7 @@ def test_several_metadata_are_one_history(new: New, engine: Engine) -> None:
     project.write("migrations/env.py", env)
     project.alembic("upgrade", "head")
     assert '"old"' in autogenerate(project)
-    for command in UP_AND_DOWN:
-        project.alembic(*command)
+    project.alembic_each(UP_AND_DOWN)
     assert project.tables() == {"heroes", "old"}
     output = project.own_tests("tests/test_migrations.py", fails=False)
     assert "7 passed" in output

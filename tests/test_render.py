@@ -15,8 +15,8 @@ import yaml
 from support.commands import run, script
 from support.layout import expected_tree
 from support.projects import Render
-from support.releases import ROOT
-from support.variants import ALL, EXISTING, PAIRWISE, Variant
+from support.releases import ROOT, template_files
+from support.variants import ALL, ENGINE_OF, EXISTING, PAIRWISE, Variant
 
 
 def files(project: Path) -> list[Path]:
@@ -107,6 +107,22 @@ def test_variants_share_their_bytes(render: Render) -> None:
     assert (models / "src/my_app/models/base.py").read_bytes() == (
         module / "src/my_app/base.py"
     ).read_bytes()
+
+
+def test_migrations_do_not_read_whether_the_application_awaits_its_driver(
+    render: Render,
+) -> None:
+    """So `SHAPES` has each driver once."""
+    sync, awaited = (
+        render(Variant(ENGINE_OF[f"postgresql-psycopg-{kind}"]))
+        for kind in ("sync", "async")
+    )
+    read = ["alembic.ini", "migrations/**/*", "src/my_app/models/*"]
+    paths = [path for pattern in read for path in sync.glob(pattern) if path.is_file()]
+    assert len(paths) > 25
+    for path in paths:
+        same = awaited / path.relative_to(sync)
+        assert path.read_bytes() == same.read_bytes()
 
 
 def test_env_py_differs_only_in_the_import_of_base(render: Render) -> None:
@@ -218,8 +234,10 @@ def test_user_of_compose_may_create_the_databases_of_the_tests(
 
 def test_template_holds_to_its_rules() -> None:
     """Windows can check every path out, and Python and mako files carry values only."""
-    for path in files(ROOT / "template"):
-        relative = path.relative_to(ROOT / "template").as_posix()
+    names = [name for name in template_files() if name.startswith("template/")]
+    for name in names:
+        path = ROOT / name
+        relative = name.removeprefix("template/")
         assert not re.search(r'["\'|<>:?*\\]', relative), relative
         for condition in re.findall(r"\{%.*?%\}", relative):
             assert re.fullmatch(r"\{% (if \w+|endif) %\}", condition), relative

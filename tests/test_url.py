@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
-from support.commands import run, script
+from support import fork
+from support.commands import environment, run, script
 from support.databases import query, tables, url_text
 from support.projects import Database, New, Project, Render, alembic, last_line
 from support.variants import ENGINE_OF, Engine, Variant
@@ -145,7 +146,11 @@ def test_relative_path_begins_at_alembic_ini_whichever_folder_one_is_in(
     for folder, revision in [(".", "base"), ("src/my_app", "head"), ("docs", "head")]:
         ini = os.path.relpath(project / "alembic.ini", project / folder)
         command = ("-c", ini, *options, "upgrade", revision)
-        run(script("alembic"), *command, cwd=project / folder, env=env)
+        process = fork.start(
+            ("alembic", *command), project / folder, environment(**env)
+        )
+        output = process.finish()
+        assert process.returncode == 0, output
     if not options:
         code = "from my_app.engine import engine; print(engine.url.database)"
         python = [sys.executable, "-c", code]

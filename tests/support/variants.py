@@ -157,12 +157,14 @@ EXISTING = [
 
 ALL = [Variant(**row) for row in every(COLUMNS)] + EXISTING
 
-# What changes how a project migrates; compose.yaml and CI do not.
+# What changes how a project migrates; compose.yaml and CI do not, nor whether the application
+# awaits its driver.
 SHAPES = [
     Variant(**row)
     for row in every(
         {name: COLUMNS[name] for name in COLUMNS if name not in {"compose", "ci"}}
     )
+    if row["engine"] in {(e.database, e.driver): e for e in ENGINES}.values()
 ]
 
 PAIRWISE = [Variant(**row) for row in pairwise(COLUMNS)]
