@@ -29,6 +29,11 @@ def pytest_configure(config: pytest.Config) -> None:
                 raise pytest.UsageError(reason)
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Start one worker more than there are processors: tests wait for servers, and for locks."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say once which servers were missing."""
     for server in SERVERS:

@@ -17,7 +17,7 @@ from support.commands import UV_RUNS_HERE, run, script
 from support.databases import url_text
 from support.projects import New, Project, Render
 from support.revisions import revision_of
-from support.variants import PAIRWISE, POSTGRESQL, Variant
+from support.variants import ENGINES, PAIRWISE, POSTGRESQL, Variant
 
 MODEL = """\
 from sqlalchemy.orm import Mapped, mapped_column
@@ -42,6 +42,16 @@ ELSEWHERE = re.compile(r"docker |uvx |python -m venv|\. \.venv|pip install")
 THROUGH_UV = [
     Variant(POSTGRESQL, example="tour"),
     Variant(POSTGRESQL, migrations_in_package=True),
+]
+
+# The tour has every command; what they do differs by the driver.
+ONE_OF_EACH_DRIVER = [
+    next(
+        variant
+        for variant in PAIRWISE
+        if variant.engine == engine and variant.example == "tour"
+    )
+    for engine in ENGINES
 ]
 
 
@@ -132,9 +142,23 @@ def second_head(project: Project, variant: Variant) -> str:
     return mine
 
 
-@pytest.mark.parametrize("variant", PAIRWISE, ids=str)
+@pytest.mark.parametrize("variant", ONE_OF_EACH_DRIVER, ids=str)
 def test_commands_of_the_readme_work(new: New, variant: Variant) -> None:
     follow(new(variant), variant)
+
+
+def test_each_command_of_a_readme_is_run_on_each_driver(new: New) -> None:
+    """What leads to a database, on each; the rest, such as `ruff check`, somewhere."""
+    ran, ran_on = set(), set()
+    for variant in [*ONE_OF_EACH_DRIVER, *THROUGH_UV]:
+        for command in commands_of(new(variant)):
+            ran.add(command)
+            ran_on.add((command, variant.engine))
+    for variant in PAIRWISE:
+        for command in commands_of(new(variant)):
+            assert command in ran
+            if "alembic" in command or "pytest" in command:
+                assert (command, variant.engine) in ran_on
 
 
 @pytest.mark.parametrize("variant", THROUGH_UV, ids=str)

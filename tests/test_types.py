@@ -1,4 +1,4 @@
-"""pyright finds nothing in any project; mypy runs with the README's commands."""
+"""Strict mypy and pyright find nothing in any project."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from support.commands import run, script
-from support.projects import Render
+from support.projects import New, Render
 from support.variants import EXISTING, PAIRWISE, POSTGRESQL, Variant
 
 
@@ -18,6 +20,11 @@ def settings(project: Path) -> dict[str, Any]:
     pyproject = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
     found: dict[str, Any] = pyproject["tool"]["pyright"]
     return found
+
+
+@pytest.mark.parametrize("variant", PAIRWISE, ids=str)
+def test_mypy_passes(new: New, variant: Variant) -> None:
+    new(variant).mypy()
 
 
 def test_pyright_passes_with_the_projects_own_settings(render: Render) -> None:

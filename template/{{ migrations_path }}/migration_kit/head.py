@@ -5,6 +5,7 @@ nobody finds two heads in production. `alembic revision` writes it by itself.
 """
 
 import argparse
+import os
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -117,7 +118,7 @@ def rebase(config: Config, revision: str) -> Iterator[str]:
     for step in reversed(branch):
         date += timedelta(minutes=1)  # file names sort in the order of the revisions
         path, down_revision = move(step, date, down_revision)
-        yield f"  {path.relative_to(MIGRATIONS)}"
+        yield f"  {os.path.relpath(path)}"
     write_head(config)
     yield f"About {mine.revision}: {commands_after_rebase(mine.revision)}."
 
