@@ -46,7 +46,7 @@ def scaffolds(database: str, example: str) -> Iterator[dict[str, Path]]:
     """
     with TemporaryDirectory() as folder:
         ours, stock = Path(folder, "ours"), Path(folder, "stock")
-        answers = {"database": database, "example": example}
+        answers = {"project_name": "My App", "database": database, "example": example}
         copier.run_copy(
             str(ROOT), ours, data=answers, defaults=True, quiet=True, vcs_ref="HEAD"
         )
