@@ -171,6 +171,7 @@ def test_database_in_memory_stays_in_memory(new: New, path: str) -> None:
     )
     output = project.python(code, DATABASE_URL=f"sqlite:///{path}")
     assert output.strip() == path.partition("?")[0]
+    assert not [file for file in project.path.iterdir() if ":" in file.name]
     assert not list(project.path.rglob("*.db"))
 
 
