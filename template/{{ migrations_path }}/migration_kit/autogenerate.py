@@ -1,35 +1,24 @@
 """What autogenerate compares, and what it must never write."""
 
 import logging
-import re
 from collections.abc import Iterable
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import Any
 
-import sqlalchemy
 from alembic import context
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
-from alembic.autogenerate.render import _repr_type
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
-from alembic.runtime.plugins import Plugin
-from alembic.util import CommandError, DispatchPriority, PriorityDispatchResult
-from sqlalchemy import (
-    CheckConstraint,
-    Column,
-    Connection,
-    DefaultClause,
-    Dialect,
-    Identity,
-)
-from sqlalchemy.dialects import postgresql
+from alembic.util import CommandError
+from sqlalchemy import CheckConstraint, Connection
 from sqlalchemy.schema import SchemaItem
-from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from . import compare
 from .command import get_command
 from .models import tables_of
+from .render import render_type
 
 log = logging.getLogger(f"alembic.{__name__}")
 
@@ -47,7 +36,7 @@ def autogenerate_options(connection: Connection) -> dict[str, Any]:
         "autogenerate_plugins": [
             "alembic.autogenerate.*",
             "alembic.ext.checkconstraint_byname",
-            plugin.name,
+            compare.plugin.name,
         ],
         "process_revision_directives": process_revision_directives,
     }
@@ -58,50 +47,6 @@ def load_plugins(connection: Connection) -> None:
     compares = get_command() in {"check", "revision"}
     if connection.dialect.name == "postgresql" and compares and find_spec(ENUM_PLUGIN):
         import_module(ENUM_PLUGIN)
-
-
-def skip_equal_defaults(
-    context: AutogenContext,
-    alter_column: ops.AlterColumnOp,
-    schema: str | None,
-    table: str,
-    column: str,
-    inspected: Column[Any],
-    modelled: Column[Any],
-) -> PriorityDispatchResult:
-    """End the comparison of server defaults that Alembic takes for different, and are equal."""
-    assert context.dialect is not None
-    ours, theirs = modelled.server_default, inspected.server_default
-    if isinstance(ours, Identity) and not context.dialect.supports_identity_columns:
-        return PriorityDispatchResult.STOP
-    if not isinstance(ours, DefaultClause) or not isinstance(theirs, DefaultClause):
-        return PriorityDispatchResult.CONTINUE
-    expected, found = str(ours.arg), str(theirs.arg)
-    mysql = context.dialect.name in {"mysql", "mariadb"}
-    now = mysql and expected == "now()"
-    if now and found.lower().removesuffix("()") == "current_timestamp":
-        return PriorityDispatchResult.STOP
-    if isinstance(ours.arg, str) and unquote(found, mysql) == expected:
-        return PriorityDispatchResult.STOP
-    return PriorityDispatchResult.CONTINUE
-
-
-def unquote(default: str, mysql: bool) -> str | None:
-    """Return the text of a quoted literal, as the database shows a default; else None."""
-    literal = re.fullmatch(r"\(?'(.*)'(?:::[\w .()]+)?\)?", default, re.DOTALL)
-    if literal is None:
-        return None
-    quoted = r"''|\\(['\\])" if mysql else "''"
-    return re.sub(quoted, lambda match: match[0][-1], literal[1])
-
-
-plugin = Plugin(__name__)
-plugin.add_autogenerate_comparator(
-    skip_equal_defaults,
-    "column",
-    "server_default",
-    priority=DispatchPriority.FIRST,
-)
 
 
 def include_object(
@@ -116,38 +61,6 @@ def include_object(
         for constraint in models[item.table.key].constraints
         if isinstance(constraint, CheckConstraint)
     )
-
-
-def render_type(kind: str, item: Any, context: AutogenContext) -> str | Literal[False]:
-    """Render a type in such a way that the revision runs, also when the models have gone on.
-
-    A TypeDecorator becomes what it stores: its class stays with the models, and Alembic would
-    write it with the arguments of its `impl`. Another type of the project's is imported, which
-    Alembic leaves to the reader.
-    """
-    if kind != "type":
-        return False
-    assert context.dialect is not None
-    module = type(item).__module__
-    if module.startswith("sqlalchemy."):
-        if isinstance(item, postgresql.JSON) and context.dialect.name != "postgresql":
-            context.imports.add("from sqlalchemy import Text")  # for its `astext_type`
-        return False
-    if isinstance(item, TypeDecorator) and not item._variant_mapping:
-        stored = public_type(item.load_dialect_impl(context.dialect), context.dialect)
-        return _repr_type(stored, context)
-    context.imports.add(f"import {module}")
-    return False
-
-
-def public_type(item: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
-    """Return a type by a name that can be imported: a driver has classes of its own."""
-    package = import_module(".".join(dialect.__module__.split(".")[:3]))
-    for kind in type(item).__mro__:
-        for module in (sqlalchemy, package):
-            if getattr(module, kind.__name__, None) is kind:
-                return item.adapt(kind)
-    return item
 
 
 def process_revision_directives(

@@ -1,0 +1,43 @@
+"""How a revision writes a type: so that it runs, also when the models have gone on."""
+
+from importlib import import_module
+from typing import Any, Literal
+
+import sqlalchemy
+from alembic.autogenerate.api import AutogenContext
+from alembic.autogenerate.render import _repr_type
+from sqlalchemy import Dialect
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+
+def render_type(kind: str, item: Any, context: AutogenContext) -> str | Literal[False]:
+    """Render a type in such a way that the revision runs, also when the models have gone on.
+
+    A TypeDecorator becomes what it stores: its class stays with the models, and Alembic would
+    write it with the arguments of its `impl`. Another type of the project's is imported, which
+    Alembic leaves to the reader.
+    """
+    if kind != "type":
+        return False
+    assert context.dialect is not None
+    module = type(item).__module__
+    if module.startswith("sqlalchemy."):
+        if isinstance(item, postgresql.JSON) and context.dialect.name != "postgresql":
+            context.imports.add("from sqlalchemy import Text")  # for its `astext_type`
+        return False
+    if isinstance(item, TypeDecorator) and not item._variant_mapping:
+        stored = public_type(item.load_dialect_impl(context.dialect), context.dialect)
+        return _repr_type(stored, context)
+    context.imports.add(f"import {module}")
+    return False
+
+
+def public_type(item: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
+    """Return a type by a name that can be imported: a driver has classes of its own."""
+    package = import_module(".".join(dialect.__module__.split(".")[:3]))
+    for kind in type(item).__mro__:
+        for module in (sqlalchemy, package):
+            if getattr(module, kind.__name__, None) is kind:
+                return item.adapt(kind)
+    return item
