@@ -2,12 +2,15 @@
 
 import ast
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from alembic import context
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Table, text
+
+# The table that goes, the one that comes, and the schema of both.
+Operation = tuple[str | None, str | None, str | None]
 
 # Tables that belong to something else in the database: an extension, a partitioned or inherited
 # table, a virtual table such as a full-text index.
@@ -47,20 +50,27 @@ def is_made_by_revision(script: ScriptDirectory, name: str, schema: str | None) 
     """
     made = False
     default = context.get_context().dialect.default_schema_name
-    for revision in reversed(list(script.walk_revisions())):
-        for gone, come, where in table_operations(revision.path):
-            if schema == (None if where == default else where):
-                made = (made and gone != name) or come == name
+    for gone, come, where in operations_of(script):
+        if schema == (None if where == default else where):
+            made = (made and gone != name) or come == name
     return made
 
 
+@lru_cache(maxsize=1)
+def operations_of(script: ScriptDirectory) -> list[Operation]:
+    """Return what the revisions of a history do to tables, in their order."""
+    revisions = reversed(list(script.walk_revisions()))
+    return [found for one in revisions for found in operations_in(read(one.path))]
+
+
+@lru_cache(maxsize=1)
 def schemas_of_history(script: ScriptDirectory) -> set[str | None]:
     """Return the names of the schemas in which revisions make tables."""
     return {
         schema
         for revision in script.walk_revisions()
-        if b"schema=" in read(revision.path)  # spares most of them the parser
-        for _, _, schema in table_operations(revision.path)
+        if b"schema=" in (source := read(revision.path))  # most need no parser
+        for _, _, schema in operations_in(source)
     }
 
 
@@ -69,26 +79,18 @@ def is_named_by_revision(script: ScriptDirectory, name: str) -> bool:
     return any(
         isinstance(node, ast.Constant) and node.value == name
         for revision in script.walk_revisions()
-        for node in upgrade_nodes(revision.path)
+        for node in upgrade_nodes(read(revision.path))
     )
 
 
-@cache
-def table_operations(
-    path: str,
-) -> list[tuple[str | None, str | None, str | None]]:
-    """Return which table goes, which comes, and in which schema, for each operation."""
-    return [
-        found
-        for node in upgrade_nodes(path)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-        for found in table_operation(node, node.func.attr)
-    ]
+def operations_in(source: bytes) -> Iterator[Operation]:
+    """Yield what a revision's upgrade does to tables, as far as it names them."""
+    for node in upgrade_nodes(source):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            yield from table_operation(node, node.func.attr)
 
 
-def table_operation(
-    call: ast.Call, name: str
-) -> Iterator[tuple[str | None, str | None, str | None]]:
+def table_operation(call: ast.Call, name: str) -> Iterator[Operation]:
     values = {keyword.arg: literal(keyword.value) for keyword in call.keywords}
     first, second = (*map(literal, call.args[:2]), None, None)[:2]
     schema = values.get("schema")
@@ -106,15 +108,14 @@ def literal(node: ast.expr) -> Any:
     return node.value if isinstance(node, ast.Constant) else None
 
 
-@cache
 def read(path: str) -> bytes:
     with open(path, "rb") as source:
         return source.read()
 
 
-def upgrade_nodes(path: str) -> Iterator[ast.AST]:
+def upgrade_nodes(source: bytes) -> Iterator[ast.AST]:
     """Yield what a revision's source has, in its order, without its downgrade."""
-    for statement in ast.parse(read(path)).body:
+    for statement in ast.parse(source).body:
         downgrades = isinstance(statement, ast.FunctionDef) and (
             statement.name.startswith("downgrade")
         )
