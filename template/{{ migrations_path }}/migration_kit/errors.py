@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from .command import get_command, is_read_only
 from .head import commands_after_rebase, two_heads_remedy
 from .paths import MIGRATIONS
+from .pooler import CONNECT_DIRECTLY
 
 LIBRARIES = (
     "<",
@@ -90,6 +91,8 @@ def describe(error: Exception) -> str:
     message = f"{type(getattr(error, 'orig', None) or error).__name__}: {message}"
     if isinstance(error, ModuleNotFoundError):
         message += "; install the project (`uv sync`, `pip install --editable .`)"
+    if "prepared statement" in message:
+        message += f"; {CONNECT_DIRECTLY}"
     frames = traceback.extract_tb(error.__traceback__)
     versions = str(MIGRATIONS / "versions")
     own = [frame for frame in frames if frame.filename.startswith(versions)]
