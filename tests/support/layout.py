@@ -22,6 +22,7 @@ KIT = [
     "models.py",
     "options.py",
     "paths.py",
+    "pooler.py",
     "recorded.py",
     "retry.py",
     "roundtrip.py",
