@@ -11,7 +11,7 @@ from sqlalchemy import URL
 from support.databases import SERVERS, execute, missing, query, url_text
 from support.projects import New, Project, last_line
 from support.revisions import HERO
-from support.servers import missing_program, pgbouncer, traffic
+from support.servers import missing_package, pgbouncer, traffic
 from support.variants import ENGINE_OF, POSTGRESQL, Engine
 
 ENGINES = [
@@ -29,7 +29,7 @@ REFUSAL = (
 @pytest.fixture(scope="module")
 def poolers() -> Iterator[dict[str, int]]:
     """The port of a PgBouncer of each mode."""
-    if reason := missing("postgresql") or missing_program("pgbouncer"):
+    if reason := missing("postgresql") or missing_package("pgbouncer"):
         pytest.skip(reason)
     with pgbouncer("session") as session, pgbouncer("transaction") as transaction:
         yield {"session": session.port or 0, "transaction": transaction.port or 0}
@@ -102,7 +102,7 @@ def test_eight_processes_leave_no_lock_in_the_pool(
 
 def test_pool_of_one_session_migrates(new: New) -> None:
     """It has no room for a second connection, which is not waited for."""
-    if reason := missing("postgresql") or missing_program("pgbouncer"):
+    if reason := missing("postgresql") or missing_package("pgbouncer"):
         pytest.skip(reason)
     project = new(POSTGRESQL)
     module = "migrations/migration_kit/pooler.py"

@@ -11,7 +11,7 @@ from sqlalchemy import URL
 from support.databases import execute
 from support.projects import New, Project, last_line
 from support.revisions import HERO
-from support.servers import Replicated, missing_program, replicated
+from support.servers import Replicated, missing_package, replicated
 from support.variants import ENGINE_OF, POSTGRESQL, Engine
 
 ENGINES = [POSTGRESQL, ENGINE_OF["postgresql-asyncpg-async"]]
@@ -22,7 +22,7 @@ READ_WRITE = {"target_session_attrs": "read-write"}
 @pytest.fixture(scope="module")
 def servers() -> Iterator[Replicated]:
     """A primary and its standby; both have what a test has waited for."""
-    if reason := missing_program("pg_basebackup"):
+    if reason := missing_package("postgresql"):
         pytest.skip(reason)
     with replicated() as servers:
         yield servers

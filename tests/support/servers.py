@@ -21,8 +21,11 @@ from sqlalchemy.exc import OperationalError
 
 from support.databases import SERVERS, connect, execute, query
 
-# What the tests start, and the package of Debian that has it.
-PROGRAMS = {"pgbouncer": "pgbouncer", "pg_basebackup": "postgresql"}
+# What the tests start, by the package of Debian that has it.
+PROGRAMS = {
+    "pgbouncer": ["pgbouncer"],
+    "postgresql": ["initdb", "pg_basebackup", "postgres"],
+}
 
 # PostgreSQL and PgBouncer refuse to run as root.
 USER: dict[str, Any] = {}
@@ -36,21 +39,29 @@ PATIENCE = 30
 @cache
 def program(name: str) -> str:
     """Return the path of a program, or nothing; Debian keeps some of them off the PATH."""
-    folders = [
-        *sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True),
-        os.environ.get("PATH", os.defpath),
-        "/usr/sbin",
-    ]
+    versions = sorted(
+        Path("/usr/lib/postgresql").glob("*"), key=lambda path: float(path.name)
+    )
+    folders = [str(version / "bin") for version in reversed(versions)]
+    folders += [os.environ.get("PATH", os.defpath), "/usr/sbin"]
     return shutil.which(name, path=os.pathsep.join(folders)) or ""
 
 
-def missing_program(name: str) -> str:
-    """Say in one line why the tests of a program of `PROGRAMS` cannot run, or nothing."""
-    if program(name):
+def missing_package(package: str) -> str:
+    """Say in one line why tests cannot start what a package has.
+
+    Args:
+        package: a key of `PROGRAMS`.
+
+    Returns:
+        An empty string where everything is there.
+    """
+    names = [name for name in PROGRAMS[package] if not program(name)]
+    if not names:
         return ""
     return (
-        f"{name} is not installed, its tests are skipped; "
-        f"on Debian: apt-get install {PROGRAMS[name]}"
+        f"{' and '.join(names)} cannot be found, tests that start it are skipped; "
+        f"on Debian: apt-get install {package}"
     )
 
 
