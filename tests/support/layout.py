@@ -24,6 +24,7 @@ KIT = [
     "options.py",
     "ownership.py",
     "paths.py",
+    "pooler.py",
     "recorded.py",
     "render.py",
     "retry.py",

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from .command import get_command, is_read_only
 from .head import commands_after_rebase, two_heads_remedy
 from .paths import MIGRATIONS
+from .pooler import CONNECT_DIRECTLY
 
 LIBRARIES = (
     "<",
@@ -100,6 +101,8 @@ def describe(error: Exception) -> str:
         message += (
             "; fill the rows first: add the column nullable, UPDATE, then NOT NULL"
         )
+    if "prepared statement" in message:
+        message += f"; {CONNECT_DIRECTLY}"
     frames = traceback.extract_tb(error.__traceback__)
     versions = str(MIGRATIONS / "versions")
     own = [frame for frame in frames if frame.filename.startswith(versions)]
