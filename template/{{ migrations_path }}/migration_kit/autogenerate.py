@@ -18,7 +18,7 @@ from sqlalchemy.schema import SchemaItem
 from . import compare
 from .command import get_command
 from .models import tables_of
-from .render import render_type
+from .render import render_item
 
 log = logging.getLogger(f"alembic.{__name__}")
 
@@ -32,7 +32,7 @@ def autogenerate_options(connection: Connection) -> dict[str, Any]:
         "render_as_batch": connection.dialect.name == "sqlite",
         "compare_server_default": True,
         "include_object": include_object,
-        "render_item": render_type,
+        "render_item": render_item,
         "autogenerate_plugins": [
             "alembic.autogenerate.*",
             "alembic.ext.checkconstraint_byname",

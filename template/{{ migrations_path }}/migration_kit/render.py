@@ -11,15 +11,22 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
-def render_type(kind: str, item: Any, context: AutogenContext) -> str | Literal[False]:
+def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[False]:
+    """Render what Alembic would render wrong; False leaves the rest to it."""
+    if kind == "type":
+        return render_type(item, context)
+    if kind == "server_default" and isinstance(getattr(item, "arg", None), str):
+        return repr(item.arg)  # Alembic takes apostrophes at its ends away
+    return False
+
+
+def render_type(item: Any, context: AutogenContext) -> str | Literal[False]:
     """Render a type in such a way that the revision runs, also when the models have gone on.
 
     A TypeDecorator becomes what it stores: its class stays with the models, and Alembic would
     write it with the arguments of its `impl`. Another type of the project's is imported, which
     Alembic leaves to the reader.
     """
-    if kind != "type":
-        return False
     assert context.dialect is not None
     module = type(item).__module__
     if module.startswith("sqlalchemy."):
