@@ -52,9 +52,15 @@ def load_plugins(connection: Connection) -> None:
 def include_object(
     item: SchemaItem, name: str | None, kind: str, reflected: bool, compare_to: Any
 ) -> bool:
-    """Leave out a CHECK that the database named itself: the model's has no name to compare."""
-    if not isinstance(item, CheckConstraint) or not reflected or compare_to is not None:
+    """Leave out a CHECK that the database named itself: the model's has no name to compare.
+
+    And one of a type, such as Boolean, which this database does without.
+    """
+    if not isinstance(item, CheckConstraint) or compare_to is not None:
         return True
+    if not reflected:
+        rule = item._create_rule
+        return rule is None or bool(rule(context.get_context().impl))
     models = tables_of(context.get_context().opts["target_metadata"])
     return all(
         constraint.name

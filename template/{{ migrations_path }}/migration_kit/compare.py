@@ -1,13 +1,13 @@
 """Whether models and database differ, where Alembic's own comparison errs.
 
-A database shows a default in words of its own: `now()` as `current_timestamp()`, `'0'` as `0`. So
-a default that reads otherwise in the models is tried: the database creates a temporary table with
-it, and shows what it makes of that.
+A database shows a column in words of its own: `now()` as `current_timestamp()`, `'0'` as `0`, a
+REAL as DOUBLE. So what reads otherwise in the models is tried: the database creates a temporary
+table with it, and shows what it makes of that.
 """
 
 import logging
 import re
-from typing import Any
+from typing import Any, cast
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
@@ -15,7 +15,6 @@ from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy import (
     Column,
-    Connection,
     DefaultClause,
     Identity,
     MetaData,
@@ -50,6 +49,24 @@ def take_identity_for_autoincrement(
     return PriorityDispatchResult.STOP
 
 
+def compare_types(
+    context: AutogenContext,
+    alter_column: ops.AlterColumnOp,
+    schema: str | None,
+    table: str,
+    column: str,
+    inspected: Column[Any],
+    modelled: Column[Any],
+) -> PriorityDispatchResult:
+    """End the comparison of types that differ in name only: MariaDB's REAL is a DOUBLE."""
+    differ = context.migration_context.impl.compare_type
+    if differ(inspected, modelled):
+        tried = try_column(context, modelled)
+        if tried is not None and not differ(inspected, tried):
+            return PriorityDispatchResult.STOP
+    return PriorityDispatchResult.CONTINUE
+
+
 def compare_defaults(
     context: AutogenContext,
     alter_column: ops.AlterColumnOp,
@@ -61,28 +78,33 @@ def compare_defaults(
 ) -> PriorityDispatchResult:
     """Compare server defaults, in place of Alembic, which takes equal ones for different."""
     ours, theirs = modelled.server_default, inspected.server_default
-    if not isinstance(ours, DefaultClause) or not isinstance(
+    comparable = isinstance(ours, DefaultClause) and isinstance(
         theirs, DefaultClause | None
-    ):
+    )
+    if not comparable and not (ours is None and isinstance(theirs, DefaultClause)):
         return PriorityDispatchResult.CONTINUE
-    found = None if theirs is None else str(theirs.arg)
+    found = text_of(inspected)
     if reads_alike(ours, found):
         return PriorityDispatchResult.STOP
-    assert context.connection is not None
-    try:
-        tried = try_default(context, modelled)
-    except SQLAlchemyError as error:  # a standby, say, or no right to do so
-        log.info("The default of %s.%s cannot be tried: %s", table, column, error)
-        tried = default_clause(context, modelled)
-    if tried != found and not means_alike(context.connection, modelled, tried, found):
+    tried = try_column(context, modelled)
+    expected = default_clause(context, modelled) if tried is None else text_of(tried)
+    if expected != found and not means_alike(context, modelled, expected, found):
         alter_column.modify_server_default = ours
         log.info("Detected server default on column '%s.%s'", table, column)
     return PriorityDispatchResult.STOP
 
 
-def reads_alike(ours: DefaultClause, found: str | None) -> bool:
+def text_of(column: Column[Any]) -> str | None:
+    """Return a reflected default."""
+    default = column.server_default
+    return str(default.arg) if isinstance(default, DefaultClause) else None
+
+
+def reads_alike(ours: Any, found: str | None) -> bool:
     """Tell whether a default is what the database shows, without asking."""
-    if found is None or not isinstance(ours.arg, str):
+    if ours is None or found is None:
+        return ours is found
+    if not isinstance(ours.arg, str):
         return str(ours.arg) == found
     literal = re.fullmatch(r"\(?'(.*)'(?:::[\w .()]+)?\)?", found, re.DOTALL)
     if literal and "\\" not in found:
@@ -90,13 +112,11 @@ def reads_alike(ours: DefaultClause, found: str | None) -> bool:
     return bool(re.fullmatch(r"-?\d+", found)) and found == ours.arg
 
 
-def try_default(context: AutogenContext, modelled: Column[Any]) -> str | None:
-    """Return what the database makes of a default, in its own words.
+def try_column(context: AutogenContext, modelled: Column[Any]) -> Column[Any] | None:
+    """Return what the database makes of a column, in its own words.
 
-    It creates a temporary table, of which nothing is left.
-
-    Raises:
-        SQLAlchemyError: if it may not.
+    It creates a temporary table, of which nothing is left. Where it may not, as on a standby,
+    None is returned.
     """
     connection, impl = context.connection, context.migration_context.impl
     assert connection is not None
@@ -107,26 +127,26 @@ def try_default(context: AutogenContext, modelled: Column[Any]) -> str | None:
         nullable=modelled.nullable,
     )
     create = CreateTable(Table(TRIAL, MetaData(), column, prefixes=["TEMPORARY"]))
-    tried = context.migration_context.opts.setdefault("tried_defaults", {})
+    tried = context.migration_context.opts.setdefault("tried_columns", {})
     statement = str(create.compile(dialect=connection.dialect))
-    if statement not in tried:
+    if statement in tried:
+        return cast(Column[Any] | None, tried[statement])
+    tried[statement] = None
+    savepoint = None
+    try:
         savepoint = connection.begin_nested()
-        try:
-            connection.execute(create)
-            listeners = [("column_reflect", impl.autogen_column_reflect)]
-            shown = Table(
-                TRIAL, MetaData(), autoload_with=connection, listeners=listeners
-            ).c.x.server_default
-            tried[statement] = (
-                str(shown.arg) if isinstance(shown, DefaultClause) else None
-            )
-        finally:
+        connection.execute(create)
+        listeners = [("column_reflect", impl.autogen_column_reflect)]
+        shown = Table(TRIAL, MetaData(), autoload_with=connection, listeners=listeners)
+        tried[statement] = shown.c.x
+    except SQLAlchemyError as error:
+        log.info("The database does not try %s: %s", statement, error)
+    finally:
+        if savepoint is not None:
             savepoint.rollback()
-            if connection.dialect.name in {"mysql", "mariadb"}:
-                drop = f"DROP TEMPORARY TABLE IF EXISTS {TRIAL}"
-                connection.exec_driver_sql(drop)
-    shown_as: str | None = tried[statement]
-    return shown_as
+        if connection.dialect.name in {"mysql", "mariadb"}:
+            connection.exec_driver_sql(f"DROP TEMPORARY TABLE IF EXISTS {TRIAL}")
+    return cast(Column[Any] | None, tried[statement])
 
 
 def default_clause(context: AutogenContext, modelled: Column[Any]) -> str | None:
@@ -137,16 +157,21 @@ def default_clause(context: AutogenContext, modelled: Column[Any]) -> str | None
 
 
 def means_alike(
-    connection: Connection, modelled: Column[Any], tried: str | None, found: str | None
+    context: AutogenContext,
+    modelled: Column[Any],
+    expected: str | None,
+    found: str | None,
 ) -> bool:
     """Tell whether PostgreSQL finds equal values; a change of the type leaves other words."""
-    if connection.dialect.name != "postgresql" or tried is None or found is None:
+    connection = context.connection
+    assert connection is not None
+    if connection.dialect.name != "postgresql" or expected is None or found is None:
         return False
     kind = connection.dialect.type_compiler_instance.process(modelled.type)
-    value = f"CAST(CAST(({{}}) AS {kind}) AS text)"
-    equal = literal_column(
-        f"{value.format(tried)} IS NOT DISTINCT FROM {value.format(found)}"
+    ours, theirs = (
+        f"CAST(CAST(({value}) AS {kind}) AS text)" for value in (expected, found)
     )
+    equal = literal_column(f"{ours} IS NOT DISTINCT FROM {theirs}")
     try:
         with connection.begin_nested():
             return bool(connection.scalar(select(equal)))
@@ -163,3 +188,4 @@ plugin.add_autogenerate_comparator(
 )
 # After what Alembic decides of Computed, Identity and autoincrement, before its own comparison.
 plugin.add_autogenerate_comparator(compare_defaults, "column", "server_default")
+plugin.add_autogenerate_comparator(compare_types, "column", "types")
