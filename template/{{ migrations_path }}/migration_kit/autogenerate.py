@@ -23,7 +23,7 @@ from .ownership import (
     is_part_or_version_table,
     schemas_of_history,
 )
-from .render import render_type
+from .render import render_item
 
 log = logging.getLogger(f"alembic.{__name__}")
 
@@ -39,7 +39,7 @@ def autogenerate_options(connection: Connection) -> dict[str, Any]:
         "include_schemas": True,
         "include_name": include_name,
         "include_object": include_object,
-        "render_item": render_type,
+        "render_item": render_item,
         "autogenerate_plugins": [
             "alembic.autogenerate.*",
             "alembic.ext.checkconstraint_byname",
@@ -69,16 +69,18 @@ def include_name(name: str | None, kind: str, parents: Mapping[str, Any]) -> boo
 def include_object(
     item: SchemaItem, name: str | None, kind: str, reflected: bool, compare_to: Any
 ) -> bool:
-    """Leave out tables of something else, and CHECKs that the database named itself."""
-    if not reflected or compare_to is not None:
-        return True
+    """Leave out tables of something else, and CHECKs that cannot be compared."""
     migration = context.get_context()
-    if isinstance(item, Table):
+    if isinstance(item, Table) and reflected:
         assert migration.connection is not None
         return not is_part_or_version_table(migration.connection, item)
-    if not isinstance(item, CheckConstraint):
+    if not isinstance(item, CheckConstraint) or compare_to is not None:
         return True
-    # The model's CHECK has no name either, so the two cannot be compared.
+    if not reflected:
+        # One of a type, such as Boolean, which this database may do without.
+        rule = item._create_rule
+        return rule is None or bool(rule(migration.impl))
+    # The database named it itself: the model's has no name to compare.
     models = tables_of(migration.opts["target_metadata"])
     return all(
         constraint.name

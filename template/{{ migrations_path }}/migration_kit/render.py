@@ -1,25 +1,46 @@
 """How a revision writes a type: so that it runs, also when the models have gone on."""
 
+import re
 from importlib import import_module
 from typing import Any, Literal
 
 import sqlalchemy
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import _repr_type
-from sqlalchemy import Dialect
+from sqlalchemy import DefaultClause, Dialect
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+BOUND = re.compile(r"(?<![:\w\\]):(?=\w+(?!:))")  # what text() takes for a parameter
 
-def render_type(kind: str, item: Any, context: AutogenContext) -> str | Literal[False]:
+
+def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[False]:
+    """Render what Alembic would render wrong; False leaves the rest to it."""
+    if kind == "type":
+        return render_type(item, context)
+    if kind == "server_default" and isinstance(item, DefaultClause):
+        return render_default(item, context)
+    return False
+
+
+def render_default(item: DefaultClause, context: AutogenContext) -> str:
+    """Render a server default: Alembic takes apostrophes away, and would bind what has a colon."""
+    if isinstance(item.arg, str):
+        return repr(item.arg)
+    sql = context.migration_context.impl.render_ddl_sql_expr(
+        item.arg, is_server_default=True
+    )
+    sql = BOUND.sub(r"\\:", sql)
+    return f"sa.text({sql!r})"
+
+
+def render_type(item: Any, context: AutogenContext) -> str | Literal[False]:
     """Render a type in such a way that the revision runs, also when the models have gone on.
 
     A TypeDecorator becomes what it stores: its class stays with the models, and Alembic would
     write it with the arguments of its `impl`. Another type of the project's is imported, which
     Alembic leaves to the reader.
     """
-    if kind != "type":
-        return False
     assert context.dialect is not None
     module = type(item).__module__
     if module.startswith("sqlalchemy."):
