@@ -18,15 +18,21 @@ from support import releases
 from support.databases import SERVERS, execute, missing, server_of
 from support.faster import faster_copier
 from support.projects import Database, New, Project, Render
+from support.servers import PROGRAMS, missing_package
 from support.variants import Engine, Variant
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse to run in CI without the servers: a skipped test would look like a passed one."""
     if os.environ.get("CI"):
-        for server in SERVERS:
-            if reason := missing(server):
-                raise pytest.UsageError(reason)
+        for reason in not_here():
+            raise pytest.UsageError(reason)
+
+
+def not_here() -> list[str]:
+    """Say of each server that the tests use, or start, why it is not there."""
+    reasons = [*map(missing, SERVERS), *map(missing_package, PROGRAMS)]
+    return [reason for reason in reasons if reason]
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -36,9 +42,8 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say once which servers were missing."""
-    for server in SERVERS:
-        if reason := missing(server):
-            terminalreporter.write_line(reason)
+    for reason in not_here():
+        terminalreporter.write_line(reason)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from support.projects import UP_AND_DOWN, New, Project, last_line
+from support.revisions import revision_of
 from support.variants import ENGINE_OF, ONE_OF_EACH, Engine, Variant
 
 # The newest revision alone.
@@ -312,3 +313,113 @@ def test_revision_needs_no_type_of_the_models(new: New, engine: Engine) -> None:
     project.alembic_each(UP_AND_DOWN)
     project.ruff()
     assert "7 passed" in project.own_tests("tests/test_migrations.py")
+
+
+ENUM = """\
+import enum
+
+from sqlalchemy import Enum, Index
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from my_app.models.base import Base
+
+
+class Mood(enum.Enum):
+    good = 1
+    bad = 2
+
+
+class Cape(Base):
+    __tablename__ = "Capes"
+    __table_args__ = (Index("ix_bad", "id", postgresql_where="mood = 'bad'"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    mood: Mapped[Mood] = mapped_column(Enum(Mood), server_default="bad", index=True)
+    moods: Mapped[list[Mood]] = mapped_column(ARRAY(Enum(Mood)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("values", "added"),
+    [
+        ("best bad good", None),
+        ("good bad best", ["'best' AFTER 'bad'"]),
+        ("best better good bad", ["'best' BEFORE 'good'", "'better' AFTER 'best'"]),
+        ("good better bad", ["'better' AFTER 'good'"]),
+        ("good it_s:a%20 bad", ["'it_s:a%20' AFTER 'good'"]),
+    ],
+    ids=["reordered", "last", "first", "between", "signs"],
+)
+def test_an_enum_changes_in_plain_sql(
+    new: New, values: str, added: list[str] | None
+) -> None:
+    """A revision that extends one passes the type checker, the linter and a second upgrade."""
+    project = new(ENGINE_OF["postgresql-psycopg-sync"])
+    model = project.write("src/my_app/models/cape.py", ENUM)
+    project.upgraded()
+    project.alembic("revision", "--autogenerate", "-m", "add")
+    project.upgraded()
+    project.query("INSERT INTO \"Capes\" VALUES (1, 'bad', '{good,bad}')")
+
+    names = " ".join(f'"{value}"' for value in values.split())
+    functional = f'Mood = enum.Enum("Mood", [{", ".join(names.split())}])\n'
+    model.write_text(
+        re.sub(r"class Mood.*\n.*\n.*\n", functional, ENUM), encoding="utf-8"
+    )
+    project.commit()
+    project.alembic("revision", "--autogenerate", "-m", "change")
+    source = project.revision("change").read_text()
+    assert "alembic_postgresql_enum" not in source
+    for value in added or []:
+        sql = value.replace(":", r"\\:")
+        assert f"ADD VALUE IF NOT EXISTS {sql}" in source
+    project.alembic_each([*NEWEST_UP_AND_DOWN, ["downgrade", "-1"], *UP_AND_DOWN[:2]])
+    [labels] = project.query("SELECT enum_range(NULL::mood)::text")
+    assert labels[0] == "{" + ",".join(values.split()) + "}"
+    assert project.query('SELECT mood::text, moods::text FROM "Capes"') == [
+        ("bad", "{good,bad}")
+    ]
+    if added:
+        project.alembic("stamp", revision_of(project.revision("add")))
+        project.upgraded()  # values that are there stop nothing
+        project.mypy()
+        project.lint()
+
+
+@pytest.mark.parametrize("engine", ONE_OF_EACH, ids=str)
+def test_not_null_asks_for_review_and_the_failure_names_the_three_steps(
+    new: New, engine: Engine
+) -> None:
+    project = new(engine).upgraded()
+    hero = project.read("src/my_app/models/hero.py")
+    project.query("INSERT INTO heroes (id, name, secret_name) VALUES (1, 'one', 'x')")
+    columns = "    power: Mapped[int]\n    level: Mapped[int | None]\n"
+    project.write("src/my_app/models/hero.py", hero + columns)
+    source = new_revision(project, "add")
+    assert "# REVIEW: rows that are there have no value for heroes.power." in source
+    assert "heroes.level." not in source
+    if engine.database not in {"mysql", "mariadb"}:  # they make a value up
+        assert "add the column nullable" in last_line(
+            project.alembic("upgrade", "head", fails=True)
+        )
+        project.query("DELETE FROM heroes")
+    project.upgraded()
+
+    project.query("DELETE FROM heroes")
+    project.query(
+        "INSERT INTO heroes (id, name, secret_name, power) VALUES (1, 'one', 'x', 1)"
+    )
+    project.edit(
+        "src/my_app/models/hero.py",
+        "level: Mapped[int | None]",
+        "level: Mapped[int]",
+    )
+    source = new_revision(project, "require")
+    assert "# REVIEW: rows may have no value for heroes.level:" in source
+    failure = last_line(project.alembic("upgrade", "head", fails=True))
+    assert (
+        "fill the rows first: add the column nullable, UPDATE, then NOT NULL" in failure
+    )
+    project.query("UPDATE heroes SET level = 1")
+    project.upgraded()

@@ -22,7 +22,9 @@ KIT = [
     "lock.py",
     "models.py",
     "options.py",
+    "ownership.py",
     "paths.py",
+    "pooler.py",
     "recorded.py",
     "render.py",
     "retry.py",
@@ -31,7 +33,7 @@ KIT = [
     "testing.py",
 ]
 DRAWING = "migration_kit/draw.py"  # not in an adopted project
-LINTER = "migration_kit/lint.py"  # on PostgreSQL
+POSTGRESQL = ["migration_kit/enums.py", "migration_kit/lint.py"]
 
 # For code that runs in a project's folder.
 IMPORT_ROUNDTRIP = """\
@@ -71,7 +73,7 @@ def migration_layer(variant: Variant) -> set[str]:
     files |= {f"{migrations}/script.py.mako"}
     files |= {f"{migrations}/versions/.gitkeep"}
     if variant.engine.database == "postgresql":
-        files |= {".squawk.toml", f"{migrations}/{LINTER}"}
+        files |= {".squawk.toml", *(f"{migrations}/{name}" for name in POSTGRESQL)}
     return files
 
 

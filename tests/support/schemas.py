@@ -303,6 +303,7 @@ TEXTS = (
     "sa.func.lower('A')", "sa.literal('x')", "sa.text(\"'a' || 'b'\")", "sa.text(\"('a' || 'b')\")",
     "sa.func.concat('a', 'b')", "sa.text(\"'a\\\\:b'\")", "sa.text(\"concat('a', 'b')\")",
     "sa.text(\"CAST('x' AS CHAR(5))\")",
+    "sa.text(\"'100%'\")", "sa.text(\"' \\\\:b'\")",
 )  # fmt: skip
 INTEGERS = (
     "'0'", "'1'", "'-1'", "sa.text('0')", "sa.text('-1')", "sa.text('1')", "sa.text('1 + 1')",
@@ -702,6 +703,8 @@ def unique(draw: st.DrawFn, database: str, table: Table, number: int) -> str:
     if not able:
         return ""
     chosen = draw(st.lists(st.sampled_from(able), min_size=1, max_size=2, unique=True))
+    if all("primary_key=True" in column.extra for column in chosen):
+        return ""  # the database may do without
     arguments = [repr(column.name) for column in chosen]
     if draw(st.booleans()):
         arguments.append(f"name={draw(item_names(table, number))!r}")
@@ -761,7 +764,7 @@ def index(draw: st.DrawFn, database: str, table: Table, number: int) -> str:
     first = quote(chosen[0].name, database).replace(":", "\\:")
     text = chosen[0].type in {"sa.String(20)", "sa.Text()", "sa.String(40)"}
     special = draw(st.integers(0, 5))
-    if special == 1:
+    if special == 1 and database != "mariadb":
         arguments[0] = f"sa.text({first + ' DESC'!r})"
     elif special == 2 and text and database != "mariadb":
         arguments[0] = draw(

@@ -1,7 +1,7 @@
 """What autogenerate compares, and what it must never write."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -12,13 +12,19 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
-from sqlalchemy import CheckConstraint, Connection
+from sqlalchemy import CheckConstraint, Column, Connection, Table, inspect
 from sqlalchemy.schema import SchemaItem
 
 from . import compare
 from .command import get_command
-from .models import tables_of
-from .render import render_item
+from .models import schemas_of, tables_of
+from .order import drop_indexes_of_keys, put_in_working_order
+from .ownership import (
+    is_made_by_revision,
+    is_part_or_version_table,
+    schemas_of_history,
+)
+from .render import render_item, write_percents_once
 
 log = logging.getLogger(f"alembic.{__name__}")
 
@@ -31,6 +37,8 @@ def autogenerate_options(connection: Connection) -> dict[str, Any]:
         # SQLite cannot alter a table in place: batch mode copies it.
         "render_as_batch": connection.dialect.name == "sqlite",
         "compare_server_default": True,
+        "include_schemas": True,
+        "include_name": include_name,
         "include_object": include_object,
         "render_item": render_item,
         "autogenerate_plugins": [
@@ -44,24 +52,37 @@ def autogenerate_options(connection: Connection) -> dict[str, Any]:
 
 def load_plugins(connection: Connection) -> None:
     """Let autogenerate create, alter and drop PostgreSQL's ENUM types; the import does it."""
+    if connection.dialect.name != "postgresql":
+        return
     compares = get_command() in {"check", "revision"}
-    if connection.dialect.name == "postgresql" and compares and find_spec(ENUM_PLUGIN):
-        import_module(ENUM_PLUGIN)
+    if compares and find_spec(ENUM_PLUGIN) and find_spec(".enums", __package__):
+        import_module(".enums", __package__)
+
+
+def include_name(name: str | None, kind: str, parents: Mapping[str, Any]) -> bool:
+    """Look into the schemas that the models name, or a revision: no others are ours."""
+    if kind != "schema" or name is None:
+        return True
+    models = schemas_of(context.get_context().opts["target_metadata"])
+    return name in models or name in schemas_of_history(context.script)
 
 
 def include_object(
     item: SchemaItem, name: str | None, kind: str, reflected: bool, compare_to: Any
 ) -> bool:
-    """Leave out a CHECK that the database named itself: the model's has no name to compare.
-
-    And one of a type, such as Boolean, which this database does without.
-    """
-    if not isinstance(item, CheckConstraint) or compare_to is not None:
+    """Leave out tables of something else, and CHECKs that cannot be compared."""
+    migration = context.get_context()
+    if isinstance(item, CheckConstraint) and not is_comparable(migration, item):
+        return False
+    if not reflected or compare_to is not None:
         return True
-    if not reflected:
-        rule = item._create_rule
-        return rule is None or bool(rule(context.get_context().impl))
-    models = tables_of(context.get_context().opts["target_metadata"])
+    if isinstance(item, Table):
+        assert migration.connection is not None
+        return not is_part_or_version_table(migration.connection, item)
+    if not isinstance(item, CheckConstraint):
+        return True
+    # The model's CHECK has no name either, so the two cannot be compared.
+    models = tables_of(migration.opts["target_metadata"])
     return all(
         constraint.name
         for constraint in models[item.table.key].constraints
@@ -69,12 +90,19 @@ def include_object(
     )
 
 
+def is_comparable(migration: MigrationContext, check: CheckConstraint) -> bool:
+    """Tell whether the database has such a CHECK at all, and shows its name as it is."""
+    rule = check._create_rule  # of a Boolean, say, that needs no CHECK on PostgreSQL
+    shown = migration.dialect.name != "sqlite" or '"' not in str(check.name)
+    return shown and (rule is None or bool(rule(migration.impl)))
+
+
 def process_revision_directives(
-    context: MigrationContext,
+    migration: MigrationContext,
     revision: str | Iterable[str | None] | Iterable[str],
     directives: list[ops.MigrationScript],
 ) -> None:
-    """Refuse a disaster, make the downgrade run, and write no empty revision.
+    """Refuse a disaster, drop no table of others, and let the revision run both ways.
 
     A function of env.py may have emptied `directives` before.
 
@@ -84,69 +112,124 @@ def process_revision_directives(
     script = next(iter(directives), None)
     if not script or script.upgrade_ops is None or script.downgrade_ops is None:
         return
+    kept = leave_tables_of_others(script.upgrade_ops, script.downgrade_ops)
     drops_table = any(isinstance(op, ops.DropTableOp) for op in script.upgrade_ops.ops)
-    if drops_table and not tables_of(context.opts["target_metadata"]):
+    if drops_table and not tables_of(migration.opts["target_metadata"]):
         raise CommandError(
             "no models are imported, so this would drop every table of the database; "
             "see that the import of Base in env.py imports the models"
         )
     for container in (script.upgrade_ops, script.downgrade_ops):
-        put_in_working_order(container)
+        put_in_working_order(migration, container)
+    drop_indexes_of_keys(migration, script.upgrade_ops)
+    write_percents_once(migration)
     if get_command() == "revision":
         if script.upgrade_ops.is_empty():
             log.info("Models and database agree: no revision is written")
             directives.clear()
+        create_schemas(migration, script.upgrade_ops)
         ask_for_review(script.upgrade_ops)
+        script.upgrade_ops.ops[:0] = kept
 
 
-def put_in_working_order(container: ops.OpContainer) -> None:
-    """Order operations so that MariaDB and MySQL can run them.
-
-    They refuse to drop an index that a foreign key needs (error 1553): a table's indexes go with
-    the table, and a foreign key goes before its index.
-    """
-    drops = [op for op in container.ops if isinstance(op, ops.DropTableOp)]
-    dropped = {(op.schema, op.table_name) for op in drops}
-    for table in container.ops:
-        if not isinstance(table, ops.ModifyTableOps):
-            continue
-        if (table.schema, table.table_name) in dropped:
-            table.ops = [op for op in table.ops if not isinstance(op, ops.DropIndexOp)]
-        table.ops.sort(key=is_no_dropped_foreign_key)
-    container.ops = [
-        op for op in container.ops if not isinstance(op, ops.ModifyTableOps) or op.ops
+def leave_tables_of_others(
+    upgrade: ops.UpgradeOps, downgrade: ops.DowngradeOps
+) -> list["ReviewOp"]:
+    """Take out what drops a table that no revision makes, and return a comment for each."""
+    drops = [op for op in upgrade.ops if isinstance(op, ops.DropTableOp)]
+    others = {
+        (op.schema, op.table_name)
+        for op in drops
+        if not is_made_by_revision(context.script, op.table_name, op.schema)
+    }
+    if not others:
+        return []
+    names = sorted(full_name(schema, table) for schema, table in others)
+    log.warning(
+        "left alone, as no model has them and no revision makes them with op.create_table(): "
+        "%s; include_object in env.py can leave them out",
+        ", ".join(names),
+    )
+    for container in (upgrade, downgrade):
+        container.ops = [
+            op
+            for op in container.ops
+            if (getattr(op, "schema", None), getattr(op, "table_name", None))
+            not in others
+        ]
+    return [
+        ReviewOp(
+            f"REVIEW: {name} is left alone: no model has it, no revision makes it."
+        )
+        for name in names
     ]
 
 
-def is_no_dropped_foreign_key(op: ops.MigrateOperation) -> bool:
-    return (
-        not isinstance(op, ops.DropConstraintOp) or op.constraint_type != "foreignkey"
-    )
+def create_schemas(migration: MigrationContext, upgrade: ops.UpgradeOps) -> None:
+    """Create the schemas that PostgreSQL lacks; they stay, as others may use them as well."""
+    connection = migration.connection
+    assert connection is not None
+    wanted = {op.schema for op in upgrade.ops if isinstance(op, ops.CreateTableOp)}
+    if connection.dialect.name == "postgresql" and wanted - {None}:
+        preparer = connection.dialect.identifier_preparer
+        missing = wanted - {None, *inspect(connection).get_schema_names()}
+        upgrade.ops[:0] = [
+            ops.ExecuteSQLOp(f"CREATE SCHEMA IF NOT EXISTS {preparer.quote(schema)}")
+            for schema in sorted(schema for schema in missing if schema)
+        ]
+
+
+def full_name(schema: str | None, table: str) -> str:
+    return f"{schema}.{table}" if schema else table
 
 
 class ReviewOp(ops.MigrateOperation):
     """A comment in a revision, for whoever reviews it."""
 
-    def __init__(self, comment: str) -> None:
-        self.comment = comment
+    def __init__(self, *lines: str) -> None:
+        self.lines = lines
 
 
 @renderers.dispatch_for(ReviewOp)
-def render_review(context: AutogenContext, op: ReviewOp) -> str:
+def render_review(context: AutogenContext, op: ReviewOp) -> list[str]:
     """Render the comment."""
-    return f"# {op.comment}"
+    return [f"# {line}" for line in op.lines]
 
 
 def ask_for_review(container: ops.OpContainer) -> None:
-    """Write a comment before each operation that loses data."""
+    """Write a comment before each operation that loses data, or that rows may stop."""
     commented: list[ops.MigrateOperation] = []
     for op in container.ops:
-        if isinstance(op, ops.DropTableOp):
-            commented.append(ReviewOp(f"REVIEW: loses the rows of {op.table_name}."))
-        elif isinstance(op, ops.DropColumnOp):
-            column = f"{op.table_name}.{op.column_name}"
-            commented.append(ReviewOp(f"REVIEW: loses {column}; or has it a new name?"))
-        elif isinstance(op, ops.ModifyTableOps):
+        if isinstance(op, ops.ModifyTableOps):
             ask_for_review(op)
+        elif lines := review(op):
+            commented.append(ReviewOp(*lines))
         commented.append(op)
     container.ops = commented
+
+
+def review(op: ops.MigrateOperation) -> list[str]:
+    """Return what to look at in an operation, in lines of a comment."""
+    match op:
+        case ops.DropTableOp():
+            return [f"REVIEW: loses the rows of {op.table_name}."]
+        case ops.DropColumnOp():
+            return [
+                f"REVIEW: loses {op.table_name}.{op.column_name}; or has it a new name?"
+            ]
+        case ops.AddColumnOp() if needs_value(op.column):
+            return [
+                f"REVIEW: rows that are there have no value for {op.table_name}.{op.column.name}.",
+                "Three steps: add it with nullable=True, fill it with op.execute(sa.update(...)),",
+                "then alter_column(..., nullable=False). Or give it a server_default.",
+            ]
+        case ops.AlterColumnOp() if op.modify_nullable is False:
+            return [
+                f"REVIEW: rows may have no value for {op.table_name}.{op.column_name}:",
+                "fill it first, with op.execute(sa.update(...)).",
+            ]
+    return []
+
+
+def needs_value(column: Column[Any]) -> bool:
+    return not column.nullable and column.server_default is None

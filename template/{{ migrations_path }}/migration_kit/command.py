@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 from alembic import context
 
-READ_ONLY_COMMANDS = {"check", "current", "revision"}
+READ_ONLY_COMMANDS = {
+    *("check", "current", "edit", "history", "merge", "revision", "show")
+}
 
 
 def get_command() -> str:

@@ -12,6 +12,8 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, pool
 from sqlalchemy.exc import SQLAlchemyError
 
+from .pooler import CONNECT_DIRECTLY
+
 if TYPE_CHECKING:  # importing it takes greenlet, which a sync project need not install
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -19,6 +21,8 @@ SECRET = re.compile("passw|secret|token", re.IGNORECASE)
 
 # What the drivers say (they have no common codes), and what helps. The first one counts.
 REMEDIES = {
+    "prepared statement": CONNECT_DIRECTLY,
+    "read-only|target attribute": "name the primary as well in {source}",
     "role .* does not exist": "create that user, or correct the user in {source}",
     "password|authentication|access denied": "check user and password in {source}",
     "does not exist|unknown database": "create the database, or correct {source}",

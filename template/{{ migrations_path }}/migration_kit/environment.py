@@ -109,7 +109,10 @@ def do_run_migrations(connection: Connection, options: dict[str, Any]) -> None:
         **autogenerate_options(connection),
     }
     context.configure(connection=connection, **put_together(kits, options))
-    if not is_read_only():
+    if is_read_only():
+        # Or Alembic would make its version table, which a standby refuses.
+        context.get_context().opts["dont_mutate"] = True
+    else:
         log_broken_promises(kits, options)
     load_plugins(connection)
     warn_of_unloaded_models(options["packages"])

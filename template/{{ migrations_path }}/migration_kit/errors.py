@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from .command import get_command, is_read_only
 from .head import commands_after_rebase, two_heads_remedy
 from .paths import MIGRATIONS
+from .pooler import CONNECT_DIRECTLY
 
 LIBRARIES = (
     "<",
@@ -30,6 +31,12 @@ AFTERMATHS = {
     "or make each step of the revision repeatable (if_not_exists) and run it again",
 }
 AFTERMATHS["mariadb"] = AFTERMATHS["mysql"].replace("MySQL", "MariaDB")
+
+# What a database says, with its statement, where rows have no value for a NOT NULL column.
+NO_VALUE = re.compile(
+    "contains null values|NOT NULL constraint failed: _alembic_tmp|Cannot add a NOT NULL column|"
+    "Invalid use of NULL|Data truncated for column.* NOT NULL"
+)
 
 
 @contextmanager
@@ -90,6 +97,12 @@ def describe(error: Exception) -> str:
     message = f"{type(getattr(error, 'orig', None) or error).__name__}: {message}"
     if isinstance(error, ModuleNotFoundError):
         message += "; install the project (`uv sync`, `pip install --editable .`)"
+    if NO_VALUE.search(f"{message} {getattr(error, 'statement', '')}"):
+        message += (
+            "; fill the rows first: add the column nullable, UPDATE, then NOT NULL"
+        )
+    if "prepared statement" in message:
+        message += f"; {CONNECT_DIRECTLY}"
     frames = traceback.extract_tb(error.__traceback__)
     versions = str(MIGRATIONS / "versions")
     own = [frame for frame in frames if frame.filename.startswith(versions)]

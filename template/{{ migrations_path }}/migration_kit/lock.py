@@ -10,6 +10,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, event, text
 
 from .command import is_read_only
+from .pooler import refuse_pooler
 from .settings import get_seconds
 
 log = logging.getLogger(f"alembic.{__name__}")
@@ -18,6 +19,8 @@ PAUSE = 0.1  # seconds between two tries
 
 # One per database; any number will do that every process knows.
 POSTGRESQL_KEY = int.from_bytes(b"alembic")
+
+LOST = "the migration lock was lost while the migration ran"
 
 # The server has one name space for all databases, and names of up to 64 characters.
 MYSQL_NAME = "CONCAT('alembic-', MD5(DATABASE()))"
@@ -42,10 +45,6 @@ def migration_lock(connection: Connection) -> Iterator[None]:
         return
     timeout = get_seconds("lock_timeout", 300)
     match connection.dialect.name:
-        case "postgresql" if connection.in_transaction():
-            function = "pg_try_advisory_xact_lock"
-            wait(connection, lambda: try_postgresql(connection, function), timeout)
-            yield
         case "postgresql":
             with postgresql_lock(connection, timeout):
                 yield
@@ -98,49 +97,44 @@ def pause(connection: Connection, seconds: float) -> None:
         time.sleep(seconds)
 
 
-def try_postgresql(connection: Connection, function: str) -> bool:
-    standby, locked = connection.execute(
-        text(f"SELECT pg_is_in_recovery(), {function}(:key)"), {"key": POSTGRESQL_KEY}
+@contextmanager
+def postgresql_lock(connection: Connection, timeout: float) -> Iterator[None]:
+    """Hold an advisory lock of the session, which outlives the commits of the revisions.
+
+    In a transaction of the caller the lock is that transaction's, and ends with it.
+    """
+    callers_transaction = connection.in_transaction()
+    standby, pid = connection.execute(
+        text("SELECT pg_is_in_recovery(), pg_backend_pid()")
     ).one()
     if standby:
         raise CommandError("this server is a hot standby; connect to the primary")
-    return bool(locked)
 
+    def call(function: str) -> bool:
+        key = {"key": POSTGRESQL_KEY}
+        value = bool(connection.scalar(text(f"SELECT {function}(:key)"), key))
+        if not callers_transaction:
+            connection.commit()
+        return value
 
-@contextmanager
-def postgresql_lock(connection: Connection, timeout: float) -> Iterator[None]:
-    """Hold an advisory lock of the session, which outlives the commits of the revisions."""
-    backend = 0
-
-    def try_lock() -> bool:
-        nonlocal backend
-        locked = try_postgresql(connection, "pg_try_advisory_lock")
-        backend = connection.scalar(text("SELECT pg_backend_pid()"))
-        connection.commit()
-        return locked
-
-    def is_held() -> bool:
-        current: int = connection.scalar(text("SELECT pg_backend_pid()"))
-        connection.commit()
-        return current == backend
-
-    pooled = CommandError(
-        "the connection changes its session between transactions, so no lock holds; "
-        "connect to PostgreSQL directly, not through PgBouncer in transaction mode"
-    )
-    wait(connection, try_lock, timeout)
-    if not is_held():
-        raise pooled
+    if (
+        callers_transaction
+    ):  # which has one session until its end, also through a pooler
+        wait(connection, lambda: call("pg_try_advisory_xact_lock"), timeout)
+        yield
+        return
+    connection.commit()
+    refuse_pooler(connection, pid)
+    wait(connection, lambda: call("pg_try_advisory_lock"), timeout)
+    released = False
     try:
         yield
     finally:
         connection.rollback()
-        released = connection.scalar(
-            text("SELECT pg_advisory_unlock(:key)"), {"key": POSTGRESQL_KEY}
-        )
-        connection.commit()
+        if not connection.invalidated:  # or the lock has ended with it
+            released = call("pg_advisory_unlock")
     if not released:
-        raise pooled
+        raise CommandError(LOST)
 
 
 @contextmanager
@@ -162,7 +156,7 @@ def mysql_lock(connection: Connection, timeout: float) -> Iterator[None]:
             connection.rollback()
         released = scalar(f"RELEASE_LOCK({MYSQL_NAME})")
     if released != 1:
-        raise CommandError("the migration lock was lost while the migration ran")
+        raise CommandError(LOST)
 
 
 @contextmanager

@@ -22,6 +22,14 @@ def tables_of(metadata: MetaData | Sequence[MetaData] | None) -> dict[str, Table
     return {key: table for one in several for key, table in one.tables.items()}
 
 
+def schemas_of(metadata: MetaData | Sequence[MetaData] | None) -> set[str]:
+    """Return the names of the schemas in which tables are, or types such as an ENUM."""
+    tables = tables_of(metadata).values()
+    types = (column.type for table in tables for column in table.columns)
+    schemas = {getattr(owner, "schema", None) for owner in (*tables, *types)}
+    return {schema for schema in schemas if schema}
+
+
 def warn_of_unloaded_models(packages: Iterable[str]) -> None:
     """Name the modules of packages that define tables but are not imported.
 

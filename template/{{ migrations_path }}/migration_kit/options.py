@@ -57,7 +57,7 @@ def log_broken_promises(kits: dict[str, Any], users: dict[str, Any]) -> None:
 
 def agree(kits: Callable[..., bool], users: Callable[..., bool]) -> Any:
     """Include what both include."""
-    return lambda *arguments: kits(*arguments) and users(*arguments)
+    return lambda *arguments: users(*arguments) and kits(*arguments)
 
 
 def ask_users_first(kits: Callable[..., Any], users: Callable[..., Any]) -> Any:
@@ -91,6 +91,7 @@ def merge(kits: dict[str, Any], users: dict[str, Any]) -> dict[str, Any]:
 
 
 RULES: dict[str, Callable[[Any, Any], Any]] = {
+    "include_name": agree,
     "include_object": agree,
     "render_item": ask_users_first,
     "process_revision_directives": call_both,

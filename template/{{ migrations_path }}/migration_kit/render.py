@@ -7,6 +7,7 @@ from typing import Any, Literal
 import sqlalchemy
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import _repr_type
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import DefaultClause, Dialect
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -21,6 +22,15 @@ def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[
     if kind == "server_default" and isinstance(item, DefaultClause):
         return render_default(item, context)
     return False
+
+
+def write_percents_once(migration: MigrationContext) -> None:
+    """Undo what a driver that takes a percent for a parameter needs: op doubles it again."""
+    render = migration.impl.render_ddl_sql_expr
+    if migration.dialect.identifier_preparer._double_percents:
+        migration.impl.render_ddl_sql_expr = lambda *items, **options: render(  # type: ignore[method-assign]
+            *items, **options
+        ).replace("%%", "%")
 
 
 def render_default(item: DefaultClause, context: AutogenContext) -> str:
