@@ -99,7 +99,7 @@ def compare_defaults(
 def text_of(column: Column[Any]) -> str | None:
     """Return a reflected default."""
     default = column.server_default
-    return str(default.arg) if isinstance(default, DefaultClause) else None
+    return default.arg.text if isinstance(default, DefaultClause) else None  # type: ignore[union-attr]
 
 
 def reads_alike(ours: Any, found: str | None) -> bool:
