@@ -18,12 +18,13 @@ from sqlalchemy.schema import SchemaItem
 from . import compare
 from .command import get_command
 from .models import schemas_of, tables_of
+from .order import drop_indexes_of_keys, put_in_working_order
 from .ownership import (
     is_made_by_revision,
     is_part_or_version_table,
     schemas_of_history,
 )
-from .render import render_item
+from .render import render_item, write_percents_once
 
 log = logging.getLogger(f"alembic.{__name__}")
 
@@ -71,22 +72,29 @@ def include_object(
 ) -> bool:
     """Leave out tables of something else, and CHECKs that cannot be compared."""
     migration = context.get_context()
-    if isinstance(item, Table) and reflected:
+    if isinstance(item, CheckConstraint) and not is_comparable(migration, item):
+        return False
+    if not reflected or compare_to is not None:
+        return True
+    if isinstance(item, Table):
         assert migration.connection is not None
         return not is_part_or_version_table(migration.connection, item)
-    if not isinstance(item, CheckConstraint) or compare_to is not None:
+    if not isinstance(item, CheckConstraint):
         return True
-    if not reflected:
-        # One of a type, such as Boolean, which this database may do without.
-        rule = item._create_rule
-        return rule is None or bool(rule(migration.impl))
-    # The database named it itself: the model's has no name to compare.
+    # The model's CHECK has no name either, so the two cannot be compared.
     models = tables_of(migration.opts["target_metadata"])
     return all(
         constraint.name
         for constraint in models[item.table.key].constraints
         if isinstance(constraint, CheckConstraint)
     )
+
+
+def is_comparable(migration: MigrationContext, check: CheckConstraint) -> bool:
+    """Tell whether the database has such a CHECK at all, and shows its name as it is."""
+    rule = check._create_rule  # of a Boolean, say, that needs no CHECK on PostgreSQL
+    shown = migration.dialect.name != "sqlite" or '"' not in str(check.name)
+    return shown and (rule is None or bool(rule(migration.impl)))
 
 
 def process_revision_directives(
@@ -112,7 +120,9 @@ def process_revision_directives(
             "see that the import of Base in env.py imports the models"
         )
     for container in (script.upgrade_ops, script.downgrade_ops):
-        put_in_working_order(container)
+        put_in_working_order(migration, container)
+    drop_indexes_of_keys(migration, script.upgrade_ops)
+    write_percents_once(migration)
     if get_command() == "revision":
         if script.upgrade_ops.is_empty():
             log.info("Models and database agree: no revision is written")
@@ -171,31 +181,6 @@ def create_schemas(migration: MigrationContext, upgrade: ops.UpgradeOps) -> None
 
 def full_name(schema: str | None, table: str) -> str:
     return f"{schema}.{table}" if schema else table
-
-
-def put_in_working_order(container: ops.OpContainer) -> None:
-    """Order operations so that MariaDB and MySQL can run them.
-
-    They refuse to drop an index that a foreign key needs (error 1553): a table's indexes go with
-    the table, and a foreign key goes before its index.
-    """
-    drops = [op for op in container.ops if isinstance(op, ops.DropTableOp)]
-    dropped = {(op.schema, op.table_name) for op in drops}
-    for table in container.ops:
-        if not isinstance(table, ops.ModifyTableOps):
-            continue
-        if (table.schema, table.table_name) in dropped:
-            table.ops = [op for op in table.ops if not isinstance(op, ops.DropIndexOp)]
-        table.ops.sort(key=is_no_dropped_foreign_key)
-    container.ops = [
-        op for op in container.ops if not isinstance(op, ops.ModifyTableOps) or op.ops
-    ]
-
-
-def is_no_dropped_foreign_key(op: ops.MigrateOperation) -> bool:
-    return (
-        not isinstance(op, ops.DropConstraintOp) or op.constraint_type != "foreignkey"
-    )
 
 
 class ReviewOp(ops.MigrateOperation):

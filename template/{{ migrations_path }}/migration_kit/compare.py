@@ -87,6 +87,8 @@ def compare_defaults(
     if reads_alike(ours, found):
         return PriorityDispatchResult.STOP
     tried = try_column(context, modelled)
+    if ours is None and (tried is None or text_of(tried) != found):
+        return PriorityDispatchResult.CONTINUE  # Alembic knows SERIAL
     expected = default_clause(context, modelled) if tried is None else text_of(tried)
     if expected != found and not means_alike(context, modelled, expected, found):
         alter_column.modify_server_default = ours
@@ -97,7 +99,7 @@ def compare_defaults(
 def text_of(column: Column[Any]) -> str | None:
     """Return a reflected default."""
     default = column.server_default
-    return str(default.arg) if isinstance(default, DefaultClause) else None
+    return default.arg.text if isinstance(default, DefaultClause) else None  # type: ignore[union-attr]
 
 
 def reads_alike(ours: Any, found: str | None) -> bool:

@@ -7,7 +7,8 @@ from typing import Any, Literal
 import sqlalchemy
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import _repr_type
-from sqlalchemy import DefaultClause, Dialect
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import DefaultClause, Dialect, TextClause
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -23,13 +24,25 @@ def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[
     return False
 
 
+def write_percents_once(migration: MigrationContext) -> None:
+    """Undo what a driver that takes a percent for a parameter needs: op doubles it again."""
+    render = migration.impl.render_ddl_sql_expr
+    if migration.dialect.identifier_preparer._double_percents:
+        migration.impl.render_ddl_sql_expr = lambda *items, **options: render(  # type: ignore[method-assign]
+            *items, **options
+        ).replace("%%", "%")
+
+
 def render_default(item: DefaultClause, context: AutogenContext) -> str:
-    """Render a server default: Alembic takes apostrophes away, and would bind what has a colon."""
+    """Render a server default: Alembic takes apostrophes away, and binds what has a colon."""
     if isinstance(item.arg, str):
         return repr(item.arg)
-    sql = context.migration_context.impl.render_ddl_sql_expr(
-        item.arg, is_server_default=True
-    )
+    if isinstance(item.arg, TextClause) and item.reflected:
+        sql = item.arg.text
+    else:
+        sql = context.migration_context.impl.render_ddl_sql_expr(
+            item.arg, is_server_default=True
+        )
     sql = BOUND.sub(r"\\:", sql)
     return f"sa.text({sql!r})"
 

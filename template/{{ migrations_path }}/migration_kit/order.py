@@ -1,0 +1,105 @@
+"""The order of a revision's operations, in which databases can run them."""
+
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import ForeignKeyConstraint, inspect
+
+
+def put_in_working_order(
+    migration: MigrationContext, container: ops.OpContainer
+) -> None:
+    """Order operations so that the database can run them."""
+    if migration.dialect.supports_alter:
+        container.ops = list(open_circles(container.ops))
+    drops = [op for op in container.ops if isinstance(op, ops.DropTableOp)]
+    dropped = {(op.schema, op.table_name) for op in drops}
+    for table in container.ops:
+        if not isinstance(table, ops.ModifyTableOps):
+            continue
+        if (table.schema, table.table_name) in dropped:
+            # MariaDB and MySQL refuse to drop an index that a foreign key needs (error 1553).
+            table.ops = [op for op in table.ops if not isinstance(op, ops.DropIndexOp)]
+        table.ops.sort(key=is_no_dropped_foreign_key)
+    container.ops = [
+        op for op in container.ops if not isinstance(op, ops.ModifyTableOps) or op.ops
+    ]
+
+
+def open_circles(operations: list[ops.MigrateOperation]) -> list[ops.MigrateOperation]:
+    """Create foreign keys of new tables that refer to a later one last, and drop such ones first.
+
+    Alembic writes them into the first table, where `use_alter` loses them.
+    """
+    first: list[ops.MigrateOperation] = []
+    last: list[ops.MigrateOperation] = []
+    kept: list[ops.MigrateOperation] = []
+    creates = [op for op in operations if isinstance(op, ops.CreateTableOp)]
+    drops = [op for op in operations if isinstance(op, ops.DropTableOp)]
+    for op in operations:
+        if isinstance(op, ops.CreateTableOp):
+            late = creates[creates.index(op) + 1 :]
+            keys = [key for key in foreign_keys(op) if is_open(key, late)]
+            op.columns = [
+                item for item in op.columns if all(item is not key for key in keys)
+            ]
+            last += [ops.CreateForeignKeyOp.from_constraint(key) for key in keys]
+        elif isinstance(op, ops.DropTableOp) and op._reverse:
+            early = drops[: drops.index(op)]
+            keys = [key for key in foreign_keys(op._reverse) if is_open(key, early)]
+            first += [ops.DropConstraintOp.from_constraint(key) for key in keys]
+        kept.append(op)
+    return [*first, *kept, *last]
+
+
+def foreign_keys(table: ops.CreateTableOp) -> list[ForeignKeyConstraint]:
+    return [item for item in table.columns if isinstance(item, ForeignKeyConstraint)]
+
+
+def is_open(
+    key: ForeignKeyConstraint, others: list[ops.CreateTableOp] | list[ops.DropTableOp]
+) -> bool:
+    """Tell whether a key must wait for others, or be gone before them; a drop takes its name."""
+    names = {
+        f"{op.schema}.{op.table_name}" if op.schema else op.table_name for op in others
+    }
+    target = key.elements[0].target_fullname.rpartition(".")[0]
+    return key.name is not None and (key.use_alter or target in names)
+
+
+def is_no_dropped_foreign_key(op: ops.MigrateOperation) -> bool:
+    return (
+        not isinstance(op, ops.DropConstraintOp) or op.constraint_type != "foreignkey"
+    )
+
+
+def drop_indexes_of_keys(migration: MigrationContext, upgrade: ops.OpContainer) -> None:
+    """Let the index that MariaDB and MySQL made for a foreign key go with it."""
+    connection = migration.connection
+    if migration.dialect.name not in {"mysql", "mariadb"} or connection is None:
+        return
+    inspector = inspect(connection)
+    for table in upgrade.ops:
+        if not isinstance(table, ops.ModifyTableOps):
+            continue
+        keys = [op for op in table.ops if not is_no_dropped_foreign_key(op)]
+        indexes = {
+            index["name"]: index
+            for index in (inspector.get_indexes(table.table_name) if keys else [])
+        }
+        for key in keys:
+            assert isinstance(key, ops.DropConstraintOp)
+            index = indexes.get(key.constraint_name)
+            known = any(
+                isinstance(op, ops.DropIndexOp) and op.index_name == key.constraint_name
+                for op in table.ops
+            )
+            if index and not known:
+                names = [name for name in index["column_names"] if name]
+                drop = ops.DropIndexOp(
+                    key.constraint_name,
+                    table.table_name,
+                    _reverse=ops.CreateIndexOp(
+                        key.constraint_name, table.table_name, names
+                    ),
+                )
+                table.ops.insert(table.ops.index(key) + 1, drop)

@@ -1,0 +1,208 @@
+"""Where stock Alembic takes a schema up and down, and changes it, we do: whatever is in it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, example, given, settings
+
+from support.databases import missing
+from support.roundtrip import Outcome, Runner, runners
+from support.schemas import (
+    CONVENTION,
+    DATABASES,
+    Case,
+    Column,
+    Schema,
+    Table,
+    cases,
+    kind_cases,
+)
+
+ID = Column("id", "sa.Integer()", ("primary_key=True",), "1")
+
+
+def table(*columns: Column, items: tuple[str, ...] = (), name: str = "t") -> Table:
+    return Table(name, (ID, *columns), items)
+
+
+def becomes(before: Column, after: Column) -> Case:
+    """A column that changes in a table with a row."""
+    return Case(Schema((table(before),)), Schema((table(after),)), rows=True)
+
+
+def default(text: str, kind: str = "sa.Text()", value: str = "'a'") -> Column:
+    return Column("x", kind, (f"server_default={text}",), value)
+
+
+# What was wrong once, in its smallest form. MariaDB's come from `kind_cases` for the most part.
+EVERYWHERE = [
+    becomes(default('"it\'s"', "sa.String(20)"), default('"isn\'t"', "sa.String(20)")),
+    becomes(
+        default("\"'quoted'\"", "sa.String(20)"), default('"a\'"', "sa.String(20)")
+    ),
+    becomes(
+        default("'a :b'", "sa.String(20)"), Column("x", "sa.String(20)", (), "'a'")
+    ),
+    becomes(default("'100%'", "sa.String(20)"), default("'%s'", "sa.String(20)")),
+    becomes(
+        default("'0'", "sa.Integer()", "1"), default("'0'", "sa.BigInteger()", "1")
+    ),
+    becomes(
+        default("sa.func.now()", "sa.DateTime()", "NULL"),
+        default("sa.text('CURRENT_TIMESTAMP')", "sa.DateTime()", "NULL"),
+    ),
+    Case(
+        Schema((Table("t", (replace(ID, type="sa.SmallInteger()"),)),)),
+        Schema((table(), table(name="u"))),
+    ),
+]
+CHECKED = Case(
+    Schema((table(items=("sa.CheckConstraint('id % 5 < 5', name='remainder')",)),))
+)
+QUOTE_IN_NAME = Case(
+    Schema((table(items=("sa.CheckConstraint('id > 0', name='a\"b')",)),))
+)
+CIRCLE = Case(
+    Schema((table(),), (CONVENTION,)),
+    Schema(
+        (
+            table(),
+            Table(
+                "a",
+                (ID, Column("b_id", "sa.Integer()", (), "1")),
+                ("sa.ForeignKeyConstraint(['b_id'], ['b.id'], use_alter=True)",),
+            ),
+            Table(
+                "b",
+                (ID, Column("a_id", "sa.Integer()", (), "1")),
+                ("sa.ForeignKeyConstraint(['a_id'], ['a.id'])",),
+            ),
+        ),
+        (CONVENTION,),
+    ),
+    rows=True,
+)
+NO_CIRCLE = Case(CIRCLE.after, CIRCLE.before) if CIRCLE.after else CIRCLE
+KEY = "sa.ForeignKeyConstraint(['x'], ['t.id'], name='key')"
+NO_KEY = Case(
+    Schema((table(Column("x", "sa.Integer()"), items=(KEY,)),)),
+    Schema((table(Column("x", "sa.Integer()")),)),
+)
+
+# Each has its examples of its own kind, and how many cases fit into the suite's time.
+COUNTS = {"sqlite": 25, "postgresql": 15, "mariadb": 12}
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def pair(
+    request: pytest.FixtureRequest,
+    template: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[dict[str, Runner]]:
+    """A project of ours and a stock one, on a database each."""
+    database = request.param
+    if database != "sqlite" and (reason := missing(database)):
+        pytest.skip(reason)
+    with runners(tmp_path_factory.mktemp("pair"), template, database) as found:
+        yield found
+
+
+def name_of(pair: dict[str, Runner]) -> str:
+    return pair["ours"].url.get_backend_name()
+
+
+def run(runner: Runner, case: Case) -> Outcome:
+    return runner.run(*case.programs(runner.url.get_backend_name()))
+
+
+def test_what_stock_alembic_does_we_do(pair: dict[str, Runner]) -> None:
+    database = name_of(pair)
+
+    @settings(
+        max_examples=COUNTS[database],
+        derandomize=True,
+        database=None,
+        deadline=None,
+        # A shrink takes seconds a step: `benchmarks/schemas.py` does that.
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(cases(database))
+    @example(QUOTE_IN_NAME)
+    def each(case: Case) -> None:
+        ours = run(pair["ours"], case)
+        if not ours.passed and ours.step != "refused":
+            stock = run(pair["stock"], case)
+            assert not stock.passed, (
+                f"{case}\n{ours.step}: {ours.error}\n{ours.revisions}"
+            )
+
+    each()
+
+
+def test_what_once_failed_succeeds(pair: dict[str, Runner]) -> None:
+    for case in [*EVERYWHERE, CIRCLE, NO_CIRCLE, CHECKED, NO_KEY]:
+        outcome = run(pair["ours"], case)
+        assert outcome.passed, f"{case}\n{outcome.step}: {outcome.error}"
+        assert not outcome.differs, f"{case}\n{outcome.differs}\n{outcome.revisions}"
+
+
+# The types that a downgrade leaves behind, or that a database changes so that nobody can compare.
+UNABLE = ["postgresql.DOMAIN(", "schema='other'", "sa.Interval(second_precision"]
+
+
+def test_each_type_and_default_is_no_drift(pair: dict[str, Runner]) -> None:
+    """All that the database accepts: many tables at a time, and one by one where it refuses."""
+    found = [
+        table
+        for case in kind_cases(name_of(pair))
+        for table in case.before.tables
+        if not any(name in table.columns[1].type for name in UNABLE)
+    ]
+    tables = [replace(one, name=f"t{number}") for number, one in enumerate(found)]
+    accepted = 0
+    for number in range(0, len(tables), 60):
+        accepted += succeed(pair["ours"], tuple(tables[number : number + 60]))
+    assert accepted > 0.9 * len(tables)
+
+
+def succeed(runner: Runner, tables: tuple[Table, ...]) -> int:
+    """Take tables up and down; return how many the database accepts."""
+    outcome = run(runner, Case(Schema(tables)))
+    if outcome.step == "refused":
+        half = len(tables) // 2
+        if not half:
+            return 0
+        return succeed(runner, tables[:half]) + succeed(runner, tables[half:])
+    assert outcome.passed, f"{outcome.step}: {outcome.error}"
+    assert not outcome.differs, outcome.differs
+    return len(tables)
+
+
+BREAKS = {
+    "compare.py": (
+        "if reads_alike(ours, found):",
+        "if False:\n        pass\n    if True:",
+    ),
+    "render.py": ("return repr(item.arg)", "return repr(item.arg.upper())"),
+}
+
+
+@pytest.mark.parametrize("module", BREAKS)
+def test_a_mistake_is_found(module: str, template: Path, tmp_path: Path) -> None:
+    """A kit that compares nothing, or renders a default wrong, does not pass these tests."""
+    broken = tmp_path / "template"
+    shutil.copytree(template, broken)
+    path = broken / "template/{{ migrations_path }}/migration_kit" / module
+    before, after = BREAKS[module]
+    source = path.read_text(encoding="utf-8")
+    assert before in source
+    path.write_text(source.replace(before, after), encoding="utf-8")
+    with runners(tmp_path, broken, "sqlite") as found:
+        outcomes = [run(found["ours"], case) for case in EVERYWHERE]
+    assert any(not one.passed or one.differs for one in outcomes)
