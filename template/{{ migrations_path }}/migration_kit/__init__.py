@@ -1,7 +1,7 @@
 """What makes these migrations safe. The template owns this folder: `copier update` replaces it.
 
 - A run, by env.py: `environment` puts together `settings`, `options`, `connect`, `errors`,
-  `lock`, `retry`, `foreign_keys`, `recorded`, `models` and `autogenerate`.
+  `lock`, `retry`, `foreign_keys`, `history`, `recorded`, `models` and `autogenerate`.
 - The tests: `testing` makes databases, `roundtrip` takes each revision up, down and up again.
 - The command line, by `__main__.py` here and beside this folder: `head`, `draw`, `lint`.
 - All of them: `command` knows which Alembic command runs, `paths` where the migrations are.
