@@ -141,9 +141,8 @@ def test_revision_may_take_column_types_from_models(
 
 def test_env_py_without_run_is_named_in_one_line(new: New) -> None:
     project = new()
-    project.edit(
-        "migrations/env.py", "run(target_metadata, ", "print(target_metadata, "
-    )
+    line = 'run(target_metadata, package="my_app")'
+    project.edit("migrations/env.py", line, "print(target_metadata)")
     only = ("tests/test_migrations.py", "-k", "loaded or imports_models")
     output = project.own_tests(*only, fails=True)
     assert "KeyError" not in output
