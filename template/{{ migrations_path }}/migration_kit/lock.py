@@ -117,7 +117,8 @@ def postgresql_lock(connection: Connection, timeout: float) -> Iterator[None]:
             connection.commit()
         return value
 
-    if callers_transaction:  # which has one session until its end, also through a pooler
+    # It has one session until its end, also through a pooler.
+    if callers_transaction:
         wait(connection, lambda: call("pg_try_advisory_xact_lock"), timeout)
         yield
         return
