@@ -130,7 +130,7 @@ def postgresql_lock(connection: Connection, timeout: float) -> Iterator[None]:
         yield
     finally:
         connection.rollback()
-        if not connection.invalidated:  # or the lock has ended with it
+        if not connection.invalidated:
             released = call("pg_advisory_unlock")
     if not released:
         raise CommandError(LOST)
@@ -153,7 +153,9 @@ def mysql_lock(connection: Connection, timeout: float) -> Iterator[None]:
     finally:
         if not in_transaction:
             connection.rollback()
-        released = scalar(f"RELEASE_LOCK({MYSQL_NAME})")
+        released = 0
+        if not connection.invalidated:
+            released = scalar(f"RELEASE_LOCK({MYSQL_NAME})")
     if released != 1:
         raise CommandError(LOST)
 

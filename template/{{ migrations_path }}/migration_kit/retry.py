@@ -27,7 +27,7 @@ AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()
 AND position(c.relname IN :statement) > 0
 """
 
-# MariaDB keeps this with `performance_schema=ON` only.
+# MySQL keeps this since 8.0, MariaDB only if it is told to.
 USERS_MYSQL = """
 SELECT DISTINCT l.object_name, t.processlist_id, t.processlist_user, t.processlist_command
 FROM performance_schema.metadata_locks l
@@ -175,7 +175,8 @@ def mysql_session(
     try:
         yield lambda: False
     finally:
-        connection.exec_driver_sql(f"SET {variable} = {before}")
+        if not connection.invalidated:
+            connection.exec_driver_sql(f"SET {variable} = {before}")
 
 
 def explain(connection: Connection, error: DBAPIError, timeout: float) -> str:
