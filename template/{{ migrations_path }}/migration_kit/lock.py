@@ -153,7 +153,7 @@ def mysql_lock(connection: Connection, timeout: float) -> Iterator[None]:
     finally:
         if not in_transaction:
             connection.rollback()
-        released = 0
+        released: int | None = None
         if not connection.invalidated:
             released = scalar(f"RELEASE_LOCK({MYSQL_NAME})")
     if released != 1:

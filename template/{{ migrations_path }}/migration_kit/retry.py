@@ -200,14 +200,11 @@ def users_of_table(connection: Connection, statement: str) -> str:
     else:
         queries, unseen = [USERS_POSTGRESQL], "it has gone meanwhile"
     for query in queries:
-        rows: Sequence[Row[Any]] = []
+        rows: Sequence[Row[Any]] = ()
         with suppress(DBAPIError):  # not every user may look everywhere
             rows = connection.execute(text(query), {"statement": statement}).all()
         if not callers_transaction:
             connection.rollback()
         if rows:
-            return ", ".join(
-                f"{table} (process {pid}, {name}, {state})"
-                for table, pid, name, state in rows
-            )
+            return ", ".join("{} (process {}, {}, {})".format(*row) for row in rows)
     return unseen
