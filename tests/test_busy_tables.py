@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
 
-from support.databases import connect, sync_url
+from support.databases import SERVERS, connect, execute, sync_url
 from support.projects import New, Project, last_line
 from support.revisions import HERO
-from support.variants import ENGINES, POSTGRESQL, Engine
+from support.variants import ENGINE_OF, ENGINES, POSTGRESQL, Engine
 
+MARIADB = ENGINE_OF["mariadb-pymysql-sync"]
 ADD_COLUMN = 'op.add_column("heroes", sa.Column("cape", sa.String(20)))'
 
 
@@ -36,10 +38,51 @@ def test_busy_table_is_named_and_nothing_changes(new: New, engine: Engine) -> No
             assert f"heroes (process {pid}" in line
             assert output.count("A table is busy; trying again in") == 3
         else:
+            pid = holder.scalar(text("SELECT CONNECTION_ID()"))
+            assert f"an open transaction (process {pid}, root, Sleep)" in line
             assert "trying again" not in output
         assert "cape" not in str(columns(project))
     project.alembic("upgrade", "head")
     assert project.version() == ["cape"]
+
+
+def test_busy_table_whose_user_nobody_may_see(new: New) -> None:
+    project = new(MARIADB).upgraded()
+    project.add_revision("cape", ADD_COLUMN)
+    database = project.url.database
+    user = f"user_{uuid4().hex[:12]}"
+    execute(SERVERS["mariadb"], f"CREATE USER {user} IDENTIFIED BY 'user'")
+    try:
+        execute(SERVERS["mariadb"], f"GRANT ALL ON {database}.* TO {user}")
+        with connect(project.url) as holder:
+            holder.execute(text("SELECT * FROM heroes"))
+            url = project.url.set(username=user, password="user")
+            output = project.on(url).alembic(
+                "-x", "ddl_lock_timeout=1", "upgrade", "head", fails=True
+            )
+    finally:
+        execute(SERVERS["mariadb"], f"DROP USER {user}")
+    seen = "SHOW PROCESSLIST shows it to a user with the privilege PROCESS"
+    assert f"a table that another session uses: {seen}; " in last_line(output)
+
+
+def test_busy_table_in_a_transaction_of_the_caller(new: New) -> None:
+    """It is over for PostgreSQL, which answers nothing more."""
+    project = new(POSTGRESQL).upgraded()
+    project.add_revision("cape", ADD_COLUMN)
+    with connect(project.url) as holder:
+        holder.execute(text("SELECT * FROM heroes"))
+        output = project.program("""
+with create_engine(URL).begin() as connection:
+    connection.execute(text("SET LOCAL lock_timeout = 100"))
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except Exception as error:
+        print(error)
+        connection.rollback()
+""")
+    assert "a table that another session uses: pg_stat_activity shows it; " in output
 
 
 def columns(project: Project) -> list[tuple[str]]:

@@ -1,13 +1,13 @@
 """Transactions of a migration, and patience with tables that others use."""
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 from alembic import context
 from alembic.util import CommandError
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, Row, event, text
 from sqlalchemy.exc import DBAPIError
 
 from .command import after_each_revision, is_read_only
@@ -18,12 +18,30 @@ log = logging.getLogger(f"alembic.{__name__}")
 
 RETRIES = 3
 
-BLOCKERS = """
+# Who uses the table that a statement waited for: table, process, name and state.
+USERS_POSTGRESQL = """
 SELECT DISTINCT c.relname, a.pid, coalesce(nullif(a.application_name, ''), a.usename), a.state
 FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_stat_activity a ON a.pid = l.pid
 WHERE l.granted AND l.pid <> pg_backend_pid() AND c.relkind IN ('r', 'p')
 AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 AND position(c.relname IN :statement) > 0
+"""
+
+# MySQL keeps this since 8.0, MariaDB only if it is told to.
+USERS_MYSQL = """
+SELECT DISTINCT l.object_name, t.processlist_id, t.processlist_user, t.processlist_command
+FROM performance_schema.metadata_locks l
+JOIN performance_schema.threads t ON t.thread_id = l.owner_thread_id
+WHERE l.lock_status = 'GRANTED' AND t.processlist_id <> CONNECTION_ID()
+AND l.object_schema = DATABASE() AND LOCATE(l.object_name, :statement) > 0
+"""
+
+# Else who may be it: the oldest transactions of this database. It takes the privilege PROCESS.
+TRANSACTIONS_MYSQL = """
+SELECT 'an open transaction', p.id, p.user, p.command
+FROM information_schema.innodb_trx t
+JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id
+WHERE p.id <> CONNECTION_ID() AND p.db = DATABASE() ORDER BY t.trx_started LIMIT 3
 """
 
 
@@ -157,22 +175,36 @@ def mysql_session(
     try:
         yield lambda: False
     finally:
-        connection.exec_driver_sql(f"SET {variable} = {before}")
+        if not connection.invalidated:
+            connection.exec_driver_sql(f"SET {variable} = {before}")
 
 
 def explain(connection: Connection, error: DBAPIError, timeout: float) -> str:
-    """Tell which statement waited, and for PostgreSQL who uses the table."""
+    """Tell which statement waited, and who uses the table."""
     statement = " ".join((error.statement or "").split())
-    users = "another session uses (see SHOW PROCESSLIST)"
-    if connection.dialect.name == "postgresql" and not connection.in_transaction():
-        rows = connection.execute(text(BLOCKERS), {"statement": statement}).all()
-        connection.rollback()
-        named = [
-            f"{table} (process {pid}, {name}, {state})"
-            for table, pid, name, state in rows
-        ]
-        users = f"another session uses: {', '.join(named) or 'it has gone meanwhile'}"
     return (
-        f"{statement[:100]!r} waited {timeout:g} s for a table that {users}; "
+        f"{statement[:100]!r} waited {timeout:g} s for a table that another session uses: "
+        f"{users_of_table(connection, statement)}; "
         "end that session or come back later; -x ddl_lock_timeout=SECONDS waits longer"
     )
+
+
+def users_of_table(connection: Connection, statement: str) -> str:
+    """Name the sessions that use a table of the statement, as far as our user may see them."""
+    callers_transaction = connection.in_transaction()
+    if connection.dialect.name != "postgresql":
+        queries = [USERS_MYSQL, TRANSACTIONS_MYSQL]
+        unseen = "SHOW PROCESSLIST shows it to a user with the privilege PROCESS"
+    elif callers_transaction:  # which takes no more statements
+        queries, unseen = [], "pg_stat_activity shows it"
+    else:
+        queries, unseen = [USERS_POSTGRESQL], "it has gone meanwhile"
+    for query in queries:
+        rows: Sequence[Row[Any]] = ()
+        with suppress(DBAPIError):  # not every user may look everywhere
+            rows = connection.execute(text(query), {"statement": statement}).all()
+        if not callers_transaction:
+            connection.rollback()
+        if rows:
+            return ", ".join("{} (process {}, {}, {})".format(*row) for row in rows)
+    return unseen
