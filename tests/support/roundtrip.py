@@ -156,7 +156,8 @@ class Project:
             differs = self.first(before, wanted[0])
             if after:
                 self.base.metadata = self.metadata(after)
-                differs = differs or self.second(wanted[1])
+                later = self.second(wanted[1])
+                differs = differs or later
         except Failed as error:
             return Outcome(*error.args, differs, self.revisions())
         return Outcome("", "", differs, self.revisions() if differs else "")
