@@ -110,6 +110,47 @@ def test_revision_may_import_the_modules_of_column_types(
     assert "1 passed" in project.own_tests(*only)
 
 
+@pytest.mark.parametrize(
+    ("imports", "type", "passes"),
+    [
+        ("import my_app.models.hero", "my_app.models.hero.Secret()", True),
+        ("import my_app.models.hero as m", "m.Secret(length=9)", True),
+        ("from my_app.models.hero import Secret", "Secret()", True),
+        ("import my_app.models.hero", "my_app.models.hero.Hero.name.type", False),
+        ("from my_app.models.hero import Hero", "Hero.name.type", False),
+        ("import my_app.models.hero", "sa.String()", False),
+    ],
+)
+def test_revision_may_take_column_types_from_models(
+    new: New, imports: str, type: str, passes: bool
+) -> None:
+    """Autogenerate writes them so, where a type is defined beside the models."""
+    project = new()
+    project.edit(
+        "src/my_app/models/hero.py",
+        "class Hero(",
+        "class Secret(String):\n    pass\n\n\nclass Hero(",
+    )
+    code = f'op.add_column("heroes", sa.Column("secret", {type}))'
+    path = project.add_revision("one", code, '"""Forgotten."""')
+    path.write_text(f"{imports}\n{path.read_text()}")
+    only = ("tests/test_migrations.py", "-k", "test_no_revision_imports_models")
+    output = project.own_tests(*only, fails=not passes)
+    assert ("1 passed" if passes else "write the table as it is") in output
+
+
+def test_env_py_without_run_is_named_in_one_line(new: New) -> None:
+    project = new()
+    line = 'run(target_metadata, package="my_app")'
+    project.edit("migrations/env.py", line, "print(target_metadata)")
+    only = ("tests/test_migrations.py", "-k", "loaded or imports_models")
+    output = project.own_tests(*only, fails=True)
+    assert "KeyError" not in output
+    assert (
+        output.count("env.py does not end with run(target_metadata, package=...)") > 1
+    )
+
+
 FOREIGN_KEY = """
 op.create_table("a", sa.Column("id", sa.Integer(), primary_key=True))
 with op.batch_alter_table("heroes") as batch:
@@ -163,6 +204,30 @@ def test_roundtrip_finds_a_default_that_is_not_put_back(
     output = project.own_tests(*only, fails=True)
     assert re.search("missing: columns of heroes: .*default '?7", output)
     assert re.search("left: columns of heroes: .*default '?8", output)
+
+
+def test_roundtrip_takes_another_spelling_for_the_same(new: New) -> None:
+    """A copied SQLite table has brackets around its defaults, and its indexes are read anew."""
+    project = new()
+    index = (
+        'op.create_index("ix_age", "heroes", ["age"], sqlite_where=sa.text("age > 0"))'
+    )
+    default = """
+with op.batch_alter_table("heroes", recreate="always") as batch:
+    batch.add_column(sa.Column("power", sa.Integer(), server_default=sa.text("(1 + 1)")))
+"""
+    project.add_revision("one", index + default, 'op.drop_index("ix_age", "heroes")')
+    project.add_revision(
+        "two",
+        'with op.batch_alter_table("heroes", recreate="always"):\n    pass',
+        '"""Nothing is to be undone."""',
+        down_revision="one",
+    )
+    path = project.versions / "one.py"
+    back = 'with op.batch_alter_table("heroes") as batch:\n        batch.drop_column("power")'
+    path.write_text(path.read_text().rstrip() + f"\n    {back}\n")
+    only = ("tests/test_migrations.py", "-k", "goes_up_down")
+    assert "1 passed" in project.own_tests(*only)
 
 
 def test_roundtrip_finds_a_type_that_is_left(new: New) -> None:

@@ -1,8 +1,10 @@
 """What every revision must hold; a failure says which one does not, and what mends it."""
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
@@ -15,6 +17,7 @@ from migration_kit.models import table_modules, unloaded_modules
 from migration_kit.paths import MIGRATIONS, invocation
 from migration_kit.roundtrip import roundtrip
 from migration_kit.testing import ScratchDatabase
+from sqlalchemy.types import TypeEngine
 
 ALEMBIC_INI = Path(__file__).parents[1] / "alembic.ini"
 
@@ -25,10 +28,14 @@ def script() -> ScriptDirectory:
 
 
 @pytest.fixture
-def packages() -> list[str]:
-    """What env.py names as `package=`; reading it also imports the models."""
-    names: list[str] = load_options(Config(ALEMBIC_INI))["packages"]
-    return names
+def options() -> dict[str, Any]:
+    """What env.py gives to `run()`; reading it also imports the models."""
+    options = load_options(Config(ALEMBIC_INI))
+    assert "packages" in options, (
+        f"{MIGRATIONS / 'env.py'} does not end with run(target_metadata, package=...) "
+        "of migration_kit.environment"
+    )
+    return options
 
 
 @pytest.fixture
@@ -65,11 +72,12 @@ def test_models_equal_the_migrated_schema(database: ScratchDatabase) -> None:
         ) from None
 
 
-def test_every_model_is_loaded(packages: list[str]) -> None:
-    unloaded = unloaded_modules(packages)
+def test_every_model_is_loaded(options: dict[str, Any]) -> None:
+    unloaded = unloaded_modules(options["packages"], options["not_migrated"])
     assert not unloaded, (
         f"{', '.join(sorted(unloaded))}: tables that Alembic does not see; "
-        "import the module where env.py imports the metadata from"
+        "import the module where env.py imports the metadata from, or, where something else "
+        "makes its tables, name it in `not_migrated=` of run() in env.py"
     )
 
 
@@ -86,11 +94,13 @@ def test_no_downgrade_is_empty(script: ScriptDirectory) -> None:
 
 
 def test_no_revision_imports_models(
-    script: ScriptDirectory, packages: list[str]
+    script: ScriptDirectory, options: dict[str, Any]
 ) -> None:
-    """A revision stays, while the models go on changing."""
-    env_imports = imported_modules(parse(MIGRATIONS / "env.py"))
-    modules = table_modules(packages) | set(env_imports)
+    """A revision stays, while the models go on changing; types of columns are no models."""
+    packages = options["packages"]
+    modules = table_modules(packages) | set(
+        imported_names(parse(MIGRATIONS / "env.py"))
+    )
     parents = {parent for module in modules for parent in parents_of(module)}
     forbidden = {
         module
@@ -100,7 +110,7 @@ def test_no_revision_imports_models(
     importing = [
         f"{revision.path}: {', '.join(sorted(found))}"
         for revision in script.walk_revisions()
-        if (found := forbidden & set(imported_modules(parse(revision.path))))
+        if (found := set(imported_names(parse(revision.path))) & forbidden)
     ]
     assert not importing, (
         f"{'; '.join(importing)}: write the table as it is at that revision, "
@@ -132,10 +142,24 @@ def parents_of(module: str) -> list[str]:
     return [".".join(parts[:length]) for length in range(1, len(parts))]
 
 
-def imported_modules(source: ast.Module) -> Iterator[str]:
-    for node in ast.walk(source):
+def imported_names(source: ast.Module) -> Iterator[str]:
+    """Yield the modules and names that are imported for more than types of columns."""
+    nodes = list(ast.walk(source))
+    used = [ast.unparse(node) for node in nodes if isinstance(node, ast.Attribute)]
+    for node in nodes:
         if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names)
+            for module in node.names:
+                start = f"{module.asname or module.name}."
+                taken = [name[len(start) :] for name in used if name.startswith(start)]
+                if not taken or not all(is_type(module.name, name) for name in taken):
+                    yield module.name
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{name.name}" for name in node.names)
+            names = [name.name for name in node.names]
+            if others := [name for name in names if not is_type(node.module, name)]:
+                yield node.module
+                yield from (f"{node.module}.{name}" for name in others)
+
+
+def is_type(module: str, name: str) -> bool:
+    found = getattr(sys.modules.get(module), name.split(".")[0], None)
+    return isinstance(found, type) and issubclass(found, TypeEngine)

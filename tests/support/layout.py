@@ -19,6 +19,7 @@ KIT = [
     "errors.py",
     "foreign_keys.py",
     "head.py",
+    "history.py",
     "lock.py",
     "models.py",
     "options.py",

@@ -1,9 +1,9 @@
 """What makes these migrations safe. The template owns this folder: `copier update` replaces it.
 
 - A run, by env.py: `environment` puts together `settings`, `options`, `connect`, `errors`,
-  `pooler`, `lock`, `retry`, `foreign_keys`, `recorded`, `models` and `autogenerate`.
+  `pooler`, `lock`, `retry`, `foreign_keys`, `history`, `recorded`, `models` and `autogenerate`.
 - A revision that Alembic writes: `autogenerate` asks `compare` what differs, `ownership` whose
-  table it is, and `render` (for PostgreSQL `enums` too) how to write it.
+  table it is, `order` what comes first, and `render` (for PostgreSQL `enums` too) how to write it.
 - The tests: `testing` makes databases, `roundtrip` takes each revision up, down and up again.
 - The command line, by `__main__.py` here and beside this folder: `head`, `draw`, `lint`.
 - All of them: `command` knows which Alembic command runs, `paths` where the migrations are.

@@ -18,6 +18,7 @@ from .command import is_read_only
 from .connect import connect, connect_async, create_connectable, run_coroutine
 from .errors import migration_errors, one_line
 from .foreign_keys import foreign_key_check, foreign_keys_off
+from .history import known_history, refuse_lost_revisions
 from .lock import migration_lock
 from .models import warn_of_unloaded_models
 from .options import log_broken_promises, put_together
@@ -35,7 +36,9 @@ def run(
     target_metadata: MetaData | Sequence[MetaData],
     *,
     package: str | Sequence[str] = (),
+    not_migrated: Sequence[str] = (),
     create_engine: "CreateEngine" = create_connectable,
+    prepare: Callable[[Connection], None] | None = None,
     **options: Any,
 ) -> None:
     """Run the migrations: online, or offline for `--sql`.
@@ -44,7 +47,11 @@ def run(
         target_metadata: what autogenerate compares with the database: a MetaData or several.
         package: name of the package, or of several, in which autogenerate looks for models that
             nothing imports.
+        not_migrated: names of modules, with all below them, whose tables are none of these
+            migrations': another Base, a plugin.
         create_engine: makes an engine, sync or async, of the URL: for TLS, tokens, connectors.
+        prepare: makes in a new database of the tests what yours had before its first revision:
+            schemas, extensions. It is called there only.
         options: of `EnvironmentContext.configure`; `options.RULES` says how they are put
             together with the kit's.
 
@@ -58,6 +65,8 @@ def run(
     options |= {
         "target_metadata": target_metadata,
         "packages": [package] if isinstance(package, str) else list(package),
+        "not_migrated": not_migrated,
+        "prepare": prepare,
     }
     if context.is_offline_mode():
         run_migrations_offline(options)
@@ -91,6 +100,7 @@ def run_migrations_offline(options: dict[str, Any]) -> None:
         **version_table_options(),
     }
     with one_line("no SQL was printed"):
+        refuse_lost_revisions()
         context.configure(url=get_url(), **put_together(kits, options))
         with context.begin_transaction():
             limit_lock_waits_offline()
@@ -115,9 +125,11 @@ def do_run_migrations(connection: Connection, options: dict[str, Any]) -> None:
     else:
         log_broken_promises(kits, options)
     load_plugins(connection)
-    warn_of_unloaded_models(options["packages"])
+    warn_of_unloaded_models(options["packages"], options["not_migrated"])
+    prepare_new_database(connection, options["prepare"])
     with (
         migration_errors(connection),
+        known_history(connection),
         foreign_keys_off(connection),
         migration_lock(connection),
         recorded_revision(connection),
@@ -126,6 +138,18 @@ def do_run_migrations(connection: Connection, options: dict[str, Any]) -> None:
         for attempt in attempts:
             with attempt, context.begin_transaction(), foreign_key_check(connection):
                 context.run_migrations()
+
+
+def prepare_new_database(
+    connection: Connection, prepare: Callable[[Connection], None] | None
+) -> None:
+    """Call `prepare` of env.py once in each new database of the tests, and in no other."""
+    scratch = context.config.attributes.get("scratch")
+    if prepare and scratch and scratch.is_new:
+        with one_line("prepare() of env.py failed"):
+            prepare(connection)
+            connection.commit()
+        scratch.is_new = False
 
 
 async def run_async_migrations(

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from .command import get_command, is_read_only
 from .head import commands_after_rebase, two_heads_remedy
+from .history import folders_of_revisions, version_locations_remedy
 from .paths import MIGRATIONS
 from .pooler import CONNECT_DIRECTLY
 
@@ -68,6 +69,8 @@ def remedy_for(message: str) -> str:
     if message.startswith("Target database is not up to date"):
         return "run `alembic upgrade head` first"
     if missing := re.match(r"Can't locate revision identified by '(.*)'", message):
+        if folders := folders_of_revisions(missing[1]):
+            return f"it lies in {folders[0]}; {version_locations_remedy(folders[0])}"
         return commands_after_rebase(missing[1]) or (
             "a revision that the database or the command line names has no file in "
             "versions/: check out the code that has it, or correct the name"

@@ -30,28 +30,49 @@ def schemas_of(metadata: MetaData | Sequence[MetaData] | None) -> set[str]:
     return {schema for schema in schemas if schema}
 
 
-def warn_of_unloaded_models(packages: Iterable[str]) -> None:
+def warn_of_unloaded_models(
+    packages: Iterable[str], not_migrated: Iterable[str]
+) -> None:
     """Name the modules of packages that define tables but are not imported.
 
     Autogenerate takes their tables for dropped ones, or does not create them.
     """
     if get_command() not in {"check", "revision"}:
         return
-    if unloaded := unloaded_modules(packages):
+    if unloaded := unloaded_modules(packages, not_migrated):
         log.warning(
-            "tables of modules that nothing imports are not compared; "
-            "import them where the metadata is imported from: %s",
+            "tables of modules that nothing imports are not compared; import them where the "
+            "metadata is imported from, or name them in `not_migrated=` of run() in env.py: %s",
             ", ".join(sorted(unloaded)),
         )
 
 
-def unloaded_modules(packages: Iterable[str]) -> set[str]:
-    """Return the names of the modules that define tables, but that nothing imports."""
+def unloaded_modules(
+    packages: Iterable[str], not_migrated: Iterable[str] = ()
+) -> set[str]:
+    """Return the names of the modules that define tables, but that nothing imports.
+
+    Args:
+        packages: names of those to look through.
+        not_migrated: names of modules to leave out, with all below them.
+
+    Raises:
+        CommandError: if no module has a name of `not_migrated`.
+    """
+    modules = dict(module for package in packages for module in modules_of(package))
+    meant: set[str] = set()
+    for other in not_migrated:
+        found = {name for name in modules if f"{name}.".startswith(f"{other}.")}
+        if not found:
+            raise CommandError(
+                f"{', '.join(packages)} has no module {other!r}; "
+                "correct `not_migrated=` of run() in env.py"
+            )
+        meant |= found
     return {
         name
-        for package in packages
-        for name, path in modules_of(package)
-        if name not in sys.modules and defines_tables(path)
+        for name, path in modules.items()
+        if name not in sys.modules and name not in meant and defines_tables(path)
     }
 
 

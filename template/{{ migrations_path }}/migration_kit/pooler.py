@@ -63,7 +63,7 @@ def shares_sessions(connection: Connection, pid: int) -> bool:
             if len(ours) > 1 or len(theirs) > 1 or ours & theirs:
                 return True
         return False
-    except Exception as error:
+    except (connection.dialect.loaded_dbapi.Error, OSError) as error:
         # Prepared statements stay in a session, where the next client runs into them.
         if "prepared statement" in str(error):
             return True

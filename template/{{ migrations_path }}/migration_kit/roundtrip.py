@@ -177,10 +177,15 @@ def reflect_others(inspector: Inspector, schema: str | None) -> frozenset[str]:
 def describe(item: dict[str, Any]) -> str:
     """Return in one line what reflection found."""
     values = {
-        key: str(value)
+        key: str({name: str(each) for name, each in value.items()})
+        if isinstance(
+            value, dict
+        )  # of options; an expression shows its text by str() only
+        else str(value)
         for key, value in sorted(item.items())
         if value not in (None, {})
     }
-    if "default" in values:  # SQLite keeps the brackets that somebody wrote around it
-        values["default"] = values["default"].removeprefix("(").removesuffix(")")
+    # SQLite keeps the brackets that somebody wrote around it, and copying adds others.
+    while (default := values.get("default", "")).startswith("("):
+        values["default"] = default.removeprefix("(").removesuffix(")").strip()
     return ", ".join(f"{key} {value}" for key, value in values.items())

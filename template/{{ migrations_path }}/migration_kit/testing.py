@@ -31,7 +31,10 @@ class ScratchDatabase:
 
     Attributes:
         url: where the database is, once it is created; no other one has its name.
+        is_new: whether `prepare` of env.py, if there is one, has still to be called.
     """
+
+    is_new = False
 
     def __init__(self, config_file: Path) -> None:
         self.config_file = config_file
@@ -59,8 +62,10 @@ class ScratchDatabase:
         Raises:
             CommandError: if the server cannot be reached, or refuses.
         """
+        self.is_new = True
         try:
             self._create(template)
+            self.is_new = template is None
             yield self
         finally:
             self._drop()
@@ -89,7 +94,8 @@ class ScratchDatabase:
     def config(self) -> Config:
         """Return a configuration with which Alembic's commands reach this database."""
         engine = create_connectable(self.url)
-        return Config(self.config_file, attributes={"connection": engine})
+        attributes = {"connection": engine, "scratch": self}
+        return Config(self.config_file, attributes=attributes)
 
     def _create(self, template: "ScratchDatabase | None") -> None:
         if self.sqlite:

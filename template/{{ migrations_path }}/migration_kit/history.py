@@ -1,0 +1,138 @@
+"""A history that Alembic would take for a new one, because settings of its own are lost."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+from alembic import context
+from alembic.runtime.migration import MigrationContext
+from alembic.util import CommandError
+from sqlalchemy import Connection, column, inspect, select, table, text
+
+from .command import get_command
+from .models import tables_of
+from .paths import MIGRATIONS
+
+# A schema, None for the default one, and a table, which has Alembic's one column only.
+VERSION_TABLES = {
+    "sqlite": """
+SELECT NULL, m.name FROM sqlite_master m JOIN pragma_table_info(m.name) c
+WHERE m.type = 'table' GROUP BY m.name HAVING group_concat(c.name) = 'version_num'
+""",
+    "postgresql": """
+SELECT nullif(n.nspname, current_schema()), c.relname
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE a.attname = 'version_num' AND c.relkind = 'r' AND c.relnatts = 1
+AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
+""",
+    "mysql": """
+SELECT NULL, table_name FROM information_schema.columns WHERE table_schema = DATABASE()
+GROUP BY table_name HAVING group_concat(column_name) = 'version_num'
+""",
+}
+VERSION_TABLES["mariadb"] = VERSION_TABLES["mysql"]
+
+
+@contextmanager
+def known_history(connection: Connection) -> Iterator[None]:
+    """Refuse to begin anew where a history has begun already.
+
+    Raises:
+        CommandError: if revisions are not found, or what records them; it names the setting.
+    """
+    refuse_lost_revisions()
+    migration = context.get_context()
+    run: Any = migration._migrations_fn
+
+    @wraps(run)
+    def run_known(recorded: tuple[str, ...], migration: MigrationContext) -> Any:
+        if not recorded and get_command() != "stamp":
+            refuse_lost_version_table(connection)
+        return run(recorded, migration)
+
+    migration._migrations_fn = run_known  # where Alembic has read what is recorded
+    yield
+
+
+def refuse_lost_revisions() -> None:
+    """Stop where Alembic finds no revision, but files elsewhere below the migrations are some.
+
+    Raises:
+        CommandError: naming their folders; without it an upgrade would do nothing, and exit 0.
+    """
+    if context.script.version_locations or context.script.get_heads():
+        return
+    if folders := folders_of_revisions():
+        raise CommandError(
+            f"there is no revision in {MIGRATIONS.name}/versions, but in "
+            f"{' and '.join(folders)}; {version_locations_remedy(folders[0])}"
+        )
+
+
+def folders_of_revisions(revision: str = "") -> list[str]:
+    """Return the folders, seen from alembic.ini, in and below the migrations that have revisions.
+
+    Args:
+        revision: how the identifier of the one to look for begins; by default all.
+    """
+    start = os.path.dirname(os.path.abspath(context.config.config_file_name or ""))
+    assignment = re.compile(rf"(?m)^revision\b[^=\n]*= *[\"']{re.escape(revision)}")
+    folders = {
+        path.parent
+        for path in MIGRATIONS.rglob("*.py")
+        if b"down_revision" in (source := path.read_bytes())
+        and assignment.search(source.decode(errors="replace"))
+    }
+    return sorted(Path(os.path.relpath(folder, start)).as_posix() for folder in folders)
+
+
+def version_locations_remedy(folder: str) -> str:
+    """Return how to let Alembic read a folder, seen from alembic.ini."""
+    return f"name the folder in alembic.ini: `version_locations = %(here)s/{folder}`"
+
+
+def refuse_lost_version_table(connection: Connection) -> None:
+    """Stop before a first migration where another table records this history.
+
+    Other schemas may have this history with tables of their own, one for each tenant; so ours
+    must have tables of the models as well.
+
+    Raises:
+        CommandError: naming that table.
+    """
+    migration = context.get_context()
+    statement = VERSION_TABLES.get(connection.dialect.name)
+    if statement is None or not has_tables_of_models(connection):
+        return
+    known = {revision.revision for revision in context.script.walk_revisions()}
+    own = (migration.version_table_schema, migration.version_table)
+    for schema, name in connection.execute(text(statement)).all():
+        version = table(name, column("version_num"), schema=schema)
+        if (schema, name) == own:
+            continue
+        recorded = set(connection.scalars(select(version.c.version_num)))
+        if recorded & known:
+            setting = f"`version_table = {name}`"
+            if schema:
+                setting += f" and `version_table_schema = {schema}`"
+            raise CommandError(
+                f"{'.'.join(filter(None, own))} records no revision, but {version.fullname} "
+                f"has {' '.join(sorted(recorded))} of this history; write {setting} into "
+                "alembic.ini"
+            )
+
+
+def has_tables_of_models(connection: Connection) -> bool:
+    """Tell whether the database has any of the tables that are migrated."""
+    inspector = inspect(connection)
+    models = tables_of(context.get_context().opts["target_metadata"]).values()
+    found = {
+        schema: set(inspector.get_table_names(schema=schema))
+        for schema in {model.schema for model in models}
+    }
+    return any(model.name in found[model.schema] for model in models)
