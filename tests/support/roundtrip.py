@@ -118,6 +118,7 @@ class Project:
         self.wipe: Callable[[Engine], None] = WIPE[url.get_backend_name()]
 
     def config(self) -> Config:
+        """Return the project's settings, without the tools that format a revision."""
         config = Config("alembic.ini", stdout=io.StringIO())
         config.file_config.remove_section("post_write_hooks")
         config.attributes["connection"] = self.engine
@@ -126,7 +127,7 @@ class Project:
     def metadata(self, program: Program) -> MetaData:
         """Return what a program makes; its classes belong to a module of the project."""
         namespace = self.models.__dict__
-        exec(compile(program.models, "models.py", "exec"), namespace)
+        exec(compile(program.models, "models.py", "exec"), namespace)  # noqa: S102
         found: MetaData = namespace["metadata"]
         return found
 
@@ -138,6 +139,7 @@ class Project:
         return self.snapshot()
 
     def snapshot(self) -> Any:
+        """Return what is in the database."""
         with self.engine.connect() as connection:
             return snapshot(connection)
 
@@ -147,7 +149,7 @@ class Project:
             path.unlink()
         try:
             wanted = [self.created(one) for one in (before, after) if one]
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a driver or SQLAlchemy says
             return Outcome("refused", one_line(error))
         self.wipe(self.engine)
         self.base.metadata = self.metadata(before)
@@ -156,12 +158,15 @@ class Project:
             differs = self.first(before, wanted[0])
             if after:
                 self.base.metadata = self.metadata(after)
-                differs = differs or self.second(wanted[1])
+                later = self.second(wanted[1])
+                differs = differs or later
         except Failed as error:
-            return Outcome(*error.args, differs, self.revisions())
+            step, message = error.args
+            return Outcome(step, message, differs, self.revisions())
         return Outcome("", "", differs, self.revisions() if differs else "")
 
     def revisions(self) -> str:
+        """Return the functions of all revisions."""
         paths = Path("migrations/versions").glob("*.py")
         return "\n".join(
             re.sub(r"(?s)^.*?\ndef upgrade", "def upgrade", path.read_text())
@@ -169,6 +174,7 @@ class Project:
         )
 
     def first(self, before: Program, wanted: Any) -> str:
+        """Take the first schema up and down, and say where it differs from the wanted one."""
         empty = self.snapshot()
         self.step("revision")
         self.step("upgrade")
@@ -182,6 +188,7 @@ class Project:
         return difference(wanted, made)
 
     def second(self, wanted: Any) -> str:
+        """Change the first schema into the second, and back, and again."""
         before = self.snapshot()
         versions = set(Path("migrations/versions").glob("*.py"))
         self.step("revision", name="second revision")
@@ -196,7 +203,7 @@ class Project:
             self.step("check", name="second check again")
         return difference(wanted, made)
 
-    def step(self, command_name: str, *arguments: str, name: str = "") -> None:
+    def step(self, command_name: str, revision: str = "head", name: str = "") -> None:
         """Run a command of Alembic's."""
         config = self.config()
         try:
@@ -205,9 +212,9 @@ class Project:
                 if command_name == "revision":
                     command.revision(config, message="change", autogenerate=True)
                 elif command_name == "upgrade":
-                    command.upgrade(config, "head")
+                    command.upgrade(config, revision)
                 elif command_name == "downgrade":
-                    command.downgrade(config, *arguments)
+                    command.downgrade(config, revision)
                 else:
                     command.check(config)
         except Exception as error:
@@ -222,6 +229,7 @@ class Project:
 
 
 def one_line(error: Exception) -> str:
+    """Write an error in one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:600]}"
 
 
@@ -236,7 +244,7 @@ def insert(connection: Connection, rows: tuple[str, ...]) -> None:
         try:
             with connection.begin_nested():
                 connection.exec_driver_sql(row)
-        except Exception:
+        except Exception:  # noqa: BLE001 - the row is no matter of the case
             if os.environ.get("TRACE"):
                 traceback.print_exc()
     if name == "mariadb":
@@ -252,7 +260,7 @@ def snapshot(connection: Connection) -> dict[str, Any]:
     found: dict[str, Any] = {}
     schemas = [None, *SCHEMAS.get(connection.dialect.name, [])]
     for schema in schemas:
-        for name, read in {
+        readers: dict[str, Callable[..., dict[Any, Any]]] = {
             "columns": inspector.get_multi_columns,
             "pk": inspector.get_multi_pk_constraint,
             "fk": inspector.get_multi_foreign_keys,
@@ -260,7 +268,8 @@ def snapshot(connection: Connection) -> dict[str, Any]:
             "check": inspector.get_multi_check_constraints,
             "index": inspector.get_multi_indexes,
             "comment": inspector.get_multi_table_comment,
-        }.items():
+        }
+        for name, read in readers.items():
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 try:
@@ -357,7 +366,7 @@ def serve(folder: str, url: str) -> None:
     output = os.fdopen(os.dup(1), "w")
     sys.stdout = sys.stderr
     if not os.environ.get("TRACE"):
-        sys.stdout = sys.stderr = open(os.devnull, "w")
+        sys.stdout = sys.stderr = io.StringIO()
     for line in sys.stdin:
         before, after = (Program(**one) if one else None for one in json.loads(line))
         assert before is not None
@@ -412,7 +421,8 @@ class Runner:
 
     def result(self) -> Outcome:
         """Wait for what became of the case; a process that hangs is replaced."""
-        assert self.process and self.process.stdout
+        assert self.process
+        assert self.process.stdout
         ready, _, _ = select.select([self.process.stdout], [], [], self.seconds)
         line = self.process.stdout.readline() if ready else ""
         if not line:

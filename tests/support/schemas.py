@@ -198,12 +198,12 @@ def smaller(case: Case) -> Iterator[Case]:
                 after=without_table(case.after, name),
             )
         tables = [*case.before.tables, *case.after.tables]
-        parts = {(t.schema, t.name, part) for t in tables for part in parts_of(t)}
-        for schema, name, part in sorted(parts, key=repr):
+        parts = {((t.schema, t.name), part) for t in tables for part in parts_of(t)}
+        for path, part in sorted(parts, key=repr):
             yield replace(
                 case,
-                before=without_part(case.before, (schema, name), part),
-                after=without_part(case.after, (schema, name), part),
+                before=without_part(case.before, path, part),
+                after=without_part(case.after, path, part),
             )
         for before in smaller_schemas(case.before):
             yield replace(case, before=before)
@@ -557,7 +557,7 @@ def columns(draw: st.DrawFn, database: str, name: str, key: bool = False) -> Col
     extra = []
     if not key and draw(st.booleans()):
         extra.append(draw(st.sampled_from(["nullable=False", "nullable=True"])))
-    if kind.defaults and draw(st.booleans()):
+    if draw(st.booleans()) and kind.defaults:
         extra.append(f"server_default={draw(st.sampled_from(kind.defaults))}")
     if database != "sqlite" and draw(chance(8)):
         extra.append(f"comment={draw(st.sampled_from(COMMENTS))}")
@@ -625,7 +625,7 @@ def tables(draw: st.DrawFn, database: str, name: str, others: list[Table]) -> Ta
         kept = (draw(primary_columns(database, first)),)
     kept += tuple(draw(columns(database, one)) for one in rest)
     bases = [c for c in kept[1:] if computed(database, c)]
-    if bases and draw(chance(3)):
+    if draw(chance(3)) and bases:
         base = draw(st.sampled_from(bases))
         kept += (
             Column(
@@ -866,11 +866,8 @@ def circle(database: str, found: list[Table]) -> list[Table]:
 def changes(draw: st.DrawFn, database: str, schema: Schema) -> Schema:
     """Draw what becomes of a schema."""
     for number in range(draw(st.integers(1, 3))):
-        schema = draw(
-            st.sampled_from(CHANGES).flatmap(
-                lambda change: change(database, schema, number)
-            )
-        )
+        change = draw(st.sampled_from(CHANGES))
+        schema = draw(change(database, schema, number))
     return schema
 
 

@@ -15,6 +15,7 @@ from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy import (
     Column,
+    ColumnElement,
     DefaultClause,
     Identity,
     MetaData,
@@ -154,7 +155,7 @@ def try_column(context: AutogenContext, modelled: Column[Any]) -> Column[Any] | 
 def default_clause(context: AutogenContext, modelled: Column[Any]) -> str | None:
     """Return a default as CREATE TABLE has it."""
     assert context.dialect is not None
-    compiler = context.dialect.ddl_compiler(context.dialect, None)
+    compiler = context.dialect.ddl_compiler(context.dialect, None)  # type: ignore[arg-type]
     return compiler.get_column_default_string(modelled)
 
 
@@ -173,7 +174,7 @@ def means_alike(
     ours, theirs = (
         f"CAST(CAST(({value}) AS {kind}) AS text)" for value in (expected, found)
     )
-    equal = literal_column(f"{ours} IS NOT DISTINCT FROM {theirs}")
+    equal: ColumnElement[bool] = literal_column(f"{ours} IS NOT DISTINCT FROM {theirs}")
     try:
         with connection.begin_nested():
             return bool(connection.scalar(select(equal)))

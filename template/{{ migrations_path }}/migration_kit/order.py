@@ -81,25 +81,15 @@ def drop_indexes_of_keys(migration: MigrationContext, upgrade: ops.OpContainer) 
     for table in upgrade.ops:
         if not isinstance(table, ops.ModifyTableOps):
             continue
-        keys = [op for op in table.ops if not is_no_dropped_foreign_key(op)]
-        indexes = {
-            index["name"]: index
-            for index in (inspector.get_indexes(table.table_name) if keys else [])
+        keys = {
+            str(op.constraint_name): op
+            for op in table.ops
+            if isinstance(op, ops.DropConstraintOp)
+            and op.constraint_type == "foreignkey"
         }
-        for key in keys:
-            assert isinstance(key, ops.DropConstraintOp)
-            index = indexes.get(key.constraint_name)
-            known = any(
-                isinstance(op, ops.DropIndexOp) and op.index_name == key.constraint_name
-                for op in table.ops
-            )
-            if index and not known:
-                names = [name for name in index["column_names"] if name]
-                drop = ops.DropIndexOp(
-                    key.constraint_name,
-                    table.table_name,
-                    _reverse=ops.CreateIndexOp(
-                        key.constraint_name, table.table_name, names
-                    ),
-                )
-                table.ops.insert(table.ops.index(key) + 1, drop)
+        dropped = {op.index_name for op in table.ops if isinstance(op, ops.DropIndexOp)}
+        for index in inspector.get_indexes(table.table_name) if keys else []:
+            name = str(index["name"])
+            if name in keys and name not in dropped:
+                place = table.ops.index(keys[name]) + 1
+                table.ops.insert(place, ops.DropIndexOp(name, table.table_name))

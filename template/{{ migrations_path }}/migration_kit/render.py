@@ -11,6 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import DefaultClause, Dialect, TextClause
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy.util import generic_repr
 
 BOUND = re.compile(r"(?<![:\w\\]):(?=\w+(?!:))")  # what text() takes for a parameter
 
@@ -59,6 +60,8 @@ def render_type(item: Any, context: AutogenContext) -> str | Literal[False]:
     if module.startswith("sqlalchemy."):
         if isinstance(item, postgresql.JSON) and context.dialect.name != "postgresql":
             context.imports.add("from sqlalchemy import Text")  # for its `astext_type`
+        if isinstance(item, sqlalchemy.Interval):
+            return f"sa.{generic_repr(item)}"  # SQLAlchemy's own lacks the precision
         return False
     if isinstance(item, TypeDecorator) and not item._variant_mapping:
         stored = public_type(item.load_dialect_impl(context.dialect), context.dialect)
