@@ -118,3 +118,24 @@ def test_concurrent_index_waits_as_long_as_it_must(new: New) -> None:
     assert project.query(
         "SELECT indisvalid FROM pg_index WHERE indexrelid = 'age'::regclass"
     ) == [(True,)]
+
+
+def test_pooled_session_gets_its_own_timeout_back(new: New) -> None:
+    project = new(POSTGRESQL)
+    project.add_revision("one", ADD_COLUMN)
+    project.add_revision("bad", "op.execute('nonsense')", down_revision="one")
+    output = project.program(
+        'timeout = {"options": "-c lock_timeout=7777"}\n'
+        "engine = create_engine(URL, pool_size=1, max_overflow=0, connect_args=timeout)\n"
+        'config.attributes["connection"] = engine\n'
+        "asked = text(\"SELECT pg_backend_pid(), current_setting('lock_timeout')\")\n"
+        'for target in ("one", "bad"):\n'
+        "    try:\n"
+        "        command.upgrade(config, target)\n"
+        "    except Exception:\n"
+        '        print("failed")\n'
+        "    with engine.connect() as connection:\n"
+        "        print(*connection.execute(asked).one())\n"
+    )
+    pid, timeout, failed, *after = output.split()
+    assert (timeout, failed, after) == ("7777ms", "failed", [pid, timeout])

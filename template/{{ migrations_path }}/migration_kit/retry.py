@@ -2,13 +2,13 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 from alembic import context
 from alembic.util import CommandError
 from sqlalchemy import Connection, event, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from .command import after_each_revision, is_read_only
 from .lock import pause
@@ -116,19 +116,27 @@ def is_lock_timeout(error: DBAPIError) -> bool:
 def postgresql_session(
     connection: Connection, timeout: float
 ) -> Iterator[Callable[[], bool]]:
-    """Set `lock_timeout` in each transaction; yield whether the last revision left nothing.
+    """Set `lock_timeout` for this time; yield whether the last revision left nothing.
 
-    An autocommit block goes without: a CREATE INDEX CONCURRENTLY that gives up leaves an
-    invalid index behind.
+    Once for the session, because a statement in each transaction is felt in a long history. An
+    autocommit block goes without: a CREATE INDEX CONCURRENTLY that gives up leaves an invalid
+    index behind. A transaction of the caller is left as it is.
     """
-    callers_transaction = connection.in_transaction()
-    whole = True
+    if connection.in_transaction():
+        yield lambda: False
+        return
+    before = connection.exec_driver_sql("SHOW lock_timeout").scalar()
+    connection.exec_driver_sql(f"SET lock_timeout = {int(timeout * 1000)}")
+    connection.commit()  # what is set in a transaction is gone when that is rolled back
+    whole = in_session = True
 
     def begin(connection: Connection) -> None:
-        nonlocal whole
+        nonlocal whole, in_session
         if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
             whole = False
-        else:
+            connection.exec_driver_sql(f"SET lock_timeout = '{before}'")
+            in_session = False
+        elif not in_session:
             connection.exec_driver_sql(lock_timeout_statement(timeout))
 
     def revision_ended(**_: object) -> None:
@@ -138,9 +146,14 @@ def postgresql_session(
     after_each_revision(revision_ended)
     event.listen(connection, "begin", begin)
     try:
-        yield lambda: whole and not callers_transaction
+        yield lambda: whole
+        connection.commit()  # what ran outside a revision
     finally:
         event.remove(connection, "begin", begin)
+        with suppress(SQLAlchemyError):  # with the connection, the setting is gone
+            connection.rollback()
+            connection.exec_driver_sql(f"SET lock_timeout = '{before}'")
+            connection.commit()
 
 
 @contextmanager
