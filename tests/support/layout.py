@@ -20,6 +20,7 @@ KIT = [
     "head.py",
     "lock.py",
     "models.py",
+    "mysql_copy.py",
     "options.py",
     "paths.py",
     "recorded.py",

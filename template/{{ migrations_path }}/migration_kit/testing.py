@@ -15,6 +15,7 @@ from sqlalchemy import URL, Connection, Engine, Executable, make_url
 
 from .connect import connect, connect_async, create_connectable, run_coroutine
 from .errors import one_line
+from .mysql_copy import COPY, Reader
 
 T = TypeVar("T")
 
@@ -39,6 +40,7 @@ class ScratchDatabase:
             os.environ.get("TEST_DATABASE_URL")
             or Config(config_file).get_main_option("sqlalchemy.url", "")
         )
+        self._statements: list[str] = []
         self.sqlite = beside.get_backend_name() == "sqlite"
         name = f"{Path(beside.database or '').stem[:40]}_test_{uuid4().hex[:12]}"
         if self.sqlite:
@@ -52,9 +54,9 @@ class ScratchDatabase:
         """Create the database, and drop it at the end.
 
         Args:
-            template: the migrated database to copy; nobody may be connected to it. MySQL and
-                MariaDB cannot copy a database, so there its migrations run once more. Without a
-                template the database is empty.
+            template: the migrated database to copy; nobody may be connected to it, or, on MySQL
+                and MariaDB, change it after the first copy. Without a template the database
+                is empty.
 
         Raises:
             CommandError: if the server cannot be reached, or refuses.
@@ -96,11 +98,27 @@ class ScratchDatabase:
             if template:
                 copy_sqlite(template.url.database or "", self.url.database or "")
             return
-        copies = template and self.url.get_backend_name() == "postgresql"
-        source = f" TEMPLATE {template.quoted()}" if template and copies else ""
-        self._on_server(f"CREATE DATABASE {self.quoted()}{source}")
-        if template and not copies:
-            self.upgrade()
+        create = f"CREATE DATABASE {self.quoted()}"
+        if not template:
+            self._on_server([create])
+        elif self.url.get_backend_name() == "postgresql":
+            self._on_server([f"{create} TEMPLATE {template.quoted()}"])
+        else:
+            statements = template.statements()
+            self._on_server(
+                [statement.replace(COPY, self.quoted()) for statement in statements]
+            )
+
+    def statements(self) -> list[str]:
+        """Return what makes a copy on MySQL and MariaDB; it is read once."""
+        if not self._statements:
+
+            def read(connection: Connection) -> None:
+                reader = Reader(connection, self.url.database or "")
+                self._statements = list(reader.statements())
+
+            on_connection(self._server(), read)
+        return self._statements
 
     def _drop(self) -> None:
         if self.sqlite:
@@ -108,25 +126,29 @@ class ScratchDatabase:
                 Path(f"{self.url.database}{suffix}").unlink(missing_ok=True)
             return
         force = " WITH (FORCE)" if self.url.get_backend_name() == "postgresql" else ""
-        self._on_server(f"DROP DATABASE IF EXISTS {self.quoted()}{force}")
+        self._on_server([f"DROP DATABASE IF EXISTS {self.quoted()}{force}"])
 
     def quoted(self) -> str:
-        """Return the database's name for a statement."""
-        preparer = self.url.get_dialect()().identifier_preparer
-        return preparer.quote_identifier(self.url.database or "")
+        """Return the database's name for a statement without parameters."""
+        mark = '"' if self.url.get_backend_name() == "postgresql" else "`"
+        return mark + (self.url.database or "").replace(mark, mark * 2) + mark
 
-    def _on_server(self, statement: str) -> None:
+    def _server(self) -> URL:
+        """Return the URL without the database; PostgreSQL knows none, this one is there."""
         postgresql = self.url.get_backend_name() == "postgresql"
-        # PostgreSQL has no connection without a database; this one is there by default.
-        server = self.url.set(database="postgres" if postgresql else "")
+        return self.url.set(database="postgres" if postgresql else "")
 
+    def _on_server(self, statements: list[str]) -> None:
         def run(connection: Connection) -> None:
-            connection.execution_options(isolation_level="AUTOCOMMIT")
-            connection.exec_driver_sql(statement)
+            connection.execution_options(
+                isolation_level="AUTOCOMMIT", no_parameters=True
+            )
+            for statement in statements:
+                connection.exec_driver_sql(statement)
 
         remedy = "let the user create databases, or set TEST_DATABASE_URL"
         with one_line("no database for tests", remedy):
-            on_connection(server, run)
+            on_connection(self._server(), run)
 
 
 def copy_sqlite(source: str, target: str) -> None:
