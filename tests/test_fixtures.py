@@ -194,13 +194,14 @@ CREATE VIEW y AS SELECT z.id, h.thrice FROM z JOIN hen AS h ON h.id = z.id
 CREATE SQL SECURITY INVOKER VIEW a AS SELECT y.id FROM y WHERE EXISTS (SELECT 1 FROM z) WITH CHECK OPTION
 CREATE TRIGGER t BEFORE INSERT ON egg FOR EACH ROW SET NEW.hen = NEW.hen + 1
 SET sql_mode = 'ANSI_QUOTES,STRICT_ALL_TABLES'
-CREATE TRIGGER s BEFORE INSERT ON egg FOR EACH ROW PRECEDES t SET NEW."hen" = 2 * NEW.hen
+CREATE TRIGGER s BEFORE INSERT ON egg FOR EACH ROW PRECEDES t SET NEW."hen" = 7 * NEW.hen
 CREATE PROCEDURE p(INOUT x int) BEGIN SET x = x % 3; END
 CREATE EVENT e ON SCHEDULE EVERY 1 DAY STARTS '2036-01-01 00:00:00' DISABLE COMMENT 'c' DO DELETE FROM past
 """
 
 COMPARE_COPY = """
 from pathlib import Path
+from migration_kit.testing import on_connection
 from sqlalchemy import text
 
 VIEWS = {
@@ -213,10 +214,10 @@ VIEWS = {
 PASSING = {"create_time", "update_time", "check_time", "created", "last_altered", "max_index_length",
            "data_length", "index_length", "data_free", "avg_row_length", "table_rows", "cardinality"}
 
-def facts(database):
-    name, rows = database.url.database, []
+def facts(connection):
+    name, rows = connection.engine.url.database, []
     for view, what in VIEWS.items():
-        columns = [column.lower() for (column,) in database.execute(text(
+        columns = [column.lower() for (column,) in connection.execute(text(
             "SELECT column_name FROM information_schema.columns "
             f"WHERE table_schema = 'information_schema' AND table_name = '{view}'"
         ))]
@@ -224,11 +225,11 @@ def facts(database):
         query = f"SELECT {kept} FROM information_schema.{view} WHERE {what or 'schema'}_schema = :name"
         if not what:
             query = query.replace("schema_schema", "schema_name")
-        rows += [(view, *row) for row in database.execute(text(query), [{"name": name}])]
+        rows += [(view, *row) for row in connection.execute(text(query), {"name": name})]
     quote = "`{}`".format
-    for (table,) in database.execute(text("SHOW TABLES")):
+    for (table,) in connection.execute(text("SHOW TABLES")).all():
         quoted = quote(table.replace("`", "``")).replace(":", chr(92) + ":")
-        rows += [(table, *row) for row in database.execute(text(f"SELECT * FROM {quoted}"))]
+        rows += [(table, *row) for row in connection.execute(text(f"SELECT * FROM {quoted}"))]
     return sorted(str(row).replace(name[-12:], "it") for row in rows)
 
 ini = Path("alembic.ini").resolve()
@@ -237,21 +238,21 @@ with ScratchDatabase(ini).create() as template:
     copies = [ScratchDatabase(ini), ScratchDatabase(ini)]
     with copies[0].create(template), copies[1].create(template), ScratchDatabase(ini).create() as anew:
         anew.upgrade()
-        expected = facts(anew)
-        for copy in copies:
-            found = facts(copy)
-            print("missing", *sorted(set(expected) - set(found)), sep="\\n")
-            print("too much", *sorted(set(found) - set(expected)), sep="\\n")
-            assert found == expected
+        expected, found = (on_connection(one.url, facts) for one in (anew, copies[1]))
+        print("missing", *sorted(set(expected) - set(found)), sep="\\n")
+        print("too much", *sorted(set(found) - set(expected)), sep="\\n")
+        assert found == expected
         copies[1].execute(text("INSERT INTO egg VALUES (5, 1)"))
-        assert (5, 3) in copies[1].execute(text("SELECT id, hen FROM egg"))
+        assert (5, 8) in copies[1].execute(text("SELECT id, hen FROM egg"))
         assert len(template.execute(text("SELECT * FROM egg"))) == 2
 print("rows", len(expected))
 """
 
 
 @pytest.mark.parametrize(
-    "engine", [engine for engine in ENGINES if engine.database == "mariadb"], ids=str
+    "engine",
+    [ENGINE_OF["mariadb-pymysql-sync"], ENGINE_OF["mariadb-asyncmy-async"]],
+    ids=str,
 )
 def test_copy_in_mariadb_equals_a_migrated_database(new: New, engine: Engine) -> None:
     project = new(Variant(engine, example="none"))
@@ -265,7 +266,7 @@ def test_copy_in_mariadb_equals_a_migrated_database(new: New, engine: Engine) ->
     output = project.python(
         layout.IMPORT_ROUNDTRIP + COMPARE_COPY, TEST_DATABASE_URL=url_text(beside)
     )
-    assert int(output.split()[-1]) > 100
+    assert int(output.split()[-1]) > 50
     assert databases_beside(project.url) == []
 
 
