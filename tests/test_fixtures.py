@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from support import layout
-from support.databases import SERVERS, databases_beside, query, url_text
+from support.databases import (
+    SERVERS,
+    databases_beside,
+    execute,
+    query,
+    server_of,
+    url_text,
+)
+from support.fork import Process
 from support.projects import New
 from support.variants import ENGINE_OF, ENGINES, ONE_OF_EACH, Engine, Variant
 
@@ -268,6 +277,82 @@ def test_copy_in_mariadb_equals_a_migrated_database(new: New, engine: Engine) ->
     )
     assert int(output.split()[-1]) > 50
     assert databases_beside(project.url) == []
+
+
+KILLED = """
+import os, signal
+
+def test_that_is_killed(fresh_database):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+LIVING = """
+import time
+from pathlib import Path
+from sqlalchemy import text
+with ScratchDatabase(Path("alembic.ini").resolve()).create() as database:
+    database.upgrade()
+    print("made", database.name, flush=True)
+    while not Path("enough").exists():
+        time.sleep(0.05)
+    print("revisions", len(database.execute(text("SELECT * FROM alembic_version"))))
+"""
+ORDINARY = "def test_ordinary(database):\n    pass\n"
+
+
+@pytest.mark.parametrize("engine", ONE_OF_EACH, ids=str)
+def test_databases_of_a_killed_run_are_dropped_by_the_next(
+    new: New, engine: Engine, tmp_path: Path
+) -> None:
+    """But not that of a run that lives, which need not be connected to it."""
+    project = new(engine)
+    env = {"TMPDIR": str(tmp_path / "tmp"), "PYTHONPATH": "src"}
+    (tmp_path / "tmp").mkdir()
+    if engine.server:
+        env["TEST_DATABASE_URL"] = url_text(project.url)
+
+    def made() -> set[str]:
+        if engine.server:
+            return set(databases_beside(project.url))
+        return {path.stem for path in (tmp_path / "tmp").glob("*.db")}
+
+    def run(name: str, source: str) -> Process:
+        project.write(f"tests/test_{name}.py", source)
+        return project.start(
+            *(
+                "python",
+                "-m",
+                "pytest",
+                "-q",
+                "-p",
+                "no:copie",
+                f"tests/test_{name}.py",
+            ),
+            **env,
+        )
+
+    living = project.start("python", "-c", layout.IMPORT_ROUNDTRIP + LIVING, **env)
+    living.wait_for("made")
+    [of_living] = made()
+    killed = run("killed", KILLED)
+    killed.finish()
+    assert killed.returncode != 0
+    assert len(made()) == 3  # the template, and the test's own
+    stranger = f"{project.url.database}_test_0123456789ab"
+    if engine.server:
+        execute(SERVERS[server_of(engine.database)], f"CREATE DATABASE {stranger}")
+    try:
+        ordinary = run("ordinary", ORDINARY)
+        output = ordinary.finish()
+        assert ordinary.returncode == 0, output
+        assert made() - {stranger} == {of_living}
+        assert not engine.server or stranger in made()
+    finally:
+        if engine.server:
+            execute(SERVERS[server_of(engine.database)], f"DROP DATABASE {stranger}")
+    project.write("enough", "")
+    assert "revisions 1" in living.finish()
+    assert made() == set()
+    assert list((tmp_path / "tmp").glob("*.lock")) == []
 
 
 def test_sqlite_enforces_foreign_keys_in_tests(new: New) -> None:

@@ -18,6 +18,7 @@ KIT = [
     "errors.py",
     "foreign_keys.py",
     "head.py",
+    "leftovers.py",
     "lock.py",
     "models.py",
     "mysql_copy.py",

@@ -2,8 +2,8 @@
 
 - A run, by env.py: `environment` puts together `settings`, `options`, `connect`, `errors`,
   `lock`, `retry`, `foreign_keys`, `recorded`, `models` and `autogenerate`.
-- The tests: `testing` makes databases, by `mysql_copy` where it must, and `roundtrip` takes each
-  revision up, down and up again.
+- The tests: `testing` makes databases (`mysql_copy`, `leftovers`), `roundtrip` takes each revision
+  up, down and up again.
 - The command line, by `__main__.py` here and beside this folder: `head`, `draw`, `lint`.
 - All of them: `command` knows which Alembic command runs, `paths` where the migrations are.
 """
