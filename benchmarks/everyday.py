@@ -4,7 +4,7 @@
 database or the interpreter takes for the same without any of our code or our peers'. What is
 compared takes turns, so that a noisy machine slows all of it; beside the wall time stands the
 CPU time of the program (not of the server), which others on the machine change less.
-``--part`` prints one of the tables, ``--database`` only the rows of one database.
+``--part`` prints one of the tables, ``--database`` and ``--revisions`` only some of its rows.
 """
 
 from __future__ import annotations
@@ -26,6 +26,14 @@ from sqlalchemy import URL
 from projects import empty_database, run, scaffolds, script, write_history
 
 DATABASES = ["sqlite", "postgresql", "mariadb"]
+
+# By part, what runs where nothing else is asked for.
+PARTS: dict[str, tuple[list[str], list[int]]] = {
+    "isolation": (DATABASES, [50]),
+    "roundtrip": (DATABASES[:2], [10, 100, 500]),
+    "commands": (DATABASES[:2], [10, 100, 1000, 5000]),
+    "modules": (DATABASES[:2], [30]),
+}
 
 # The newest pytest that pytest-alembic 0.13.1 works with, and what both sides need beside it.
 PEERS = [
@@ -224,11 +232,12 @@ def print_row(*cells: object) -> None:
     print(f"{cells[0]:<12}" + "".join(f"{cell:>22}" for cell in cells[1:]), flush=True)
 
 
-def isolation(databases: list[str], rounds: int) -> None:
-    """Print what an isolated test costs, against migrating anew: 50 revisions, 30 tables."""
+def isolation(databases: list[str], revisions: list[int], rounds: int) -> None:
+    """Print what an isolated test costs, against migrating anew; there are 30 tables."""
+    [history] = revisions
     print(
         "milliseconds of an isolated test, wall / CPU (ratio to migrating anew);"
-        " 50 revisions, 30 tables"
+        f" {history} revisions, 30 tables"
     )
     kinds = ["rollback", "clone", "create_all", "migrate_anew"]
     kinds += ["floor_of_rollback", "floor_of_clone"]
@@ -236,7 +245,7 @@ def isolation(databases: list[str], rounds: int) -> None:
     for database in databases:
         with scaffolds(database, "none") as projects, empty_database(database) as url:
             project = projects["ours"]
-            write_history(project, 50, 30)
+            write_history(project, history, 30)
             (project / "tests/test_isolation.py").write_text(ISOLATED_TESTS)
             env = {"PYTHONPATH": "src:tests", "ROUNDS": str(rounds)}
             if database != "sqlite":
@@ -258,19 +267,19 @@ def isolation(databases: list[str], rounds: int) -> None:
         print_row(database, *cells)
 
 
-def roundtrip(databases: list[str], rounds: int) -> None:
+def roundtrip(databases: list[str], revisions: list[int], rounds: int) -> None:
     """Print what the test of each revision costs, beside pytest-alembic's."""
     print("the test that takes each revision up, down and up, in seconds wall / CPU")
     columns = ["revisions", "ours", "pytest-alembic", "ratio", "floor"]
     print_row("database", *columns)
     for database in databases:
-        for revisions in (10, 100, 500):
-            repeats = rounds if revisions < 500 else max(1, rounds // 3)
-            costs = compare_roundtrips(database, revisions, repeats)
+        for history in revisions:
+            repeats = rounds if history < 500 else max(1, rounds // 3)
+            costs = compare_roundtrips(database, history, repeats)
             ratio = costs["ours"] / costs["peer"]
             figures = [costs["ours"], costs["peer"], ratio, costs["floor"]]
             cells = [f"{wall:.2f} / {cpu:.2f}" for wall, cpu in figures]
-            print_row(database, revisions, *cells)
+            print_row(database, history, *cells)
 
 
 def compare_roundtrips(database: str, revisions: int, rounds: int) -> dict[str, Cost]:
@@ -335,26 +344,26 @@ def costs_of_tests(
     return {name: [Cost(*cost) for cost in values] for name, values in costs.items()}
 
 
-def commands(databases: list[str], rounds: int) -> None:
+def commands(databases: list[str], revisions: list[int], rounds: int) -> None:
     """Print what Alembic's commands cost on long histories, beside a stock project."""
     print("commands: ratio of ours to stock, wall / CPU (seconds of stock); 30 tables")
     print_row("database", "revisions", "upgrade", "current", "check", "floor")
     for database in databases:
-        for revisions in (10, 100, 1000, 5000):
-            repeats = rounds if revisions < 1000 else max(1, rounds // 3)
+        for history in revisions:
+            repeats = rounds if history < 1000 else max(1, rounds // 3)
             cells = compare_commands(
-                database, revisions, repeats, ["upgrade head", "current", "check"]
+                database, history, repeats, ["upgrade head", "current", "check"]
             )
-            print_row(database, revisions, *cells)
+            print_row(database, history, *cells)
 
 
-def modules(databases: list[str], rounds: int) -> None:
+def modules(databases: list[str], revisions: list[int], rounds: int) -> None:
     """Print what `alembic check` costs in a package with many modules that hold no model."""
     print("check: ratio of ours to stock, wall / CPU (seconds of stock); 30 tables")
     print_row("database", "other modules", "check", "floor")
     for database in databases:
         for number in (100, 1000):
-            cells = compare_commands(database, 30, rounds, ["check"], number)
+            cells = compare_commands(database, revisions[0], rounds, ["check"], number)
             print_row(database, number, *cells)
 
 
@@ -440,11 +449,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9, help="of each kind")
     parser.add_argument("--part", choices=parts, help="print one table only")
     parser.add_argument("--database", choices=DATABASES, help="one database only")
-    arguments = parser.parse_args()
-    databases = [arguments.database] if arguments.database else DATABASES
+    parser.add_argument("--revisions", type=int, help="one length of history only")
+    asked = parser.parse_args()
     for name, part in parts.items():
-        if arguments.part in (None, name):
-            part(databases, arguments.rounds)
+        if asked.part in (None, name):
+            databases, revisions = PARTS[name]
+            part(
+                [asked.database] if asked.database else databases,
+                [asked.revisions] if asked.revisions else revisions,
+                asked.rounds,
+            )
             print()
 
 
