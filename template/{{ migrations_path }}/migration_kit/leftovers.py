@@ -16,7 +16,9 @@ NAME = re.compile(r".+_test_[0-9a-f]{12}")
 
 @contextmanager
 def owner(server: str, database: str) -> Iterator[None]:
-    """Keep a locked file in the temporary folder for as long as a database is used.
+    """Lock a file in the temporary folder for as long as a database is used.
+
+    `forget` removes the file when the database is dropped.
 
     The operating system ends the lock with the process, also by `kill -9`; a connection, or a
     number of a process, could be gone or another one's. So a file without a lock tells for certain
@@ -37,10 +39,7 @@ def owner(server: str, database: str) -> Iterator[None]:
         file.write(server)
         file.flush()
         os.rename(temporary, path)  # nobody finds it before it is locked
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
+        yield
 
 
 def leftovers(server: str) -> Iterator[str]:
