@@ -30,6 +30,18 @@ def is_up_to_date() -> bool:
     return get_command() == "upgrade" and heads == set(context.script.get_heads())
 
 
+def is_first_upgrade() -> bool:
+    """Tell whether an upgrade to the one head begins in a database without any revision."""
+    if get_command() != "upgrade":
+        return False
+    heads, asked = context.script.get_heads(), context.get_revision_argument()
+    return (
+        len(heads) == 1
+        and asked in (heads[0], tuple(heads))
+        and not context.get_context().get_current_heads()
+    )
+
+
 def after_each_revision(callback: Callable[..., None]) -> None:
     """Call back after each revision, before its commit, like `on_version_apply`."""
     migration = context.get_context()

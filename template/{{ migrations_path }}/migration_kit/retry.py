@@ -8,9 +8,9 @@ from typing import Any
 from alembic import context
 from alembic.util import CommandError
 from sqlalchemy import Connection, Row, event, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from .command import after_each_revision, is_read_only
+from .command import after_each_revision, is_first_upgrade, is_read_only
 from .lock import pause
 from .settings import get_seconds
 
@@ -50,7 +50,10 @@ def transaction_options(connection: Connection) -> dict[str, Any]:
 
     SQLite rolls DDL back, although Alembic assumes otherwise; its lock ends with the
     transaction, so one is begun for all revisions. PostgreSQL has one for each revision, so
-    that a long upgrade holds its locks for a short time.
+    that a long upgrade holds its locks for a short time. Also in an empty database, where
+    nobody waits: a revision may use an ENUM's value that one before it added, or alter a table
+    whose deferred constraints one before it has to check, only after the commit; and the
+    server has room for the locks of some thousand tables and indexes in one transaction.
     """
     if connection.dialect.name == "sqlite":
         return {"transactional_ddl": True}
@@ -134,31 +137,59 @@ def is_lock_timeout(error: DBAPIError) -> bool:
 def postgresql_session(
     connection: Connection, timeout: float
 ) -> Iterator[Callable[[], bool]]:
-    """Set `lock_timeout` in each transaction; yield whether the last revision left nothing.
+    """Set `lock_timeout` for this time; yield whether the last revision left nothing.
 
-    An autocommit block goes without: a CREATE INDEX CONCURRENTLY that gives up leaves an
-    invalid index behind.
+    Once for the session, because a statement in each transaction is felt in a long history. An
+    autocommit block goes without: a CREATE INDEX CONCURRENTLY that gives up leaves an invalid
+    index behind. A transaction of the caller is left as it is.
+
+    The first upgrade does not wait for the disk at each commit but the last one, which waits
+    for all: if the server dies meanwhile, the last revisions are lost as a whole, and
+    the next upgrade begins with them. Source: PostgreSQL's documentation of asynchronous commit.
     """
-    callers_transaction = connection.in_transaction()
-    whole = True
+    if connection.in_transaction():
+        yield lambda: False
+        return
+    settings = "lock_timeout", "synchronous_commit"
+    before = {name: connection.scalar(text(f"SHOW {name}")) for name in settings}
+    set_for_session(connection, {"lock_timeout": f"{int(timeout * 1000)}ms"})
+    first = is_first_upgrade()
+    if first:
+        set_for_session(connection, {"synchronous_commit": "off"})
+    connection.commit()  # what is set in a transaction is gone when that is rolled back
+    whole = in_session = True
 
     def begin(connection: Connection) -> None:
-        nonlocal whole
+        nonlocal whole, in_session
         if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
-            whole = False
-        else:
+            whole = in_session = False
+            set_for_session(connection, {"lock_timeout": before["lock_timeout"]})
+        elif not in_session:
             connection.exec_driver_sql(lock_timeout_statement(timeout))
 
-    def revision_ended(**_: object) -> None:
+    def revision_ended(*, heads: set[str], **_: object) -> None:
         nonlocal whole
         whole = True
+        if first and heads == set(context.script.get_heads()):
+            waits = before["synchronous_commit"]
+            set_for_session(connection, {"synchronous_commit": waits})
 
     after_each_revision(revision_ended)
     event.listen(connection, "begin", begin)
     try:
-        yield lambda: whole and not callers_transaction
+        yield lambda: whole
+        connection.commit()  # what ran outside a revision
     finally:
         event.remove(connection, "begin", begin)
+        with suppress(SQLAlchemyError):  # with the connection, the settings are gone
+            connection.rollback()
+            set_for_session(connection, before)
+            connection.commit()
+
+
+def set_for_session(connection: Connection, settings: dict[str, Any]) -> None:
+    calls = ", ".join(f"set_config('{name}', :{name}, false)" for name in settings)
+    connection.execute(text(f"SELECT {calls}"), settings)
 
 
 @contextmanager
