@@ -5,7 +5,13 @@ from collections.abc import Callable
 from alembic import context
 
 READ_ONLY_COMMANDS = {
-    *("check", "current", "edit", "history", "merge", "revision", "show")
+    "check",
+    "current",
+    "edit",
+    "history",
+    "merge",
+    "revision",
+    "show",
 }
 
 

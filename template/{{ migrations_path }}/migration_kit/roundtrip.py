@@ -213,11 +213,7 @@ def reflect_others(inspector: Inspector, _: str, schema: str | None) -> frozense
 def describe(item: dict[str, Any]) -> str:
     """Return in one line what reflection found."""
     values = {
-        key: str({name: str(each) for name, each in value.items()})
-        if isinstance(
-            value, dict
-        )  # of options; an expression shows its text by str() only
-        else str(value)
+        key: shown(value)
         for key, value in sorted(item.items())
         if value not in (None, {})
     }
@@ -225,3 +221,10 @@ def describe(item: dict[str, Any]) -> str:
     while (default := values.get("default", "")).startswith("("):
         values["default"] = default.removeprefix("(").removesuffix(")").strip()
     return ", ".join(f"{key} {value}" for key, value in values.items())
+
+
+def shown(value: Any) -> str:
+    """Return a value as text; in options, an expression shows its own by `str` only."""
+    if isinstance(value, dict):
+        return str({name: str(each) for name, each in value.items()})
+    return str(value)
