@@ -11,7 +11,6 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -49,13 +48,6 @@ def draw(database: str, count: int, number: int) -> list[Case]:
     return list(found)
 
 
-def both(pair: dict[str, Runner], database: str, case: Case) -> Pair:
-    """Run a case in both projects at a time."""
-    for runner in pair.values():
-        runner.start(*case.programs(database))
-    return pair["ours"].result(), pair["stock"].result()
-
-
 def kind_of(pair: Pair) -> str:
     """Name the class of a result."""
     ours, stock = pair
@@ -68,59 +60,69 @@ def kind_of(pair: Pair) -> str:
     return "stock only" if stock.passed else "neither"
 
 
-def measure(
-    database: str, count: int, number: int, jobs: int, template: Path, folder: Path
-) -> tuple[Counter[str], list[tuple[str, str, Case, Pair]]]:
-    """Return counts by class, and for each failure its class, signature, example and results."""
-    counts: Counter[str] = Counter()
-    failures: dict[tuple[str, str], list[tuple[Case, Pair]]] = {}
-    with ExitStack() as stack:
-        idle: SimpleQueue[dict[str, Runner]] = SimpleQueue()
-        for job in range(jobs):
-            place = folder / f"{database}{job}"
-            place.mkdir()
-            idle.put(stack.enter_context(runners(place, template, database)))
+Failures = dict[tuple[str, str], list[tuple[Case, Pair]]]
 
-        def one(case: Case) -> Pair:
-            pair = idle.get()
-            try:
-                return both(pair, database, case)
-            finally:
-                idle.put(pair)
 
-        with ThreadPoolExecutor(jobs) as pool:
-            drawn = draw(database, count, number)
-            for case, pair in zip(drawn, pool.map(one, drawn), strict=True):
-                kind = kind_of(pair)
+class Measurement:
+    """Cases that go through pairs of processes on one database."""
+
+    def __init__(self, database: str, pairs: list[dict[str, Runner]]) -> None:
+        """Take processes; as many cases run at a time."""
+        self.database, self.jobs = database, len(pairs)
+        self.idle: SimpleQueue[dict[str, Runner]] = SimpleQueue()
+        for pair in pairs:
+            self.idle.put(pair)
+
+    def run(self, case: Case) -> Pair:
+        """Run a case in both projects of a pair at a time."""
+        pair = self.idle.get()
+        try:
+            for runner in pair.values():
+                runner.start(*case.programs(self.database))
+            return pair["ours"].result(), pair["stock"].result()
+        finally:
+            self.idle.put(pair)
+
+    def count(self, count: int, number: int) -> tuple[Counter[str], Failures]:
+        """Return counts by class, and failures by class and signature."""
+        counts: Counter[str] = Counter()
+        failures: Failures = {}
+        drawn = draw(self.database, count, number)
+        with ThreadPoolExecutor(self.jobs) as pool:
+            for case, pair in zip(drawn, pool.map(self.run, drawn), strict=True):
                 if counts.total() - counts["refused"] >= count:
                     break
+                kind = kind_of(pair)
                 counts[kind] += 1
                 if kind not in {"both", "ours only", "refused"}:
-                    signature = pair[0].signature
-                    failures.setdefault((kind, signature), []).append((case, pair))
+                    failures.setdefault((kind, pair[0].signature), []).append(
+                        (case, pair)
+                    )
             pool.shutdown(cancel_futures=True)
-        small = []
-        for (kind, signature), examples in sorted(failures.items(), key=repr):
-            case, pair = min(examples, key=lambda example: len(str(example[0])))
+        return counts, failures
 
-            def fails(smaller: Case, kind: str = kind, like: str = signature) -> bool:
-                found = one(smaller)
-                return kind_of(found) == kind and found[0].signature == like
+    def smallest(
+        self, kind: str, signature: str, examples: list[tuple[Case, Pair]], tries: int
+    ) -> tuple[Case, Pair]:
+        """Return the smallest example of a failure that some tries find."""
+        case, _ = min(examples, key=lambda example: len(str(example[0])))
 
-            case = shrink(case, fails, 60 if kind != "neither" else 25)
-            small.append((f"{kind} ({len(examples)})", signature, case, one(case)))
-    return counts, small
+        def fails(smaller: Case) -> bool:
+            found = self.run(smaller)
+            return kind_of(found) == kind and found[0].signature == signature
+
+        case = shrink(case, fails, tries)
+        return case, self.run(case)
 
 
-def report(small: list[tuple[str, str, Case, Pair]]) -> Iterator[str]:
-    """Yield the lines about failures."""
-    for kind, signature, case, (ours, stock) in small:
-        yield f"\n--- {kind}: {signature}"
-        yield str(case)
-        yield f"# ours: {ours.step} {ours.error[:400]} {ours.differs[:400]}"
-        yield f"# stock: {stock.step} {stock.error[:300]}"
-        if not kind.startswith("neither"):
-            yield f"# {ours.revisions}".replace("\n", "\n# ")
+def report(title: str, case: Case, pair: Pair) -> None:
+    """Print a failure."""
+    ours, stock = pair
+    print(f"\n--- {title}\n{case}")
+    print(f"# ours: {ours.step} {ours.error[:400]} {ours.differs[:400]}")
+    print(f"# stock: {stock.step} {stock.error[:300]}")
+    if not title.startswith("neither"):
+        print(f"# {ours.revisions}".replace("\n", "\n# "), flush=True)
 
 
 def main() -> None:
@@ -129,6 +131,7 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=1000, help="on each database")
     parser.add_argument("--database", choices=DATABASES, action="append")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--tries", type=int, default=30, help="to make a failure small")
     parser.add_argument("--jobs", type=int, default=2, help="cases at a time")
     given = parser.parse_args()
     worse = 0
@@ -137,13 +140,23 @@ def main() -> None:
         template = template_copy(Path(folder, "template"))
         for database in given.database or DATABASES:
             start = time.perf_counter()
-            counts, small = measure(
-                database, given.cases, given.seed, given.jobs, template, Path(folder)
-            )
-            seconds = time.perf_counter() - start
-            listed = ", ".join(f"{kind} {n}" for kind, n in sorted(counts.items()))
-            print(f"{database}: {listed} ({seconds:.0f} s)", flush=True)
-            print(*report(small), sep="\n", flush=True)
+            with ExitStack() as stack:
+                pairs = []
+                for job in range(given.jobs):
+                    place = Path(folder, f"{database}{job}")
+                    place.mkdir()
+                    pairs.append(
+                        stack.enter_context(runners(place, template, database))
+                    )
+                measurement = Measurement(database, pairs)
+                counts, failures = measurement.count(given.cases, given.seed)
+                seconds = time.perf_counter() - start
+                listed = ", ".join(f"{kind} {n}" for kind, n in sorted(counts.items()))
+                print(f"{database}: {listed} ({seconds:.0f} s)", flush=True)
+                for (kind, signature), examples in sorted(failures.items(), key=repr):
+                    title = f"{kind} ({len(examples)}): {signature}"
+                    found = measurement.smallest(kind, signature, examples, given.tries)
+                    report(title, *found)
             worse += counts["stock only"]
     sys.exit(bool(worse))
 
