@@ -25,6 +25,7 @@ KIT = [
     "models.py",
     "mysql_copy.py",
     "options.py",
+    "order.py",
     "ownership.py",
     "paths.py",
     "pooler.py",
