@@ -73,7 +73,6 @@ class ScratchDatabase:
                 yield self
             finally:
                 self._drop()
-                forget(self.name)
 
     def upgrade(self, revision: str = "head") -> None:
         """Migrate up to a revision."""
