@@ -18,8 +18,6 @@ NAME = re.compile(r".+_test_[0-9a-f]{12}")
 def owner(server: str, database: str) -> Iterator[None]:
     """Lock a file in the temporary folder for as long as a database is used.
 
-    `forget` removes the file when the database is dropped.
-
     The operating system ends the lock with the process, also by `kill -9`; a connection, or a
     number of a process, could be gone or another one's. So a file without a lock tells for certain
     that its database is used by nobody, and only who made the database has the file: not
@@ -39,7 +37,10 @@ def owner(server: str, database: str) -> Iterator[None]:
         file.write(server)
         file.flush()
         os.rename(temporary, path)  # nobody finds it before it is locked
-        yield
+        try:
+            yield
+        finally:
+            forget(database)
 
 
 def leftovers(server: str) -> Iterator[str]:
