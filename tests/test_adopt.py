@@ -228,10 +228,9 @@ def test_models_are_written_from_the_database(
         query(full, statement)
     write(tmp_path, {"src/shop/__init__.py": ""})
     adopt(template, tmp_path, "shop.models:Base", database=engine.database)
-    run(
-        *(script("sqlacodegen"), "--noviews", "--options", "nosyntheticenums"),
+    Project(tmp_path).run(
+        *("python", "-m", "sqlacodegen", "--noviews", "--options", "nosyntheticenums"),
         *("--outfile", "src/shop/models.py", url_text(full)),
-        cwd=tmp_path,
     )
 
     Project(tmp_path, empty).alembic("revision", "--autogenerate", "-m", "baseline")
