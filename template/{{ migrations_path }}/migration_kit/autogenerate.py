@@ -24,7 +24,7 @@ from .ownership import (
     is_part_or_version_table,
     schemas_of_history,
 )
-from .render import render_item, write_percents_once
+from .render import render_item, write_checks_of_columns, write_percents_once
 
 log = logging.getLogger(f"alembic.{__name__}")
 
@@ -121,6 +121,7 @@ def process_revision_directives(
         )
     for container in (script.upgrade_ops, script.downgrade_ops):
         put_in_working_order(migration, container)
+        write_checks_of_columns(container)
     drop_indexes_of_keys(migration, script.upgrade_ops)
     write_percents_once(migration)
     if get_command() == "revision":

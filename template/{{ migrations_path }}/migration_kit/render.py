@@ -7,8 +7,9 @@ from typing import Any, Literal
 import sqlalchemy
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import _repr_type
+from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import DefaultClause, Dialect, TextClause
+from sqlalchemy import CheckConstraint, Column, DefaultClause, Dialect, TextClause
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlalchemy.util import generic_repr
@@ -23,6 +24,20 @@ def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[
     if kind == "server_default" and isinstance(item, DefaultClause):
         return render_default(item, context)
     return False
+
+
+def write_checks_of_columns(container: ops.OpContainer) -> None:
+    """Write the CHECKs of columns as those of their table: Alembic leaves them out."""
+    for table in container.ops:
+        if isinstance(table, ops.CreateTableOp):
+            checks = [
+                CheckConstraint(check.sqltext, name=check.name)
+                for column in table.columns
+                if isinstance(column, Column)
+                for check in column.constraints
+                if isinstance(check, CheckConstraint)
+            ]
+            table.columns = [*table.columns, *checks]
 
 
 def write_percents_once(migration: MigrationContext) -> None:
