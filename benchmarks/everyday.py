@@ -1,27 +1,39 @@
 """What every day costs, as ratios: isolated tests, the test of each revision, long histories.
 
-``uv run python benchmarks/everyday.py`` prints three tables, and for each one its floor: what
-the database or the interpreter takes for the same without any of our code or our peers'. What is
-compared takes turns, so that a noisy machine slows all of it. ``--part`` prints one of them.
+``uv run python benchmarks/everyday.py`` prints its tables, and with them a floor: what the
+database or the interpreter takes for the same without any of our code or our peers'. What is
+compared takes turns, so that a noisy machine slows all of it; beside the wall time stands the
+CPU time of the program (not of the server), which others on the machine change less.
+``--part`` prints one of the tables, ``--database`` and ``--revisions`` only some of its rows.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from xml.etree import ElementTree
+from typing import NamedTuple
 
 from sqlalchemy import URL
 
 from projects import empty_database, run, scaffolds, script, write_history
 
-DATABASES = ["sqlite", "postgresql"]
+DATABASES = ["sqlite", "postgresql", "mariadb"]
+
+# By part, what runs where nothing else is asked for.
+PARTS: dict[str, tuple[list[str], list[int]]] = {
+    "isolation": (DATABASES, [50]),
+    "roundtrip": (DATABASES[:2], [10, 100, 500]),
+    "commands": (DATABASES[:2], [10, 100, 1000, 5000]),
+    "modules": (DATABASES[:2], [30]),
+}
 
 # The newest pytest that pytest-alembic 0.13.1 works with, and what both sides need beside it.
 PEERS = [
@@ -29,6 +41,7 @@ PEERS = [
     "pytest-alembic==0.13.1",
     "alembic[tz]==1.20.1",
     "sqlalchemy==2.1.9",
+    "psycopg[binary]==3.3.9",
 ]
 
 ISOLATED_TESTS = '''
@@ -71,11 +84,19 @@ class TestIsolation:
             path.write_bytes(Path(template.url.database).read_bytes())
             path.unlink()
             return
-        server = template.url.set(database="postgres")
+        name = template.url.database
+        postgresql = template.url.get_backend_name() == "postgresql"
+        server = template.url.set(database="postgres" if postgresql else "")
 
         def copy(connection):
             connection.execution_options(isolation_level="AUTOCOMMIT")
-            name = template.url.database
+            if not postgresql:
+                connection.exec_driver_sql(f"CREATE DATABASE {name}_copy")
+                connection.exec_driver_sql(f"USE {name}_copy")
+                for (table,) in connection.exec_driver_sql(f"SHOW TABLES IN {name}").all():
+                    connection.exec_driver_sql(f"CREATE TABLE {table} LIKE {name}.{table}")
+                connection.exec_driver_sql(f"DROP DATABASE {name}_copy")
+                return
             connection.exec_driver_sql(f"CREATE DATABASE {name}_copy TEMPLATE {name}")
             connection.exec_driver_sql(f"DROP DATABASE {name}_copy")
 
@@ -101,45 +122,54 @@ class TestIsolation:
 TIMING = '''
 import json
 import os
+import time
 from collections import defaultdict
 
 import pytest
 
-times = defaultdict(list)
+costs = defaultdict(list)
 
 
 def pytest_collection_modifyitems(items):
     """One round after the other: each kind once."""
-    items.sort(key=lambda item: item.callspec.params["number"])
+    if all(hasattr(item, "callspec") for item in items):
+        items.sort(key=lambda item: item.callspec.params["number"])
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    start, cpu = time.perf_counter(), time.process_time()
+    yield
+    cost = time.perf_counter() - start, time.process_time() - cpu
+    costs[item.name.split("[")[0]].append(cost)
 
 
 def pytest_runtest_logreport(report):
-    name = report.nodeid.split("::")[-1]
-    times[name].append(report.duration)
     assert not report.failed, report.longreprtext
 
 
 def pytest_sessionfinish():
-    rounds = defaultdict(list)
-    for name, phases in times.items():
-        rounds[name.split("[")[0]].append(sum(phases))
-    with open(os.environ["TIMES"], "w") as file:
-        json.dump(rounds, file)
+    with open(os.environ["COSTS"], "w") as file:
+        json.dump(costs, file)
 '''
 
 PEER_TESTS = """
 import pytest
-from sqlalchemy import create_engine, pool
 
 
 @pytest.fixture
 def alembic_config():
     return {"file": "../alembic.ini"}
+"""
 
+# On SQLite it has a database in memory by default.
+PEER_ENGINE = """
 
 @pytest.fixture
-def alembic_engine(tmp_path):
-    return create_engine(f"sqlite:///{tmp_path}/peer.db", poolclass=pool.NullPool)
+def alembic_engine():
+    from sqlalchemy import create_engine
+
+    return create_engine({!r})
 """
 
 FLOOR_OF_ROUNDTRIP = '''
@@ -158,178 +188,248 @@ def test_floor():
 '''
 
 
-def seconds(function: Callable[..., object], *arguments: object) -> float:
-    """Return the wall seconds of a call."""
-    start = time.perf_counter()
-    function(*arguments)
-    return time.perf_counter() - start
+class Cost(NamedTuple):
+    """Seconds."""
+
+    wall: float
+    cpu: float
+
+    def __truediv__(self, other: Cost) -> Cost:
+        """Return the ratios."""
+        return Cost(self.wall / other.wall, self.cpu / other.cpu)
 
 
-def medians(
-    actions: Mapping[str, Callable[[], float]], rounds: int
-) -> dict[str, float]:
+def median(costs: list[Cost]) -> Cost:
+    """Return the median of each figure."""
+    return Cost(*(statistics.median(figures) for figures in zip(*costs, strict=True)))
+
+
+def cost_of(*command: str | Path, cwd: Path, env: dict[str, str]) -> Cost:
+    """Run a program, and return what it took with all that it started."""
+    start, before = time.perf_counter(), os.times()
+    run(*command, cwd=cwd, env=env)
+    wall, after = time.perf_counter() - start, os.times()
+    user = after.children_user - before.children_user
+    return Cost(wall, user + after.children_system - before.children_system)
+
+
+def medians(actions: Mapping[str, Callable[[], Cost]], rounds: int) -> dict[str, Cost]:
     """Return the median of what each action returns; they take turns.
 
     Args:
-        actions: by name, functions that return seconds.
+        actions: by name.
         rounds: how often, after a first round that compiles modules and does not count.
     """
-    times: dict[str, list[float]] = defaultdict(list)
+    costs: dict[str, list[Cost]] = defaultdict(list)
     for number in range(rounds + 1):
         for name in sorted(actions, reverse=bool(number % 2)):
-            times[name].append(actions[name]())
-    return {name: statistics.median(values[1:]) for name, values in times.items()}
+            costs[name].append(actions[name]())
+    return {name: median(values[1:]) for name, values in costs.items()}
 
 
-def isolation(rounds: int) -> None:
-    """Print what an isolated test costs, against migrating anew: 50 revisions, 30 tables."""
+def print_row(*cells: object) -> None:
+    """Print a row of a table; the first cell names it."""
+    print(f"{cells[0]:<12}" + "".join(f"{cell:>22}" for cell in cells[1:]), flush=True)
+
+
+def isolation(databases: list[str], revisions: list[int], rounds: int) -> None:
+    """Print what an isolated test costs, against migrating anew; there are 30 tables."""
+    [history] = revisions
     print(
-        "seconds of an isolated test (ratio to migrating anew), 50 revisions, 30 tables"
+        "milliseconds of an isolated test, wall / CPU (ratio to migrating anew);"
+        f" {history} revisions, 30 tables"
     )
     kinds = ["rollback", "clone", "create_all", "migrate_anew"]
     kinds += ["floor_of_rollback", "floor_of_clone"]
-    print(f"{'database':<12}" + "".join(f"{kind:>20}" for kind in kinds))
-    for database in DATABASES:
+    print_row("database", *kinds)
+    for database in databases:
         with scaffolds(database, "none") as projects, empty_database(database) as url:
             project = projects["ours"]
-            write_history(project, 50, 30)
+            write_history(project, history, 30)
             (project / "tests/test_isolation.py").write_text(ISOLATED_TESTS)
-            (project / "tests/timing.py").write_text(TIMING)
-            env = {"PYTHONPATH": "src:tests", "ROUNDS": str(rounds), "TIMES": "times"}
+            env = {"PYTHONPATH": "src:tests", "ROUNDS": str(rounds)}
             if database != "sqlite":
                 env["TEST_DATABASE_URL"] = text_of(url)
-            options = ("-q", "-p", "timing", "-p", "no:copie")
-            run(
-                script("pytest"),
-                *options,
-                "tests/test_isolation.py",
-                cwd=project,
-                env=env,
-            )
-            measured = json.loads((project / "times").read_text())
-        # The first round makes the databases, and compiles the modules.
-        times = {
-            name.removeprefix("test_"): statistics.median(values[1:])
-            for name, values in measured.items()
-        }
-        anew = times["migrate_anew"]
-        cells = [f"{times[kind]:.4f} ({times[kind] / anew:.3f})" for kind in kinds]
-        print(f"{database:<12}" + "".join(f"{cell:>20}" for cell in cells), flush=True)
+            python = [script("python")]
+            # The first round makes the databases, and compiles the modules.
+            costs = {
+                name: median(values[1:])
+                for name, values in costs_of_tests(
+                    python, project, ["tests/test_isolation.py"], env
+                ).items()
+            }
+        anew = costs["test_migrate_anew"]
+        cells = []
+        for kind in kinds:
+            wall, cpu = costs[f"test_{kind}"]
+            ratio = wall / anew.wall
+            cells.append(f"{wall * 1000:.1f} / {cpu * 1000:.1f} ({ratio:.3f})")
+        print_row(database, *cells)
 
 
-def roundtrip(rounds: int) -> None:
+def roundtrip(databases: list[str], revisions: list[int], rounds: int) -> None:
     """Print what the test of each revision costs, beside pytest-alembic's."""
-    print("seconds of the test that takes each revision up, down and up, on SQLite")
-    columns = [
-        "revisions",
-        "ours",
-        "pytest-alembic",
-        "ratio",
-        "ours / ours(10)",
-        "floor",
-    ]
-    print("".join(f"{column:>16}" for column in columns))
-    first = 0.0
-    for revisions in (10, 100, 500):
-        with scaffolds("sqlite", "none") as projects:
-            project = projects["ours"]
-            write_history(project, revisions, min(revisions // 2, 30))
-            (project / "tests/test_floor.py").write_text(FLOOR_OF_ROUNDTRIP)
-            (project / "peer").mkdir()
-            (project / "peer/conftest.py").write_text(PEER_TESTS)
-            (project / "peer/pytest.ini").write_text(
-                "[pytest]\npytest_alembic_tests_path = conftest.py\n"
-            )
-
-            test = partial(seconds_of_test, project / "src")
-            ours = ["tests/test_migrations.py", "-k", "goes_up_down"]
-            peer = ["--test-alembic", "-k", "up_down"]
-            floor = ["tests/test_migrations.py", "tests/test_floor.py", "-k", "floor"]
-            times = medians(
-                {
-                    "ours": partial(test, project, ours),
-                    "peer": partial(test, project / "peer", peer),
-                    "floor": partial(test, project, floor),
-                },
-                rounds if revisions < 500 else max(1, rounds // 3),
-            )
-        first = first or times["ours"]
-        ratios = [times["ours"] / times["peer"], times["ours"] / first]
-        figures = [times["ours"], times["peer"], *ratios, times["floor"]]
-        cells = [f"{revisions}", *(f"{figure:.2f}" for figure in figures)]
-        print("".join(f"{cell:>16}" for cell in cells), flush=True)
+    print("the test that takes each revision up, down and up, in seconds wall / CPU")
+    columns = ["revisions", "ours", "pytest-alembic", "ratio", "floor"]
+    print_row("database", *columns)
+    for database in databases:
+        for history in revisions:
+            repeats = rounds if history < 500 else max(1, rounds // 3)
+            costs = compare_roundtrips(database, history, repeats)
+            ratio = costs["ours"] / costs["peer"]
+            figures = [costs["ours"], costs["peer"], ratio, costs["floor"]]
+            cells = [f"{wall:.2f} / {cpu:.2f}" for wall, cpu in figures]
+            print_row(database, history, *cells)
 
 
-def seconds_of_test(src: Path, folder: Path, arguments: list[str]) -> float:
-    """Return what pytest says that a test took, in an environment that suits both sides.
+def compare_roundtrips(database: str, revisions: int, rounds: int) -> dict[str, Cost]:
+    """Return the medians of our test, of pytest-alembic's, and of the steps alone."""
+    with scaffolds(database, "none") as projects:
+        project = projects["ours"]
+        write_history(project, revisions, min(revisions // 2, 30))
+        (project / "tests/test_floor.py").write_text(FLOOR_OF_ROUNDTRIP)
+        peer = project / "peer"
+        peer.mkdir()
+        (peer / "pytest.ini").write_text(
+            "[pytest]\npytest_alembic_tests_path = conftest.py\n"
+        )
+        python: list[str | Path] = [script("uv"), "run", "--isolated", "--no-project"]
+        for requirement in PEERS:
+            python += ["--with", requirement]
+        python += ["-q", "python"]
+
+        def cost(folder: Path, *arguments: str) -> Cost:
+            with empty_database(database) as url:
+                # On SQLite it has a database in memory, by its own default.
+                engine = PEER_ENGINE.format(text_of(url)) if url.host else ""
+                (peer / "conftest.py").write_text(PEER_TESTS + engine)
+                env = {"PYTHONPATH": str(project / "src"), "VIRTUAL_ENV": ""}
+                if url.host:
+                    env["TEST_DATABASE_URL"] = text_of(url)
+                costs = costs_of_tests(python, folder, list(arguments), env)
+            [[only]] = costs.values()
+            return only
+
+        ours, floor = "tests/test_migrations.py", "tests/test_floor.py"
+        return medians(
+            {
+                "ours": partial(cost, project, ours, "-k", "goes_up_down"),
+                "peer": partial(cost, peer, "--test-alembic", "-k", "up_down"),
+                "floor": partial(cost, project, ours, floor, "-k", "floor"),
+            },
+            rounds,
+        )
+
+
+def costs_of_tests(
+    python: Sequence[str | Path],
+    folder: Path,
+    arguments: list[str],
+    env: dict[str, str],
+) -> dict[str, list[Cost]]:
+    """Run pytest, and return what each test took with its fixtures.
 
     Args:
-        src: the folder of the package.
-        folder: where to run pytest.
-        arguments: of pytest, which select one test.
+        python: the interpreter's command.
+        folder: where to run it.
+        arguments: of pytest.
+        env: variables.
     """
-    command: list[str | Path] = [
-        script("uv"),
-        "run",
-        "--isolated",
-        "--no-project",
-        "-q",
-    ]
-    for requirement in PEERS:
-        command += ["--with", requirement]
-    command += ["python", "-m", "pytest", "-q", "--junitxml", "report.xml", *arguments]
-    run(*command, cwd=folder, env={"PYTHONPATH": str(src), "VIRTUAL_ENV": ""})
-    [case] = ElementTree.parse(folder / "report.xml").iter("testcase")
-    return float(case.attrib["time"])
+    (folder / "timing.py").write_text(TIMING)
+    path = f"{env['PYTHONPATH']}:{folder}"
+    pytest = ["-m", "pytest", "-q", "-p", "timing", "-p", "no:copie"]
+    env = env | {"PYTHONPATH": path, "COSTS": "costs"}
+    run(*python, *pytest, *arguments, cwd=folder, env=env)
+    costs = json.loads((folder / "costs").read_text())
+    return {name: [Cost(*cost) for cost in values] for name, values in costs.items()}
 
 
-def commands(rounds: int) -> None:
+def commands(databases: list[str], revisions: list[int], rounds: int) -> None:
     """Print what Alembic's commands cost on long histories, beside a stock project."""
-    print("commands, ratio of ours to stock (seconds of stock); 30 tables")
-    names = ["upgrade", "current", "check", "floor"]
-    print(
-        f"{'database':<12}{'revisions':>10}" + "".join(f"{name:>16}" for name in names)
-    )
-    for database in DATABASES:
-        for revisions in (10, 100, 1000, 5000):
-            repeats = rounds if revisions < 1000 else max(1, rounds // 3)
-            cells = compare(database, revisions, repeats)
-            row = "".join(f"{cell:>16}" for cell in cells)
-            print(f"{database:<12}{revisions:>10}{row}", flush=True)
+    print("commands: ratio of ours to stock, wall / CPU (seconds of stock); 30 tables")
+    print_row("database", "revisions", "upgrade", "current", "check", "floor")
+    for database in databases:
+        for history in revisions:
+            repeats = rounds if history < 1000 else max(1, rounds // 3)
+            cells = compare_commands(
+                database, history, repeats, ["upgrade head", "current", "check"]
+            )
+            print_row(database, history, *cells)
 
 
-def compare(database: str, revisions: int, rounds: int) -> list[str]:
-    """Return the cells of a row: upgrade from an empty database, current, check, and the floor."""
+def modules(databases: list[str], revisions: list[int], rounds: int) -> None:
+    """Print what `alembic check` costs in a package with many modules that hold no model."""
+    print("check: ratio of ours to stock, wall / CPU (seconds of stock); 30 tables")
+    print_row("database", "other modules", "check", "floor")
+    for database in databases:
+        for number in (100, 1000):
+            cells = compare_commands(database, revisions[0], rounds, ["check"], number)
+            print_row(database, number, *cells)
+
+
+OTHER_MODULE = '''
+"""Reads Table {number}; its __tablename__ is fixed."""
+
+import sqlalchemy as sa
+from sqlalchemy import Table
+
+from my_app import models
+
+
+def rows(table: Table, connection: sa.Connection) -> list[sa.Row]:
+    """Return the rows of a Table, for "{number}"."""
+    if table.name == models.Base.__name__:
+        raise ValueError(f"no Table: {{table}}")
+    return list(connection.execute(sa.select(table)))
+'''
+
+
+def compare_commands(
+    database: str,
+    revisions: int,
+    rounds: int,
+    names: list[str],
+    other_modules: int = 0,
+) -> list[str]:
+    """Return the cells of a row: the ratio of each command, and the floor.
+
+    Args:
+        database: a key of `DRIVERS`.
+        revisions: how many.
+        rounds: how often each command runs.
+        names: the commands; `upgrade head` starts with an empty database.
+        other_modules: how many modules without a model the package has.
+    """
     with scaffolds(database, "none") as projects, empty_database(database) as migrated:
         for project in projects.values():
             write_history(project, revisions, min(30, revisions))
+            for number in range(other_modules):
+                path = project / f"src/my_app/services/part{number // 50}/m{number}.py"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(OTHER_MODULE.format(number=number) * 5)
 
-        def alembic(name: str, command: str, url: URL = migrated) -> float:
-            env = {"PYTHONPATH": "src", "DATABASE_URL": text_of(url)}
-            program = partial(run, cwd=projects[name], env=env)
-            return seconds(program, script("alembic"), *command.split())
+        def alembic(name: str, command: str) -> Cost:
+            new = command.startswith("upgrade")
+            with empty_database(database) if new else nullcontext(migrated) as url:
+                env = {"PYTHONPATH": "src", "DATABASE_URL": text_of(url)}
+                program, words = script("alembic"), command.split()
+                return cost_of(program, *words, cwd=projects[name], env=env)
 
-        def upgrade(name: str) -> float:
-            with empty_database(database) as url:
-                return alembic(name, "upgrade head", url)
-
-        def start() -> float:
+        def start() -> Cost:
             """Return what the interpreter takes to import Alembic and SQLAlchemy."""
             code = "import alembic.config, alembic.command, sqlalchemy.orm"
-            program = partial(run, cwd=projects["ours"])
-            return seconds(program, script("python"), "-c", code)
+            return cost_of(script("python"), "-c", code, cwd=projects["ours"], env={})
 
-        ratios = [medians({name: partial(upgrade, name) for name in projects}, rounds)]
-        alembic("ours", "upgrade head")
-        for command in ("current", "check"):
+        env = {"PYTHONPATH": "src", "DATABASE_URL": text_of(migrated)}
+        run(script("alembic"), "upgrade", "head", cwd=projects["ours"], env=env)
+        cells = []
+        for command in names:
             actions = {name: partial(alembic, name, command) for name in projects}
-            ratios.append(medians(actions, rounds))
+            costs = medians(actions, rounds)
+            ratio, stock = costs["ours"] / costs["stock"], costs["stock"]
+            cells.append(f"{ratio.wall:.3f} / {ratio.cpu:.3f} ({stock.wall:.2f})")
         floor = medians({"floor": start}, rounds)["floor"]
-    cells = [
-        f"{times['ours'] / times['stock']:.3f} ({times['stock']:.2f})"
-        for times in ratios
-    ]
-    return [*cells, f"{floor:.2f}"]
+    return [*cells, f"{floor.wall:.2f}"]
 
 
 def text_of(url: URL) -> str:
@@ -340,13 +440,25 @@ def text_of(url: URL) -> str:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parts = {"isolation": isolation, "roundtrip": roundtrip, "commands": commands}
+    parts = {
+        "isolation": isolation,
+        "roundtrip": roundtrip,
+        "commands": commands,
+        "modules": modules,
+    }
     parser.add_argument("--rounds", type=int, default=9, help="of each kind")
     parser.add_argument("--part", choices=parts, help="print one table only")
-    arguments = parser.parse_args()
+    parser.add_argument("--database", choices=DATABASES, help="one database only")
+    parser.add_argument("--revisions", type=int, help="one length of history only")
+    asked = parser.parse_args()
     for name, part in parts.items():
-        if arguments.part in (None, name):
-            part(arguments.rounds)
+        if asked.part in (None, name):
+            databases, revisions = PARTS[name]
+            part(
+                [asked.database] if asked.database else databases,
+                [asked.revisions] if asked.revisions else revisions,
+                asked.rounds,
+            )
             print()
 
 

@@ -372,11 +372,14 @@ def test_empty_history_may_have_an_archive(
     project.alembic_each(UP_AND_DOWN)
 
 
+@pytest.mark.parametrize(
+    "driver", [("sqlite", "pysqlite"), ("mariadb", "pymysql")], ids="-".join
+)
 def test_lost_version_table_is_named(
-    template: Path, tmp_path: Path, database: Database
+    template: Path, tmp_path: Path, database: Database, driver: tuple[str, str]
 ) -> None:
     """An upgrade would begin anew, on tables that are filled."""
-    project = old_history(template, tmp_path, database)
+    project = old_history(template, tmp_path, database).on(database(*driver))
     project.upgraded()
     query(project.url, "ALTER TABLE alembic_version RENAME TO shop_version")
     for command in (["current"], ["check"], ["upgrade", "head"]):

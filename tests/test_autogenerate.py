@@ -244,6 +244,44 @@ def test_text_defaults_are_no_drift(new: New, engine: Engine) -> None:
     assert "c6" in project.alembic("check", fails=True)
 
 
+NEW_ID = """
+from sqlalchemy import Integer
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.sql.functions import FunctionElement
+
+from my_app.models.base import Base
+
+
+class NewId(FunctionElement[int]):
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(NewId, "sqlite")
+def compile_new_id(*_: object, **__: object) -> str:
+    return "(1 + 1)"
+
+
+class Cape(Base):
+    __tablename__ = "capes"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(server_default=NewId())
+"""
+
+
+def test_default_that_only_its_dialect_knows_is_no_drift(new: New) -> None:
+    """As prefect's, which no other compiler can render."""
+    project = new()
+    project.write("src/my_app/models/cape.py", NEW_ID)
+    project.upgraded()
+    output = project.alembic("revision", "--autogenerate", "-m", "add", fails=False)
+    assert "capes" in output
+    project.alembic("upgrade", "head")
+    project.alembic("check")
+
+
 @pytest.mark.parametrize("engine", ONE_OF_EACH, ids=str)
 def test_computed_and_identity_columns_are_no_drift(new: New, engine: Engine) -> None:
     project = new(engine)

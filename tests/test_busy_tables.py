@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
 
-from support.databases import connect, sync_url
+from support.databases import SERVERS, connect, execute, sync_url
 from support.projects import New, Project, last_line
 from support.revisions import HERO
-from support.variants import ENGINES, POSTGRESQL, Engine
+from support.variants import ENGINE_OF, ENGINES, POSTGRESQL, Engine
 
+MARIADB = ENGINE_OF["mariadb-pymysql-sync"]
 ADD_COLUMN = 'op.add_column("heroes", sa.Column("cape", sa.String(20)))'
 
 
@@ -36,10 +38,51 @@ def test_busy_table_is_named_and_nothing_changes(new: New, engine: Engine) -> No
             assert f"heroes (process {pid}" in line
             assert output.count("A table is busy; trying again in") == 3
         else:
+            pid = holder.scalar(text("SELECT CONNECTION_ID()"))
+            assert f"an open transaction (process {pid}, root, Sleep)" in line
             assert "trying again" not in output
         assert "cape" not in str(columns(project))
     project.alembic("upgrade", "head")
     assert project.version() == ["cape"]
+
+
+def test_busy_table_whose_user_nobody_may_see(new: New) -> None:
+    project = new(MARIADB).upgraded()
+    project.add_revision("cape", ADD_COLUMN)
+    database = project.url.database
+    user = f"user_{uuid4().hex[:12]}"
+    execute(SERVERS["mariadb"], f"CREATE USER {user} IDENTIFIED BY 'user'")
+    try:
+        execute(SERVERS["mariadb"], f"GRANT ALL ON {database}.* TO {user}")
+        with connect(project.url) as holder:
+            holder.execute(text("SELECT * FROM heroes"))
+            url = project.url.set(username=user, password="user")
+            output = project.on(url).alembic(
+                "-x", "ddl_lock_timeout=1", "upgrade", "head", fails=True
+            )
+    finally:
+        execute(SERVERS["mariadb"], f"DROP USER {user}")
+    seen = "SHOW PROCESSLIST shows it to a user with the privilege PROCESS"
+    assert f"a table that another session uses: {seen}; " in last_line(output)
+
+
+def test_busy_table_in_a_transaction_of_the_caller(new: New) -> None:
+    """It is over for PostgreSQL, which answers nothing more."""
+    project = new(POSTGRESQL).upgraded()
+    project.add_revision("cape", ADD_COLUMN)
+    with connect(project.url) as holder:
+        holder.execute(text("SELECT * FROM heroes"))
+        output = project.program("""
+with create_engine(URL).begin() as connection:
+    connection.execute(text("SET LOCAL lock_timeout = 100"))
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except Exception as error:
+        print(error)
+        connection.rollback()
+""")
+    assert "a table that another session uses: pg_stat_activity shows it; " in output
 
 
 def columns(project: Project) -> list[tuple[str]]:
@@ -118,3 +161,53 @@ def test_concurrent_index_waits_as_long_as_it_must(new: New) -> None:
     assert project.query(
         "SELECT indisvalid FROM pg_index WHERE indexrelid = 'age'::regclass"
     ) == [(True,)]
+
+
+def test_pooled_session_gets_its_own_timeout_back(new: New) -> None:
+    project = new(POSTGRESQL)
+    project.add_revision("one", ADD_COLUMN)
+    project.add_revision("bad", "op.execute('nonsense')", down_revision="one")
+    output = project.program(
+        'timeout = {"options": "-c lock_timeout=7777"}\n'
+        "engine = create_engine(URL, pool_size=1, max_overflow=0, connect_args=timeout)\n"
+        'config.attributes["connection"] = engine\n'
+        "asked = text(\"SELECT pg_backend_pid(), current_setting('lock_timeout')\")\n"
+        'for target in ("one", "bad"):\n'
+        "    try:\n"
+        "        command.upgrade(config, target)\n"
+        "    except Exception:\n"
+        '        print("failed")\n'
+        "    with engine.connect() as connection:\n"
+        "        print(*connection.execute(asked).one())\n"
+    )
+    pid, timeout, failed, *after = output.split()
+    assert (timeout, failed, after) == ("7777ms", "failed", [pid, timeout])
+
+
+def test_first_upgrade_waits_for_the_disk_at_the_last_commit(new: New) -> None:
+    """It waits for all that was committed before; any other upgrade waits each time."""
+    project = new(POSTGRESQL)
+    project.add_revision("one", ADD_COLUMN)
+    project.add_revision("two", "pass", down_revision="one")
+    output = project.program(
+        "engine = create_engine(URL)\n"
+        'config.attributes["connection"] = engine\n'
+        'asked = "SHOW synchronous_commit"\n'
+        "seen = []\n"
+        "def commits(connection):\n"
+        "    if connection.exec_driver_sql('SELECT pg_current_xact_id_if_assigned()').scalar():\n"
+        "        seen.append(connection.exec_driver_sql(asked).scalar())\n"
+        'event.listen(engine, "commit", commits)\n'
+        "for target in (command.upgrade, 'head'), (command.downgrade, 'base'), (\n"
+        "    command.upgrade, 'one'\n"
+        "), (command.upgrade, 'head'):\n"
+        "    seen.clear()\n"
+        "    target[0](config, target[1])\n"
+        "    print(*seen, sep=',')\n"
+        "with engine.connect() as connection:\n"
+        "    print(connection.exec_driver_sql(asked).scalar())\n"
+    )
+    first, down, part, rest, after = output.split()
+    assert first == "off,off,on"
+    assert (set(down.split(",")), set(part.split(",")), rest) == ({"on"}, {"on"}, "on")
+    assert after == "on"

@@ -4,7 +4,8 @@
   `pooler`, `lock`, `retry`, `foreign_keys`, `history`, `recorded`, `models` and `autogenerate`.
 - A revision that Alembic writes: `autogenerate` asks `compare` what differs, `ownership` whose
   table it is, `order` what comes first, and `render` (for PostgreSQL `enums` too) how to write it.
-- The tests: `testing` makes databases, `roundtrip` takes each revision up, down and up again.
+- The tests: `testing` makes databases (`mysql_copy`, `leftovers`), `roundtrip` takes each revision
+  up, down and up again.
 - The command line, by `__main__.py` here and beside this folder: `head`, `draw`, `lint`.
 - All of them: `command` knows which Alembic command runs, `paths` where the migrations are.
 """

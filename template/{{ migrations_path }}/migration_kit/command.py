@@ -5,7 +5,13 @@ from collections.abc import Callable
 from alembic import context
 
 READ_ONLY_COMMANDS = {
-    *("check", "current", "edit", "history", "merge", "revision", "show")
+    "check",
+    "current",
+    "edit",
+    "history",
+    "merge",
+    "revision",
+    "show",
 }
 
 
@@ -28,6 +34,18 @@ def is_up_to_date() -> bool:
     """Tell whether an upgrade would find nothing to do."""
     heads = set(context.get_context().get_current_heads())
     return get_command() == "upgrade" and heads == set(context.script.get_heads())
+
+
+def is_first_upgrade() -> bool:
+    """Tell whether an upgrade to the one head begins in a database without any revision."""
+    if get_command() != "upgrade":
+        return False
+    heads, asked = context.script.get_heads(), context.get_revision_argument()
+    return (
+        len(heads) == 1
+        and asked in (heads[0], tuple(heads))
+        and not context.get_context().get_current_heads()
+    )
 
 
 def after_each_revision(callback: Callable[..., None]) -> None:

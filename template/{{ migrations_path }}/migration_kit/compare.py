@@ -85,7 +85,7 @@ def compare_defaults(
     if not comparable and not (ours is None and isinstance(theirs, DefaultClause)):
         return PriorityDispatchResult.CONTINUE
     found = text_of(inspected)
-    if reads_alike(ours, found):
+    if reads_alike(context, ours, found):
         return PriorityDispatchResult.STOP
     tried = try_column(context, modelled)
     if ours is None and (tried is None or text_of(tried) != found):
@@ -103,12 +103,12 @@ def text_of(column: Column[Any]) -> str | None:
     return default.arg.text if isinstance(default, DefaultClause) else None  # type: ignore[union-attr]
 
 
-def reads_alike(ours: Any, found: str | None) -> bool:
+def reads_alike(context: AutogenContext, ours: Any, found: str | None) -> bool:
     """Tell whether a default is what the database shows, without asking."""
     if ours is None or found is None:
         return ours is found
     if not isinstance(ours.arg, str):
-        return str(ours.arg) == found
+        return str(ours.arg.compile(dialect=context.dialect)) == found
     literal = re.fullmatch(r"\(?'(.*)'(?:::[\w .()]+)?\)?", found, re.DOTALL)
     if literal and "\\" not in found:
         return literal[1].replace("''", "'") == ours.arg

@@ -117,9 +117,8 @@ def postgresql_lock(connection: Connection, timeout: float) -> Iterator[None]:
             connection.commit()
         return value
 
-    if (
-        callers_transaction
-    ):  # which has one session until its end, also through a pooler
+    # It has one session until its end, also through a pooler.
+    if callers_transaction:
         wait(connection, lambda: call("pg_try_advisory_xact_lock"), timeout)
         yield
         return
@@ -131,7 +130,7 @@ def postgresql_lock(connection: Connection, timeout: float) -> Iterator[None]:
         yield
     finally:
         connection.rollback()
-        if not connection.invalidated:  # or the lock has ended with it
+        if not connection.invalidated:
             released = call("pg_advisory_unlock")
     if not released:
         raise CommandError(LOST)
@@ -154,7 +153,9 @@ def mysql_lock(connection: Connection, timeout: float) -> Iterator[None]:
     finally:
         if not in_transaction:
             connection.rollback()
-        released = scalar(f"RELEASE_LOCK({MYSQL_NAME})")
+        released: int | None = None
+        if not connection.invalidated:
+            released = scalar(f"RELEASE_LOCK({MYSQL_NAME})")
     if released != 1:
         raise CommandError(LOST)
 

@@ -18,22 +18,55 @@ Table = tuple[str | None, str]
 Schema = dict[Table, frozenset[str]]
 
 # What tells a table that changed from one that did not, for less than reflecting both. Without
-# it, each of many revisions would cost the more, the more tables there are.
+# it, each of many revisions would cost the more, the more tables there are. Marks are equal
+# again after the way down and up; only then reflecting once is enough.
 MARKS = {
-    "sqlite": "SELECT tbl_name, group_concat(sql) FROM sqlite_master GROUP BY tbl_name",
+    "sqlite": """
+SELECT tbl_name, group_concat(sql) FROM sqlite_master GROUP BY tbl_name
+UNION ALL SELECT '', coalesce(group_concat(sql), '') FROM sqlite_master WHERE type = 'view'
+""",
+    # Definitions, for numbers of objects and columns change whenever something is made anew.
     # Objects of users have numbers from 16384 on.
     "postgresql": """
 SELECT relname, md5(string_agg(mark, ' ' ORDER BY mark))
 FROM (
-    SELECT attrelid AS relation, a::text AS mark FROM pg_attribute a
-    UNION ALL SELECT adrelid, d::text FROM pg_attrdef d
-    UNION ALL SELECT conrelid, c::text FROM pg_constraint c
-    UNION ALL SELECT indrelid, i::text || pg_get_indexdef(indexrelid) FROM pg_index i
+    SELECT attrelid AS relation, concat_ws(
+        ' ', quote_ident(attname), format_type(atttypid, atttypmod), attcollation::regcollation,
+        attnotnull, attidentity, attgenerated, quote_literal(pg_get_expr(adbin, adrelid)),
+        quote_literal(description), sequence
+    ) AS mark
+    FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+    LEFT JOIN pg_description d
+    ON classoid = 'pg_class'::regclass AND d.objoid = attrelid AND d.objsubid = attnum
+    LEFT JOIN (
+        SELECT refobjid, refobjsubid, concat_ws(
+            ' ', seqstart, seqincrement, seqmin, seqmax, seqcache, seqcycle
+        ) AS sequence
+        FROM pg_sequence JOIN pg_depend ON objid = seqrelid AND deptype = 'i'
+    ) AS identities ON refobjid = attrelid AND refobjsubid = attnum
+    WHERE attnum > 0 AND NOT attisdropped
+    UNION ALL
+    SELECT conrelid, concat_ws(
+        ' ', quote_ident(conname), pg_get_constraintdef(oid),
+        quote_literal(obj_description(oid, 'pg_constraint'))
+    ) FROM pg_constraint
+    UNION ALL SELECT indrelid, pg_get_indexdef(indexrelid) FROM pg_index
 ) AS marks
 JOIN pg_class t ON t.oid = relation JOIN pg_namespace n ON n.oid = relnamespace
 WHERE relation >= 16384 AND relkind IN ('r', 'p')
 AND nspname = coalesce(:schema, current_schema())
 GROUP BY relname
+UNION ALL
+SELECT '', coalesce(md5(string_agg(mark, ' ' ORDER BY mark)), '')
+FROM (
+    SELECT concat_ws(' ', relname, pg_get_viewdef(oid)) AS mark, relnamespace AS namespace
+    FROM pg_class WHERE relkind = 'v' AND oid >= 16384
+    UNION ALL
+    SELECT concat_ws(' ', typname, string_agg(enumlabel, ' ' ORDER BY enumsortorder)), typnamespace
+    FROM pg_type t LEFT JOIN pg_enum ON enumtypid = t.oid
+    WHERE typtype = 'e' GROUP BY typname, typnamespace
+) AS others
+JOIN pg_namespace n ON n.oid = namespace WHERE nspname = coalesce(:schema, current_schema())
 """,
 }
 
@@ -129,11 +162,11 @@ class SchemaReader:
                 if mark is None or mark != before.get(name):
                     key = (schema, name, mark)
                     if mark is None or key not in self.known:
-                        self.known[key] = reflect(inspector, name, schema)
+                        function = reflect if name else reflect_others
+                        self.known[key] = function(inspector, name, schema)
                     found[schema, name] = self.known[key]
             for name in before.keys() - marks.keys():
                 del found[schema, name]
-            found[schema, ""] = reflect_others(inspector, schema)
             self.marks[schema] = marks
         self.schema = found
         if own_transaction:
@@ -143,10 +176,13 @@ class SchemaReader:
     def read_marks(
         self, inspector: Inspector, schema: str | None
     ) -> dict[str, str | None]:
-        """Return a mark for each table, or None, which counts as changed."""
+        """Return a mark for each table, or None, which counts as changed.
+
+        The name of views and types is empty: they have one mark together.
+        """
         statement = MARKS.get(self.connection.dialect.name)
         if statement is None:
-            return dict.fromkeys(inspector.get_table_names(schema=schema))
+            return dict.fromkeys([*inspector.get_table_names(schema=schema), ""])
         values = {"schema": schema} if ":schema" in statement else {}
         rows = self.connection.execute(text(statement), values)
         return {row[0]: row[1] for row in rows.all()}
@@ -163,7 +199,7 @@ def reflect(inspector: Inspector, table: str, schema: str | None) -> frozenset[s
     return frozenset(lines)
 
 
-def reflect_others(inspector: Inspector, schema: str | None) -> frozenset[str]:
+def reflect_others(inspector: Inspector, _: str, schema: str | None) -> frozenset[str]:
     """Return a line for each view, and for each ENUM type of PostgreSQL."""
     lines = []
     for view in inspector.get_view_names(schema=schema):
@@ -177,11 +213,7 @@ def reflect_others(inspector: Inspector, schema: str | None) -> frozenset[str]:
 def describe(item: dict[str, Any]) -> str:
     """Return in one line what reflection found."""
     values = {
-        key: str({name: str(each) for name, each in value.items()})
-        if isinstance(
-            value, dict
-        )  # of options; an expression shows its text by str() only
-        else str(value)
+        key: shown(value)
         for key, value in sorted(item.items())
         if value not in (None, {})
     }
@@ -189,3 +221,10 @@ def describe(item: dict[str, Any]) -> str:
     while (default := values.get("default", "")).startswith("("):
         values["default"] = default.removeprefix("(").removesuffix(")").strip()
     return ", ".join(f"{key} {value}" for key, value in values.items())
+
+
+def shown(value: Any) -> str:
+    """Return a value as text; in options, an expression shows its own by `str` only."""
+    if isinstance(value, dict):
+        return str({name: str(each) for name, each in value.items()})
+    return str(value)

@@ -11,12 +11,18 @@ from uuid import uuid4
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, Executable, make_url
 
 from .connect import connect, connect_async, create_connectable, run_coroutine
 from .errors import one_line
+from .leftovers import forget, leftovers, owner
+from .mysql_copy import COPY, Reader
 
 T = TypeVar("T")
+
+# The places where this process has dropped what killed ones left.
+cleaned: set[str] = set()
 
 SOURCE = "TEST_DATABASE_URL, else alembic.ini"
 
@@ -42,33 +48,36 @@ class ScratchDatabase:
             os.environ.get("TEST_DATABASE_URL")
             or Config(config_file).get_main_option("sqlalchemy.url", "")
         )
+        self._statements: list[str] = []
         self.sqlite = beside.get_backend_name() == "sqlite"
-        name = f"{Path(beside.database or '').stem[:40]}_test_{uuid4().hex[:12]}"
+        self.name = f"{Path(beside.database or '').stem[:40]}_test_{uuid4().hex[:12]}"
         if self.sqlite:
-            file = Path(tempfile.gettempdir(), f"{name}.db")
+            file = Path(tempfile.gettempdir(), f"{self.name}.db")
             self.url = beside.set(database=str(file), query={})
         else:
-            self.url = beside.set(database=name)
+            self.url = beside.set(database=self.name)
 
     @contextmanager
     def create(self, template: "ScratchDatabase | None" = None) -> Iterator[Self]:
         """Create the database, and drop it at the end.
 
         Args:
-            template: the migrated database to copy; nobody may be connected to it. MySQL and
-                MariaDB cannot copy a database, so there its migrations run once more. Without a
-                template the database is empty.
+            template: the migrated database to copy; nobody may be connected to it, or, on MySQL
+                and MariaDB, change it after the first copy. Without a template the database
+                is empty.
 
         Raises:
             CommandError: if the server cannot be reached, or refuses.
         """
-        self.is_new = True
-        try:
-            self._create(template)
-            self.is_new = template is None
-            yield self
-        finally:
-            self._drop()
+        self._drop_leftovers()
+        with owner(self._place(), self.name):
+            self.is_new = True
+            try:
+                self._create(template)
+                self.is_new = template is None
+                yield self
+            finally:
+                self._drop()
 
     def upgrade(self, revision: str = "head") -> None:
         """Migrate up to a revision."""
@@ -102,37 +111,88 @@ class ScratchDatabase:
             if template:
                 copy_sqlite(template.url.database or "", self.url.database or "")
             return
-        copies = template and self.url.get_backend_name() == "postgresql"
-        source = f" TEMPLATE {template.quoted()}" if template and copies else ""
-        self._on_server(f"CREATE DATABASE {self.quoted()}{source}")
-        if template and not copies:
-            self.upgrade()
+        create = f"CREATE DATABASE {self.quoted()}"
+        postgresql = self.url.get_backend_name() == "postgresql"
+        if postgresql and template:
+            self._on_server([f"{create} TEMPLATE {template.quoted()}"])
+        elif postgresql:  # each revision commits, and no test waits for the disk
+            faster = f"ALTER DATABASE {self.quoted()} SET synchronous_commit = off"
+            self._on_server([create, faster])
+        elif not template:
+            self._on_server([create])
+        else:
+            statements = template.statements()
+            self._on_server(
+                [statement.replace(COPY, self.quoted()) for statement in statements]
+            )
+
+    def statements(self) -> list[str]:
+        """Return what makes a copy on MySQL and MariaDB; it is read once."""
+        if not self._statements:
+
+            def read(connection: Connection) -> None:
+                reader = Reader(connection, self.name)
+                self._statements = list(reader.statements())
+
+            on_connection(self._server(), read)
+        return self._statements
 
     def _drop(self) -> None:
         if self.sqlite:
-            for suffix in ("", "-journal", "-shm", "-wal"):
-                Path(f"{self.url.database}{suffix}").unlink(missing_ok=True)
+            drop_sqlite(self.url.database or "")
             return
         force = " WITH (FORCE)" if self.url.get_backend_name() == "postgresql" else ""
-        self._on_server(f"DROP DATABASE IF EXISTS {self.quoted()}{force}")
+        self._on_server([f"DROP DATABASE IF EXISTS {self.quoted()}{force}"])
 
-    def quoted(self) -> str:
-        """Return the database's name for a statement."""
-        preparer = self.url.get_dialect()().identifier_preparer
-        return preparer.quote_identifier(self.url.database or "")
+    def _drop_leftovers(self) -> None:
+        """Drop, once in a run, what killed runs left; what somebody still reads stays."""
+        place = self._place()
+        if place in cleaned:
+            return
+        cleaned.add(place)
+        for name in leftovers(place):
+            if self.sqlite:
+                drop_sqlite(str(Path(tempfile.gettempdir(), f"{name}.db")))
+            else:
+                patience = "SET lock_wait_timeout = 1"
+                postgresql = self.url.get_backend_name() == "postgresql"
+                drop = f"DROP DATABASE IF EXISTS {self.quoted(name)}"
+                try:
+                    self._on_server([drop] if postgresql else [patience, drop])
+                except CommandError:
+                    continue
+            forget(name)
 
-    def _on_server(self, statement: str) -> None:
+    def _place(self) -> str:
+        return f"{self.url.get_backend_name()} {self.url.host} {self.url.port}"
+
+    def quoted(self, name: str = "") -> str:
+        """Return the database's name, or another one, for a statement without parameters."""
+        mark = '"' if self.url.get_backend_name() == "postgresql" else "`"
+        return mark + (name or self.name).replace(mark, mark * 2) + mark
+
+    def _server(self) -> URL:
+        """Return the URL without the database; PostgreSQL knows none, this one is there."""
         postgresql = self.url.get_backend_name() == "postgresql"
-        # PostgreSQL has no connection without a database; this one is there by default.
-        server = self.url.set(database="postgres" if postgresql else "")
+        return self.url.set(database="postgres" if postgresql else "")
 
+    def _on_server(self, statements: list[str]) -> None:
         def run(connection: Connection) -> None:
-            connection.execution_options(isolation_level="AUTOCOMMIT")
-            connection.exec_driver_sql(statement)
+            connection.execution_options(
+                isolation_level="AUTOCOMMIT", no_parameters=True
+            )
+            for statement in statements:
+                connection.exec_driver_sql(statement)
 
         remedy = "let the user create databases, or set TEST_DATABASE_URL"
         with one_line("no database for tests", remedy):
-            on_connection(server, run)
+            on_connection(self._server(), run)
+
+
+def drop_sqlite(file: str) -> None:
+    """Delete a database file, and what SQLite keeps beside it."""
+    for suffix in ("", "-journal", "-shm", "-wal"):
+        Path(f"{file}{suffix}").unlink(missing_ok=True)
 
 
 def copy_sqlite(source: str, target: str) -> None:
@@ -141,6 +201,7 @@ def copy_sqlite(source: str, target: str) -> None:
         closing(sqlite3.connect(source)) as original,
         closing(sqlite3.connect(target)) as copy,
     ):
+        copy.execute("PRAGMA synchronous = OFF")  # a test need not wait for the disk
         original.backup(copy)
 
 
