@@ -193,7 +193,7 @@ def unlike(columns: list[Column]) -> list[Column]:
 
 BREAKS = {
     "compare.py": (
-        "if reads_alike(ours, found):",
+        "if reads_alike(context, ours, found):",
         "if False:\n        pass\n    if True:",
     ),
     "render.py": ("return repr(item.arg)", "return repr(item.arg.upper())"),
