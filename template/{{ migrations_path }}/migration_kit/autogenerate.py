@@ -95,7 +95,9 @@ def is_comparable(migration: MigrationContext, check: CheckConstraint) -> bool:
     rule = check._create_rule  # of a Boolean, say, that needs no CHECK on PostgreSQL
     shown = migration.dialect.name != "sqlite" or '"' not in str(check.name)
     # A longer name is cut, and ends in a hash.
-    shown &= len(str(check.name)) < migration.dialect.max_identifier_length - 3
+    dialect = migration.dialect
+    length = dialect.max_constraint_name_length or dialect.max_identifier_length
+    shown &= len(str(check.name)) < length - 3
     return shown and (rule is None or bool(rule(migration.impl)))
 
 
