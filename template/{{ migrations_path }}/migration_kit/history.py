@@ -111,11 +111,12 @@ def refuse_lost_version_table(connection: Connection) -> None:
         return
     known = {revision.revision for revision in context.script.walk_revisions()}
     own = (migration.version_table_schema, migration.version_table)
-    for schema, name in connection.execute(text(statement)).all():
+    for row in connection.execute(text(statement)).all():
+        schema, name = row[0], row[1]
         version = table(name, column("version_num"), schema=schema)
         if (schema, name) == own:
             continue
-        recorded = set(connection.scalars(select(version.c.version_num)))
+        recorded: set[str] = set(connection.scalars(select(version.c.version_num)))
         if recorded & known:
             setting = f"`version_table = {name}`"
             if schema:

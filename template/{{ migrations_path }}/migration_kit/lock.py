@@ -104,10 +104,10 @@ def postgresql_lock(connection: Connection, timeout: float) -> Iterator[None]:
     In a transaction of the caller the lock is that transaction's, and ends with it.
     """
     callers_transaction = connection.in_transaction()
-    standby, pid = connection.execute(
-        text("SELECT pg_is_in_recovery(), pg_backend_pid()")
+    server = connection.execute(
+        text("SELECT pg_is_in_recovery() AS standby, pg_backend_pid() AS pid")
     ).one()
-    if standby:
+    if server.standby:
         raise CommandError("this server is a hot standby; connect to the primary")
 
     def call(function: str) -> bool:
@@ -123,7 +123,7 @@ def postgresql_lock(connection: Connection, timeout: float) -> Iterator[None]:
         yield
         return
     connection.commit()
-    refuse_pooler(connection, pid)
+    refuse_pooler(connection, server.pid)
     wait(connection, lambda: call("pg_try_advisory_lock"), timeout)
     released = False
     try:

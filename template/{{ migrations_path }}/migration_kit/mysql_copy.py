@@ -62,8 +62,8 @@ class Reader:
         # Otherwise a row with number 0 would get another one.
         yield "SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO'"
         names: dict[str, list[str]] = defaultdict(list)
-        for kind, name in self.connection.execute(text(OBJECTS), self.values):
-            names[kind].append(name)
+        for row in self.connection.execute(text(OBJECTS), self.values):
+            names[row[0]].append(row[1])
         tables = [*names["BASE TABLE"], *names["SYSTEM VERSIONED"]]
         for name in names["SEQUENCE"]:  # of which the defaults of columns take values
             yield self.show("SEQUENCE", name)[1]
@@ -91,8 +91,8 @@ class Reader:
 
     def rows(self, tables: list[str]) -> Iterator[str]:
         columns: dict[str, list[str]] = defaultdict(list)
-        for table, column in self.connection.execute(text(COLUMNS), self.values):
-            columns[table].append(quote(column))
+        for row in self.connection.execute(text(COLUMNS), self.values):
+            columns[row[0]].append(quote(row[1]))
         for name in tables:
             query = f"SELECT 1 FROM {self.of(name)} LIMIT 1"
             if self.connection.exec_driver_sql(query).first():
