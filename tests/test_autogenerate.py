@@ -421,6 +421,7 @@ def test_an_enum_changes_in_plain_sql(
     if added:
         project.alembic("stamp", revision_of(project.revision("add")))
         project.upgraded()  # values that are there stop nothing
+    if added and len(added) > 1:
         project.mypy()
         project.lint()
 

@@ -170,13 +170,16 @@ def test_migrations_may_have_any_name(
     project.alembic("check")
     project.alembic("revision", "-m", "second")
     run(script("ruff"), "check", cwd=project)
-    project.mypy()
+    if migrations_dir == "alembic":  # as the library is called
+        project.mypy()
 
 
-@pytest.mark.parametrize("resolution", ["lowest-direct", "highest"])
 @pytest.mark.parametrize(
-    "engine",
-    [ENGINE_OF["sqlite-pysqlite-sync"], ENGINE_OF["sqlite-aiosqlite-async"]],
+    ("engine", "resolution"),
+    [
+        (ENGINE_OF["sqlite-aiosqlite-async"], "lowest-direct"),
+        (ENGINE_OF["sqlite-pysqlite-sync"], "highest"),
+    ],
     ids=str,
 )
 def test_project_works_with_the_lowest_and_the_newest_dependencies(

@@ -44,14 +44,14 @@ THROUGH_UV = [
     Variant(POSTGRESQL, migrations_in_package=True),
 ]
 
-# The tour has every command; what they do differs by the driver.
+# The tour has every command; what they do differs by the driver, which MySQL and MariaDB share.
 ONE_OF_EACH_DRIVER = [
     next(
         variant
         for variant in PAIRWISE
         if variant.engine == engine and variant.example == "tour"
     )
-    for engine in ENGINES
+    for engine in {(e.driver, e.async_engine): e for e in ENGINES}.values()
 ]
 
 
@@ -153,12 +153,13 @@ def test_each_command_of_a_readme_is_run_on_each_driver(new: New) -> None:
     for variant in [*ONE_OF_EACH_DRIVER, *THROUGH_UV]:
         for command in commands_of(new(variant)):
             ran.add(command)
-            ran_on.add((command, variant.engine))
+            ran_on.add((command, variant.engine.driver, variant.engine.async_engine))
     for variant in PAIRWISE:
         for command in commands_of(new(variant)):
             assert command in ran
             if "alembic" in command or "pytest" in command:
-                assert (command, variant.engine) in ran_on
+                engine = variant.engine
+                assert (command, engine.driver, engine.async_engine) in ran_on
 
 
 @pytest.mark.parametrize("variant", THROUGH_UV, ids=str)
@@ -187,9 +188,8 @@ def test_pip_installs_the_project(render: Render) -> None:
     block = block.replace(
         "bin/activate\n", "bin/activate\npip install --quiet --upgrade pip\n"
     )
-    commands = f"{block}\nalembic upgrade head\nalembic check\npytest -q\nmypy"
+    commands = f"{block}\nalembic upgrade head\nalembic check\npytest -q"
     env = {"PATH": path, "VIRTUAL_ENV": "", "PYTHONPATH": ""}
-    env |= {"MYPY_CACHE_DIR": str(project / ".mypy_cache")}  # another version of it
     output = run("bash", "-euc", commands, cwd=project, env=env)
     assert "7 passed" in output
     shutil.rmtree(project / ".venv")

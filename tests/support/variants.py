@@ -158,13 +158,17 @@ EXISTING = [
 ALL = [Variant(**row) for row in every(COLUMNS)] + EXISTING
 
 # What changes how a project migrates; compose.yaml and CI do not, nor whether the application
-# awaits its driver.
+# awaits its driver. MySQL shares drivers and dialect with MariaDB, which has all of them.
+MIGRATING = {name: COLUMNS[name] for name in COLUMNS if name not in {"compose", "ci"}}
+DRIVERS = {(e.database, e.driver): e for e in ENGINES}
+MYSQL = [engine for engine in DRIVERS.values() if engine.database == "mysql"]
 SHAPES = [
-    Variant(**row)
-    for row in every(
-        {name: COLUMNS[name] for name in COLUMNS if name not in {"compose", "ci"}}
-    )
-    if row["engine"] in {(e.database, e.driver): e for e in ENGINES}.values()
+    *(
+        Variant(**row)
+        for row in every(MIGRATING)
+        if row["engine"] in DRIVERS.values() and row["engine"] not in MYSQL
+    ),
+    *(Variant(**row) for row in pairwise(MIGRATING | {"engine": MYSQL})),
 ]
 
 PAIRWISE = [Variant(**row) for row in pairwise(COLUMNS)]
