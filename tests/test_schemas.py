@@ -68,6 +68,15 @@ QUOTE_IN_NAME = Case(
 )
 # SQLAlchemy cuts a name that is too long, and ends it with a hash.
 LONG = "sa.CheckConstraint('x > 0', name='" + 60 * "c" + "')"
+# What adds or alters the column makes the CHECK of its type.
+LETTER = "sa.Enum('a', 'b', native_enum=False, create_constraint=True, name='letter')"
+BOUND = Case(
+    Schema((table(Column("x", "sa.String(1)", (), "'a'")),), (CONVENTION,)),
+    Schema(
+        (table(Column("x", LETTER), Column("y", LETTER.replace("er'", "s'"))),),
+        (CONVENTION,),
+    ),
+)
 X = Column("x", "sa.Integer()")
 LONG_NAME = Case(Schema((table(X, items=(LONG,)),), (CONVENTION,)))
 CIRCLE = Case(
@@ -149,7 +158,7 @@ def test_what_stock_alembic_does_we_do(pair: dict[str, Runner]) -> None:
 
 
 def test_what_once_failed_succeeds(pair: dict[str, Runner]) -> None:
-    once = [CIRCLE, NO_CIRCLE, CHECKED, NO_KEY, OTHER_TYPE, LONG_NAME]
+    once = [CIRCLE, NO_CIRCLE, CHECKED, NO_KEY, OTHER_TYPE, LONG_NAME, BOUND]
     for case in [*EVERYWHERE, *once]:
         outcome = run(pair["ours"], case)
         assert outcome.passed, f"{case}\n{outcome.step}: {outcome.error}"

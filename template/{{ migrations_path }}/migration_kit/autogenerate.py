@@ -24,7 +24,12 @@ from .ownership import (
     is_part_or_version_table,
     schemas_of_history,
 )
-from .render import render_item, write_checks_of_columns, write_percents_once
+from .render import (
+    leave_checks_to_types,
+    render_item,
+    write_checks_of_columns,
+    write_percents_once,
+)
 
 log = logging.getLogger(f"alembic.{__name__}")
 
@@ -118,7 +123,8 @@ def process_revision_directives(
         return
     kept = leave_tables_of_others(script.upgrade_ops, script.downgrade_ops)
     drops_table = any(isinstance(op, ops.DropTableOp) for op in script.upgrade_ops.ops)
-    if drops_table and not tables_of(migration.opts["target_metadata"]):
+    models = tables_of(migration.opts["target_metadata"])
+    if drops_table and not models:
         raise CommandError(
             "no models are imported, so this would drop every table of the database; "
             "see that the import of Base in env.py imports the models"
@@ -127,6 +133,7 @@ def process_revision_directives(
         put_in_working_order(migration, container)
         write_checks_of_columns(container)
     drop_indexes_of_keys(migration, script.upgrade_ops)
+    leave_checks_to_types(script.upgrade_ops, models.values())
     write_percents_once(migration)
     if get_command() == "revision":
         if script.upgrade_ops.is_empty():

@@ -1,6 +1,7 @@
 """How a revision writes a type: so that it runs, also when the models have gone on."""
 
 import re
+from collections.abc import Iterable
 from importlib import import_module
 from typing import Any, Literal
 
@@ -9,7 +10,14 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import _repr_type
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import CheckConstraint, Column, DefaultClause, Dialect, TextClause
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    DefaultClause,
+    Dialect,
+    Table,
+    TextClause,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlalchemy.util import generic_repr
@@ -38,6 +46,34 @@ def write_checks_of_columns(container: ops.OpContainer) -> None:
                 if isinstance(check, CheckConstraint)
             ]
             table.columns = [*table.columns, *checks]
+
+
+def leave_checks_to_types(upgrade: ops.OpContainer, models: Iterable[Table]) -> None:
+    """Take out a CHECK of a type, such as Enum: what adds or alters its column makes it."""
+    by_name = {(model.schema, model.name): model for model in models}
+    for table in upgrade.ops:
+        if not isinstance(table, ops.ModifyTableOps):
+            continue
+        model = by_name.get((table.schema, table.table_name))
+        columns = {
+            op.column.name if isinstance(op, ops.AddColumnOp) else op.column_name
+            for op in table.ops
+            if isinstance(op, ops.AddColumnOp)
+            or (isinstance(op, ops.AlterColumnOp) and op.modify_type is not None)
+        }
+        made = {
+            check.name
+            for check in (model.constraints if model is not None else ())
+            if isinstance(check, CheckConstraint)
+            and check._type_bound
+            and columns & set(check.columns.keys())
+        }
+        table.ops = [
+            op
+            for op in table.ops
+            if not isinstance(op, ops.CreateCheckConstraintOp)
+            or op.constraint_name not in made
+        ]
 
 
 def write_percents_once(migration: MigrationContext) -> None:
