@@ -198,7 +198,8 @@ def wait_for_the_server(project: Project, engine: Engine) -> None:
     """Wait until PostgreSQL has ended what a killed client had sent: a COMMIT, say."""
     others = (
         "SELECT count(*) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        "WHERE datname = current_database() AND pid <> pg_backend_pid() "
+        "AND backend_type = 'client backend'"
     )
     while engine.database == "postgresql" and project.query(others) != [(0,)]:
         time.sleep(0.01)

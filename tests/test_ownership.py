@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from support.projects import UP_AND_DOWN, New, Project
+from support.projects import UP_AND_DOWN, Database, New, Project
 from support.variants import ENGINE_OF, ONE_OF_EACH, Engine
 
 POSTGRESQL = ENGINE_OF["postgresql-psycopg-sync"]
@@ -186,3 +188,35 @@ def test_the_version_table_of_a_schema_is_no_table_of_others(new: New) -> None:
     )
     project.upgraded()
     assert "left alone" not in project.alembic("check")
+
+
+LINKED = """\
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column
+
+from my_app.models.base import Base
+
+
+class Cape(Base):
+    __tablename__ = "capes"
+    __table_args__ = {"schema": "SCHEMA"}
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    next_id: Mapped[int | None] = mapped_column(ForeignKey("SCHEMA.capes.id"))
+"""
+
+
+def test_a_foreign_key_goes_with_its_index_in_another_database(
+    new: New, database: Database
+) -> None:
+    """MariaDB's schemas are databases, and it made the index for the key."""
+    project = new(ENGINE_OF["mariadb-pymysql-sync"])
+    model = LINKED.replace("SCHEMA", database("mariadb", "pymysql").database or "")
+    path = project.write("src/my_app/models/cape.py", model)
+    project.upgraded()
+    autogenerate(project, "add")
+    project.upgraded()
+    path.write_text(re.sub(r'ForeignKey\(".*"\)', "", model), encoding="utf-8")
+    _, source = autogenerate(project, "unlink")
+    assert "op.drop_index(" in source
+    project.alembic_each([*UP_AND_DOWN[:2], ["downgrade", "-1"], *UP_AND_DOWN[:2]])

@@ -10,7 +10,7 @@ def put_in_working_order(
 ) -> None:
     """Order operations so that the database can run them."""
     if migration.dialect.supports_alter:
-        container.ops = list(open_circles(container.ops))
+        container.ops = open_circles(container.ops)
     drops = [op for op in container.ops if isinstance(op, ops.DropTableOp)]
     dropped = {(op.schema, op.table_name) for op in drops}
     for table in container.ops:
@@ -32,7 +32,6 @@ def open_circles(operations: list[ops.MigrateOperation]) -> list[ops.MigrateOper
     """
     first: list[ops.MigrateOperation] = []
     last: list[ops.MigrateOperation] = []
-    kept: list[ops.MigrateOperation] = []
     creates = [op for op in operations if isinstance(op, ops.CreateTableOp)]
     drops = [op for op in operations if isinstance(op, ops.DropTableOp)]
     for op in operations:
@@ -47,8 +46,7 @@ def open_circles(operations: list[ops.MigrateOperation]) -> list[ops.MigrateOper
             early = drops[: drops.index(op)]
             keys = [key for key in foreign_keys(op._reverse) if is_open(key, early)]
             first += [ops.DropConstraintOp.from_constraint(key) for key in keys]
-        kept.append(op)
-    return [*first, *kept, *last]
+    return [*first, *operations, *last]
 
 
 def foreign_keys(table: ops.CreateTableOp) -> list[ForeignKeyConstraint]:
@@ -88,8 +86,10 @@ def drop_indexes_of_keys(migration: MigrationContext, upgrade: ops.OpContainer) 
             and op.constraint_type == "foreignkey"
         }
         dropped = {op.index_name for op in table.ops if isinstance(op, ops.DropIndexOp)}
-        for index in inspector.get_indexes(table.table_name) if keys else []:
+        if not keys:
+            continue
+        for index in inspector.get_indexes(table.table_name, schema=table.schema):
             name = str(index["name"])
             if name in keys and name not in dropped:
-                place = table.ops.index(keys[name]) + 1
-                table.ops.insert(place, ops.DropIndexOp(name, table.table_name))
+                drop = ops.DropIndexOp(name, table.table_name, schema=table.schema)
+                table.ops.insert(table.ops.index(keys[name]) + 1, drop)

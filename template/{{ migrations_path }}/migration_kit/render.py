@@ -1,4 +1,4 @@
-"""How a revision writes a type: so that it runs, also when the models have gone on."""
+"""How a revision writes types, defaults and CHECKs, where Alembic would write what does not run."""
 
 import re
 from collections.abc import Iterable
