@@ -16,6 +16,7 @@ from sqlalchemy import Connection, column, inspect, select, table, text
 from .command import get_command
 from .models import tables_of
 from .paths import MIGRATIONS
+from .settings import tenant_schema
 
 # A schema, None for the default one, and a table, which has Alembic's one column only.
 VERSION_TABLES = {
@@ -51,7 +52,9 @@ def known_history(connection: Connection) -> Iterator[None]:
 
     @wraps(run)
     def run_known(recorded: tuple[str, ...], migration: MigrationContext) -> Any:
-        if not recorded and get_command() != "stamp":
+        # The version tables of other schemas are those of other tenants.
+        anew = not recorded and get_command() != "stamp"
+        if anew and not tenant_schema():
             refuse_lost_version_table(connection)
         return run(recorded, migration)
 

@@ -5,19 +5,20 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import blake2b
 
 from alembic.util import CommandError
 from sqlalchemy import Connection, event, text
 
 from .command import is_read_only
 from .pooler import refuse_pooler
-from .settings import get_seconds
+from .settings import get_seconds, tenant_schema
 
 log = logging.getLogger(f"alembic.{__name__}")
 
 PAUSE = 0.1  # seconds between two tries
 
-# One per database; any number will do that every process knows.
+# One per database, and per tenant; any number will do that every process knows.
 POSTGRESQL_KEY = int.from_bytes(b"alembic")
 
 LOST = "the migration lock was lost while the migration ran"
@@ -111,7 +112,7 @@ def postgresql_lock(connection: Connection, timeout: float) -> Iterator[None]:
         raise CommandError("this server is a hot standby; connect to the primary")
 
     def call(function: str) -> bool:
-        key = {"key": POSTGRESQL_KEY}
+        key = {"key": postgresql_key()}
         value = bool(connection.scalar(text(f"SELECT {function}(:key)"), key))
         if not callers_transaction:
             connection.commit()
@@ -134,6 +135,15 @@ def postgresql_lock(connection: Connection, timeout: float) -> Iterator[None]:
             released = call("pg_advisory_unlock")
     if not released:
         raise CommandError(LOST)
+
+
+def postgresql_key() -> int:
+    """Return the number of the lock; tenants with a schema each do not wait for each other."""
+    schema = tenant_schema()
+    if schema is None:
+        return POSTGRESQL_KEY
+    digest = blake2b(schema.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, signed=True)
 
 
 @contextmanager

@@ -3,23 +3,21 @@
 import os
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 from uuid import uuid4
 
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, Engine, Executable, make_url
+from sqlalchemy import URL, Connection, Executable, make_url
 
-from .connect import connect, connect_async, create_connectable, run_coroutine
+from .connect import create_connectable, on_connection
 from .errors import one_line
 from .leftovers import forget, leftovers, owner
 from .mysql_copy import COPY, Reader
-
-T = TypeVar("T")
 
 # The places where this process has dropped what killed ones left.
 cleaned: set[str] = set()
@@ -98,7 +96,7 @@ class ScratchDatabase:
             connection.commit()
             return found
 
-        return on_connection(self.url, run)
+        return on_connection(self.url, run, SOURCE)
 
     def config(self) -> Config:
         """Return a configuration with which Alembic's commands reach this database."""
@@ -134,7 +132,7 @@ class ScratchDatabase:
                 reader = Reader(connection, self.name)
                 self._statements = list(reader.statements())
 
-            on_connection(self._server(), read)
+            on_connection(self._server(), read, SOURCE)
         return self._statements
 
     def _drop(self) -> None:
@@ -186,7 +184,7 @@ class ScratchDatabase:
 
         remedy = "let the user create databases, or set TEST_DATABASE_URL"
         with one_line("no database for tests", remedy):
-            on_connection(self._server(), run)
+            on_connection(self._server(), run, SOURCE)
 
 
 def drop_sqlite(file: str) -> None:
@@ -203,20 +201,3 @@ def copy_sqlite(source: str, target: str) -> None:
     ):
         copy.execute("PRAGMA synchronous = OFF")  # a test need not wait for the disk
         original.backup(copy)
-
-
-def on_connection(url: URL, function: Callable[[Connection], T]) -> T:
-    """Call a function with a connection of its own, through a sync or an async driver."""
-    engine = create_connectable(url)
-    if isinstance(engine, Engine):
-        with connect(engine, SOURCE) as connection:
-            return function(connection)
-
-    results: list[T] = []
-
-    async def run() -> None:
-        async with connect_async(engine, SOURCE) as connection:
-            results.append(await connection.run_sync(function))
-
-    run_coroutine(run())
-    return results[0]
