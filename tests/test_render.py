@@ -240,7 +240,8 @@ def test_template_holds_to_its_rules() -> None:
         relative = name.removeprefix("template/")
         assert not re.search(r'["\'|<>:?*\\]', relative), relative
         for condition in re.findall(r"\{%.*?%\}", relative):
-            assert re.fullmatch(r"\{% (if \w+|endif) %\}", condition), relative
+            tag = r"\{% (if [\w.]+|yield db from [\w.]+|endif|endyield) %\}"
+            assert re.fullmatch(tag, condition), relative
         content = path.read_text(encoding="utf-8")
         assert "{%-" not in content, relative
         assert "-%}" not in content, relative

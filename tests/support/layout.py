@@ -15,6 +15,7 @@ KIT = [
     "command.py",
     "compare.py",
     "connect.py",
+    "databases.py",
     "environment.py",
     "errors.py",
     "foreign_keys.py",

@@ -14,7 +14,11 @@ from sqlalchemy import Connection
 
 from .command import get_command, is_read_only
 from .head import commands_after_rebase, two_heads_remedy
-from .history import folders_of_revisions, version_locations_remedy
+from .history import (
+    folders_of_revisions,
+    section_with_revision,
+    version_locations_remedy,
+)
 from .paths import MIGRATIONS
 from .pooler import CONNECT_DIRECTLY
 
@@ -71,6 +75,11 @@ def remedy_for(message: str) -> str:
     if missing := re.match(r"Can't locate revision identified by '(.*)'", message):
         if folders := folders_of_revisions(missing[1]):
             return f"it lies in {folders[0]}; {version_locations_remedy(folders[0])}"
+        if section := section_with_revision(missing[1]):
+            return (
+                f"it is one of [{section}]: correct the database, or, where it has both "
+                "histories, give each a version_table of its own in alembic.ini"
+            )
         return commands_after_rebase(missing[1]) or (
             "a revision that the database or the command line names has no file in "
             "versions/: check out the code that has it, or correct the name"
