@@ -240,7 +240,8 @@ def test_template_holds_to_its_rules() -> None:
         relative = name.removeprefix("template/")
         assert not re.search(r'["\'|<>:?*\\]', relative), relative
         for condition in re.findall(r"\{%.*?%\}", relative):
-            assert re.fullmatch(r"\{% (if \w+|endif) %\}", condition), relative
+            tag = r"\{% (if [\w.]+|yield db from [\w.]+|endif|endyield) %\}"
+            assert re.fullmatch(tag, condition), relative
         content = path.read_text(encoding="utf-8")
         assert "{%-" not in content, relative
         assert "-%}" not in content, relative
@@ -283,8 +284,13 @@ def test_nobody_needs_trust() -> None:
     """Copier asks for `--trust` where a template has one of these."""
     for path in [ROOT / "copier.yml", *files(ROOT / "questions")]:
         text = path.read_text(encoding="utf-8")
-        asks = r"(?m)^_(tasks|migrations|jinja_extensions|external_data):"
+        asks = r"(?m)^_(tasks|migrations|jinja_extensions):"
         assert not re.search(asks, text), path
+    [conversation, _] = yaml.safe_load_all(
+        (ROOT / "copier.yml").read_text(encoding="utf-8").replace("!include", "")
+    )
+    own = {"recorded": "{{ _copier_conf.answers_file }}"}  # not outside the project
+    assert conversation["_external_data"] == own
 
 
 def test_ci_matrix_is_the_table(capsys: pytest.CaptureFixture[str]) -> None:

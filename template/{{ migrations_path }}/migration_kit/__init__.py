@@ -6,6 +6,8 @@
   table it is, `order` what comes first, and `render` (for PostgreSQL `enums` too) how to write it.
 - The tests: `testing` makes databases (`mysql_copy`, `leftovers`), `roundtrip` takes each revision
   up, down and up again.
-- The command line, by `__main__.py` here and beside this folder: `head`, `draw`, `lint`.
-- All of them: `command` knows which Alembic command runs, `paths` where the migrations are.
+- The command line, by `__main__.py` here and beside this folder: `head`, `draw`, `lint`, and
+  `all` of `databases`.
+- All of them: `command` knows which Alembic command runs, `paths` where the migrations are,
+  `databases` which histories alembic.ini names.
 """

@@ -17,6 +17,7 @@ from sqlalchemy import URL, Connection, Engine, MetaData
 from .autogenerate import autogenerate_options, load_plugins
 from .command import is_read_only
 from .connect import connect, connect_async, create_connectable, run_coroutine
+from .databases import packages_of_others
 from .errors import migration_errors, one_line
 from .foreign_keys import foreign_key_check, foreign_keys_off
 from .history import known_history, refuse_lost_revisions
@@ -72,10 +73,11 @@ def run(
     is_command = hasattr(config.cmd_opts, "cmd")
     if is_command and os.path.exists(config.config_file_name or ""):
         fileConfig(config.config_file_name or "", disable_existing_loggers=False)
+    packages = [package] if isinstance(package, str) else list(package)
     options |= {
         "target_metadata": target_metadata,
-        "packages": [package] if isinstance(package, str) else list(package),
-        "not_migrated": not_migrated,
+        "packages": packages,
+        "not_migrated": [*not_migrated, *packages_of_others(config, packages)],
         "prepare": prepare,
     }
     if context.is_offline_mode():
@@ -214,7 +216,11 @@ def load_options(config: Config) -> dict[str, Any]:
         found.update(migration.opts)
         return []
 
-    silent = Config(config.config_file_name, output_buffer=io.StringIO())
+    silent = Config(
+        config.config_file_name,
+        ini_section=config.config_ini_section,
+        output_buffer=io.StringIO(),
+    )
     script = ScriptDirectory.from_config(silent)
     with EnvironmentContext(silent, script, fn=remember, as_sql=True):
         script.run_env()

@@ -14,9 +14,14 @@ from sqlalchemy import Connection
 
 from .command import get_command, is_read_only
 from .head import commands_after_rebase, two_heads_remedy
-from .history import folders_of_revisions, version_locations_remedy
+from .history import (
+    folders_of_revisions,
+    section_with_revision,
+    version_locations_remedy,
+)
 from .paths import MIGRATIONS
 from .pooler import CONNECT_DIRECTLY
+from .settings import get_url_source
 
 LIBRARIES = (
     "<",
@@ -68,9 +73,16 @@ def remedy_for(message: str) -> str:
         return two_heads_remedy()
     if message.startswith("Target database is not up to date"):
         return "run `alembic upgrade head` first"
-    if missing := re.match(r"Can't locate revision identified by '(.*)'", message):
+    missing = re.match(r"Can't locate revision identified by '(.*)'", message)
+    if missing and hasattr(context, "config"):  # env.py runs, and no command of ours
         if folders := folders_of_revisions(missing[1]):
             return f"it lies in {folders[0]}; {version_locations_remedy(folders[0])}"
+        if section := section_with_revision(missing[1]):
+            return (
+                f"it is one of [{section}]: use `alembic -n {section}`, correct "
+                f"{get_url_source()}, or, for two histories in one database, give each a "
+                "version_table of its own in alembic.ini"
+            )
         return commands_after_rebase(missing[1]) or (
             "a revision that the database or the command line names has no file in "
             "versions/: check out the code that has it, or correct the name"

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, column, inspect, select, table, text
 
 from .command import get_command
+from .databases import other_histories
 from .models import tables_of
-from .paths import MIGRATIONS
 from .settings import tenant_schema
 
 # A schema, None for the default one, and a table, which has Alembic's one column only.
@@ -63,7 +63,7 @@ def known_history(connection: Connection) -> Iterator[None]:
 
 
 def refuse_lost_revisions() -> None:
-    """Stop where Alembic finds no revision, but files elsewhere below the migrations are some.
+    """Stop where Alembic finds no revision, but files elsewhere others the migrations are some.
 
     Raises:
         CommandError: naming their folders; without it an upgrade would do nothing, and exit 0.
@@ -72,26 +72,38 @@ def refuse_lost_revisions() -> None:
         return
     if folders := folders_of_revisions():
         raise CommandError(
-            f"there is no revision in {MIGRATIONS.name}/versions, but in "
+            f"there is no revision in {Path(context.script.dir).name}/versions, but in "
             f"{' and '.join(folders)}; {version_locations_remedy(folders[0])}"
         )
 
 
 def folders_of_revisions(revision: str = "") -> list[str]:
-    """Return the folders, seen from alembic.ini, in and below the migrations that have revisions.
+    """Return the folders, seen from alembic.ini, in and others the migrations that have revisions.
 
     Args:
         revision: how the identifier of the one to look for begins; by default all.
     """
     start = os.path.dirname(os.path.abspath(context.config.config_file_name or ""))
     assignment = re.compile(rf"(?m)^revision\b[^=\n]*= *[\"']{re.escape(revision)}")
+    own = Path(context.script.dir)
+    others = [Path(script.dir) for _, script in other_histories(context.config)]
     folders = {
         path.parent
-        for path in MIGRATIONS.rglob("*.py")
-        if b"down_revision" in (source := path.read_bytes())
+        for path in own.rglob("*.py")
+        if not any(own in other.parents and other in path.parents for other in others)
+        and b"down_revision" in (source := path.read_bytes())
         and assignment.search(source.decode(errors="replace"))
     }
     return sorted(Path(os.path.relpath(folder, start)).as_posix() for folder in folders)
+
+
+def section_with_revision(revision: str) -> str:
+    """Return the section of alembic.ini of another database that has a revision, or nothing."""
+    for config, script in other_histories(context.config):
+        with suppress(CommandError):
+            script.get_revision(revision)
+            return config.config_ini_section
+    return ""
 
 
 def version_locations_remedy(folder: str) -> str:

@@ -9,6 +9,8 @@ from alembic import context
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Table, text
 
+from .databases import other_histories
+
 # The table that goes, the one that comes, and the schema of both.
 Operation = tuple[str | None, str | None, str | None]
 
@@ -56,7 +58,15 @@ def is_made_by_revision(script: ScriptDirectory, name: str, schema: str | None) 
     return made
 
 
-@lru_cache(maxsize=1)
+def is_made_by_other_history(name: str, schema: str | None) -> bool:
+    """Tell whether the table is that of another history of alembic.ini, and not of this one."""
+    if is_made_by_revision(context.script, name, schema):
+        return False
+    others = other_histories(context.config)
+    return any(is_made_by_revision(script, name, schema) for _, script in others)
+
+
+@lru_cache(maxsize=16)
 def operations_of(script: ScriptDirectory) -> list[Operation]:
     """Return what the revisions of a history do to tables, in their order."""
     revisions = reversed(list(script.walk_revisions()))

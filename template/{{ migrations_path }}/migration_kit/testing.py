@@ -5,6 +5,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
@@ -15,14 +16,14 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Executable, make_url
 
 from .connect import create_connectable, on_connection
+from .databases import databases
 from .errors import one_line
 from .leftovers import forget, leftovers, owner
 from .mysql_copy import COPY, Reader
+from .settings import FIRST, url_variable
 
 # The places where this process has dropped what killed ones left.
 cleaned: set[str] = set()
-
-SOURCE = "TEST_DATABASE_URL, else alembic.ini"
 
 
 class ScratchDatabase:
@@ -32,6 +33,8 @@ class ScratchDatabase:
 
     Args:
         config_file: the path of alembic.ini.
+        section: of alembic.ini, for another database than the first one; TEST_ANALYTICS_DATABASE_URL
+            then says where `analytics` has its tests.
 
     Attributes:
         url: where the database is, once it is created; no other one has its name.
@@ -40,11 +43,13 @@ class ScratchDatabase:
 
     is_new = False
 
-    def __init__(self, config_file: Path) -> None:
+    def __init__(self, config_file: Path, section: str = FIRST) -> None:
         self.config_file = config_file
+        self.section = section
+        self.variable = f"TEST_{url_variable(section)}"
         beside = make_url(
-            os.environ.get("TEST_DATABASE_URL")
-            or Config(config_file).get_main_option("sqlalchemy.url", "")
+            os.environ.get(self.variable)
+            or self._config().get_main_option("sqlalchemy.url", "")
         )
         self._statements: list[str] = []
         self.sqlite = beside.get_backend_name() == "sqlite"
@@ -96,13 +101,17 @@ class ScratchDatabase:
             connection.commit()
             return found
 
-        return on_connection(self.url, run, SOURCE)
+        return on_connection(self.url, self.variable, run)
 
     def config(self) -> Config:
         """Return a configuration with which Alembic's commands reach this database."""
         engine = create_connectable(self.url)
-        attributes = {"connection": engine, "scratch": self}
-        return Config(self.config_file, attributes=attributes)
+        return self._config({"connection": engine, "scratch": self})
+
+    def _config(self, attributes: dict[str, Any] | None = None) -> Config:
+        return Config(
+            self.config_file, ini_section=self.section, attributes=attributes or {}
+        )
 
     def _create(self, template: "ScratchDatabase | None") -> None:
         if self.sqlite:
@@ -132,7 +141,7 @@ class ScratchDatabase:
                 reader = Reader(connection, self.name)
                 self._statements = list(reader.statements())
 
-            on_connection(self._server(), read, SOURCE)
+            on_connection(self._server(), self.variable, read)
         return self._statements
 
     def _drop(self) -> None:
@@ -182,9 +191,31 @@ class ScratchDatabase:
             for statement in statements:
                 connection.exec_driver_sql(statement)
 
-        remedy = "let the user create databases, or set TEST_DATABASE_URL"
+        remedy = f"let the user create databases, or set {self.variable}"
         with one_line("no database for tests", remedy):
-            on_connection(self._server(), run, SOURCE)
+            on_connection(self._server(), self.variable, run)
+
+
+@cache
+def replace_other_databases(config_file: Path) -> dict[str, ScratchDatabase]:
+    """Lead the code under test to databases for tests, in place of all but the first one.
+
+    Args:
+        config_file: the path of alembic.ini.
+
+    Returns:
+        The databases by their section of alembic.ini, the same ones at each call; they are not
+        created yet. The environment variable of each leads there.
+    """
+    others = {
+        name: ScratchDatabase(config_file, name)
+        for name in databases(config_file)
+        if name != FIRST
+    }
+    for name, scratch in others.items():
+        url = scratch.url.render_as_string(hide_password=False)
+        os.environ[url_variable(name)] = url
+    return others
 
 
 def drop_sqlite(file: str) -> None:
