@@ -210,7 +210,7 @@ def commands_after_rebase(
             implied.update(step._all_down_revisions)
     before = beside if fork in implied else [fork, *beside]
     steps = [
-        ["stamp", "--purge", name, *beside],
+        ["stamp", "--purge", name],
         ["downgrade", onto],
         ["stamp", "--purge", *before],
         ["upgrade", "heads" if beside else "head"],
