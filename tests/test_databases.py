@@ -327,9 +327,9 @@ OWN = {"project_name": "My App"}
         ("analytics", "write {name: URL, ...}"),
         (
             {"Analytics": "sqlite:///a.db"},
-            'letters, digits and single _, at most 16, for "Analytics"',
+            'letters, digits and single _, at most 15, for "Analytics"',
         ),
-        ({"a" * 17: "sqlite:///a.db"}, "at most 16"),
+        ({"a" * 16: "sqlite:///a.db"}, "at most 15"),
         ({"a__b": "sqlite:///a.db"}, "single _"),
         ({7: "sqlite:///a.db"}, "letters, digits"),
         ({"../up": "sqlite:///a.db"}, "letters, digits"),

@@ -17,7 +17,7 @@ from allpairspy import AllPairs
 BASE_LOCATIONS = ["models", "module"]  # `existing` has rows of its own below
 EXAMPLES = ["none", "hero", "tour"]
 CIS = ["github", "gitlab", "none"]
-MORE = ["analytics", "billing", "archive_of_years"]  # the last one as long as may be
+MORE = ["analytics", "billing", "archive_of_year"]  # the last one as long as may be
 
 
 @dataclass(frozen=True)

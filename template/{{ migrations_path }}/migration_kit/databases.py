@@ -12,6 +12,8 @@ from alembic.config import CommandLine, Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
+from .settings import FIRST
+
 
 def add_commands(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     """Add `all` to the command line."""
@@ -27,13 +29,15 @@ def add_commands(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
 def databases(config_file: str | Path | None) -> list[str]:
     """Return the sections of alembic.ini that have a history, as `alembic -n` takes them.
 
+    Where none says `script_location`, it is the first one, of which Alembic then complains.
+
     Args:
         config_file: path of alembic.ini.
     """
     parser = Config(config_file).file_config
-    return [
-        name for name in parser.sections() if parser.has_option(name, "script_location")
-    ]
+    sections = parser.sections()
+    found = [name for name in sections if parser.has_option(name, "script_location")]
+    return found or [FIRST]
 
 
 def histories(config: Config) -> Iterator[tuple[Config, ScriptDirectory]]:

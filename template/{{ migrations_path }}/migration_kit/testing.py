@@ -82,8 +82,8 @@ class ScratchDatabase:
             finally:
                 self._drop()
 
-    def upgrade(self, revision: str = "head") -> None:
-        """Migrate up to a revision."""
+    def upgrade(self, revision: str = "heads") -> None:
+        """Migrate up to a revision; by default to the newest one of each branch."""
         command.upgrade(self.config(), revision)
 
     def downgrade(self, revision: str) -> None:
