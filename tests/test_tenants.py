@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -14,10 +12,10 @@ from kubernetes_validate import validate
 from sqlalchemy import URL
 
 from support import fork
-from support.databases import SERVERS, databases_beside, execute, query, server_of
-from support.projects import New, Project, last_line
+from support.databases import SERVERS, databases_beside, execute, server_of
+from support.projects import New, Project, Render, last_line
 from support.revisions import HERO
-from support.variants import ENGINE_OF, POSTGRESQL, Engine
+from support.variants import ENGINE_OF, POSTGRESQL, TENANTS, Engine
 
 # A revision that does what `FAULT` says, once, while the tenant `b` runs it.
 FAULTY = """
@@ -194,8 +192,8 @@ def test_stop_waits_for_those_that_run(
     schemas: Tenants, tmp_path: Path, number: str
 ) -> None:
     schemas.project.add_revision("faulty", FAULTY)
-    fault = {"FAULT": f"getppid {number}", "DONE": str(tmp_path / "done")}
-    output = schemas("upgrade", "--jobs", "1", fails=True, **fault)
+    fault, done = f"getppid {number}", str(tmp_path / "done")
+    output = schemas("upgrade", "--jobs", "1", fails=True, FAULT=fault, DONE=done)
     assert "5 tenants: 2 upgraded" in output
     assert last_line(output) == "stopped; 3 tenants left for the next run"
     assert schemas.at("faulty") == ["a", "b"]
@@ -273,8 +271,7 @@ def test_canary_that_fails_leaves_the_others_untouched(schemas: Tenants) -> None
 def test_shards_are_all_and_share_none(schemas: Tenants) -> None:
     found: list[str] = []
     for shard in range(3):
-        index = {"JOB_COMPLETION_INDEX": str(shard)}
-        output = schemas("current", "--shard", "3", **index)
+        output = schemas("current", "--shard", "3", JOB_COMPLETION_INDEX=str(shard))
         assert schemas("current", "--shard", f"{shard}/3") == output
         found += [line.split()[0] for line in output.splitlines()[1:]]
     assert sorted(found) == SCHEMAS
@@ -375,6 +372,19 @@ def test_create_goes_on_where_it_was_killed(
     tenants("create", name)
     project.alembic("-x", f"tenant={name}", "check")
     assert tenant.version() == [HERO]
+
+
+def test_job_of_the_details_is_one_that_kubernetes_takes(render: Render) -> None:
+    project = render(TENANTS[0])
+    details = (project / "docs/migrations.md").read_text(encoding="utf-8")
+    [manifest] = re.findall(r"```yaml\n(.*?)```", details, re.DOTALL)
+    job = yaml.safe_load(manifest)
+    validate(job, "1.34", strict=True)
+    assert job["spec"]["completionMode"] == "Indexed"
+    [container] = job["spec"]["template"]["spec"]["containers"]
+    command = container["command"]
+    assert command[:2] == ["python", "migrations"]
+    assert command[command.index("--shard") + 1] == str(job["spec"]["completions"])
 
 
 def test_sqlite_file_that_is_gone_is_not_made_anew(new: New) -> None:
