@@ -138,7 +138,9 @@ def run_coroutine(coroutine: Coroutine[Any, Any, None]) -> None:
             thread.submit(asyncio.run, coroutine).result()
 
 
-def on_connection(url: URL, variable: str, function: Callable[[Connection], T]) -> T:
+def on_connection(
+    url: URL, function: Callable[[Connection], T], variable: str = "TEST_DATABASE_URL"
+) -> T:
     """Call a function with a connection of its own, through a sync or an async driver."""
     source = f"{variable}, else alembic.ini"
     engine = create_connectable(url)

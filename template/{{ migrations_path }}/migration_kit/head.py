@@ -168,9 +168,10 @@ def rebase(config: Config, revision: str) -> Iterator[str]:
         date += timedelta(minutes=1)  # file names sort in the order of the revisions
         path, down_revision = move(step, date, down_revision)
         yield f"  {os.path.relpath(path)}"
+    other_lines = len(script.get_heads()) > len(heads)
     script = ScriptDirectory.from_config(config)
     write_head(script)
-    if len(script.get_heads()) > len(heads):
+    if other_lines:
         yield f"A database that ran {mine.revision} says at its next command what mends it."
     else:
         yield f"About {mine.revision}: {commands_after_rebase(script, mine.revision)}."

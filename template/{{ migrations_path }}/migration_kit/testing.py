@@ -101,7 +101,7 @@ class ScratchDatabase:
             connection.commit()
             return found
 
-        return on_connection(self.url, self.variable, run)
+        return on_connection(self.url, run, self.variable)
 
     def config(self) -> Config:
         """Return a configuration with which Alembic's commands reach this database."""
@@ -141,7 +141,7 @@ class ScratchDatabase:
                 reader = Reader(connection, self.name)
                 self._statements = list(reader.statements())
 
-            on_connection(self._server(), self.variable, read)
+            on_connection(self._server(), read, self.variable)
         return self._statements
 
     def _drop(self) -> None:
@@ -193,7 +193,7 @@ class ScratchDatabase:
 
         remedy = f"let the user create databases, or set {self.variable}"
         with one_line("no database for tests", remedy):
-            on_connection(self._server(), self.variable, run)
+            on_connection(self._server(), run, self.variable)
 
 
 @cache
