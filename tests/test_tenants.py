@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import re
+import shlex
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from kubernetes_validate import validate
-from sqlalchemy import URL
+from sqlalchemy import URL, text
 
 from support import fork
-from support.databases import SERVERS, databases_beside, execute, server_of
+from support.commands import environment
+from support.databases import (
+    SERVERS,
+    connect,
+    databases_beside,
+    execute,
+    server_of,
+    url_text,
+)
 from support.projects import New, Project, Render, last_line
 from support.revisions import HERO
+from support.servers import PATIENCE, missing_package, pgbouncer
 from support.variants import ENGINE_OF, POSTGRESQL, TENANTS, Engine
 
 # A revision that does what `FAULT` says, once, while the tenant `b` runs it.
@@ -345,6 +357,69 @@ for ends in ("nothing", "commit"):
 """)
     assert schemas.at(HERO) == ["a"]
     assert schemas.project.tables() == set()
+
+
+def test_create_is_one_transaction(schemas: Tenants, tmp_path: Path) -> None:
+    schemas.project.edit(
+        "migrations/env.py",
+        "run(target_metadata",
+        f"""from pathlib import Path
+from signal import SIGKILL
+from sqlalchemy import event
+
+def kill(*_: object, **__: object) -> None:
+    if not Path({str(tmp_path / "done")!r}).exists():
+        Path({str(tmp_path / "done")!r}).touch()
+        os.kill(os.getpid(), SIGKILL)
+
+event.listen(target_metadata, "after_create", kill)
+run(target_metadata""",
+    )
+    assert "ended by SIGKILL" in schemas("create", "x", fails=True)
+    found = "SELECT count(*) FROM pg_namespace WHERE nspname = 'x'"
+    assert schemas.project.query(found) == [(0,)]
+    schemas("create", "x")
+    assert schemas.at(HERO) == ["x"]
+
+
+@pytest.mark.parametrize("pool_mode", ["session", "transaction"])
+def test_pooler_gets_no_search_path_of_a_tenant(
+    schemas: Tenants, pool_mode: str
+) -> None:
+    """The next who gets the session would look into the tenant's schema."""
+    if reason := missing_package("pgbouncer"):
+        pytest.skip(reason)
+    tenant = ("-x", "tenant=a")
+    refuses = pool_mode == "transaction"
+    with pgbouncer(pool_mode, pool_size=2) as server:
+        pooled = schemas.project.on(server.set(database=schemas.project.url.database))
+        pooled.alembic(*tenant, "upgrade", "head", fails=refuses)
+        schemas.project.alembic(*tenant, "upgrade", "head")
+        pooled.alembic_each([[*tenant, "check"], [*tenant, "current"]])
+        with connect(pooled.url) as one, connect(pooled.url) as other:
+            for connection in (one, other):
+                path = connection.scalar(text("SHOW search_path"))
+                assert path == '"$user", public'
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such terminals")
+def test_terminal_shows_a_bar_and_a_table(schemas: Tenants) -> None:
+    import pexpect
+
+    schemas.project.query("CREATE TABLE b.heroes (id int)")
+    env = environment(**schemas.project.env, DATABASE_URL=url_text(schemas.project.url))
+    env |= {"TERM": "xterm", "COLUMNS": "120"}
+    env.pop("CI", None)
+    output: Any = pexpect.run(
+        shlex.join([sys.executable, *schemas.command("upgrade")[1:]]),
+        cwd=str(schemas.project.path),
+        env=env,
+        timeout=PATIENCE,
+        encoding="utf-8",
+    )
+    assert "upgrade, 5 of 5, 1 failed" in output
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", output)
+    assert re.search(rf"│ b +│ {HERO} │ migrations/versions/", plain)
 
 
 @pytest.mark.parametrize(
