@@ -193,7 +193,8 @@ def test_kill_of_the_command_ends_its_workers(schemas: Tenants, tmp_path: Path) 
     process = schemas.start(
         "upgrade", "--jobs", "1", FAULT="getppid SIGKILL", DONE=done
     )
-    process.finish()  # which is when the worker has closed its output as well
+    output = process.finish()  # when the worker has closed it as well
+    assert "Traceback" not in output
     assert process.returncode == -9
     assert schemas.at("faulty") == ["a", "b"]
     assert "3 upgraded, 2 there already" in schemas("upgrade", "--jobs", "1")
@@ -341,22 +342,67 @@ def test_tenant_of_alembic(new: New, schemas: Tenants) -> None:
 
 
 def test_session_of_a_program_is_given_back_as_it_was(schemas: Tenants) -> None:
+    """What only reads does not even set it for the session: a pooler may hand that on."""
     schemas.project.program("""
 config.attributes["tenant"] = "a"
-for ends in ("nothing", "commit"):
-    with create_engine(URL).connect() as connection:
-        if ends != "nothing":
+engine = create_engine(URL)
+ends = []
+
+@event.listens_for(engine, "before_cursor_execute")
+def remember(connection, cursor, statement, parameters, *_):
+    if "set_config('search_path'" in statement:
+        ends.append("transaction" if parameters["is_local"] else "session")
+
+for callers, revision, expected in (
+    (False, "head", ["session"] * 2), (True, "base", ["transaction"] * 2)
+):
+    with engine.connect() as connection:
+        if callers:
             connection.execute(text("SELECT 1"))
         config.attributes["connection"] = connection
-        command.upgrade(config, "head" if ends == "nothing" else "base")
-        command.check(config)
-        if ends != "nothing":
+        command.upgrade(config, "head")
+        command.downgrade(config, revision)
+        assert ends == expected * 2, ends
+        command.current(config)
+        assert ends[4:] == ["transaction"] * 2, ends
+        if callers:
             connection.commit()
         assert connection.scalar(text("SHOW search_path")) == '"$user", public'
         assert connection.dialect.default_schema_name == "public"
+        ends.clear()
 """)
-    assert schemas.at(HERO) == ["a"]
+    assert schemas.at(HERO) == []
     assert schemas.project.tables() == set()
+
+
+def test_type_of_each_schema_is_its_own(schemas: Tenants) -> None:
+    """What a driver prepares for the type of one schema is wrong for that of the next."""
+    more = ["f", "g", "h", "i"]
+    for name in more:
+        schemas.project.query(f"CREATE SCHEMA {name}")
+    schemas.name([*SCHEMAS, *more])
+    schemas.project.write(
+        "src/my_app/models/mood.py",
+        """from sqlalchemy import Enum
+from sqlalchemy.orm import Mapped, mapped_column
+from my_app.models.base import Base
+
+class Mood(Base):
+    __tablename__ = "moods"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    mood: Mapped[str] = mapped_column(Enum("sad", "happy", name="mood"))
+""",
+    )
+    tenant = ["-x", "tenant=a"]
+    autogenerate = ["revision", "--autogenerate", "-m", "moods", "--rev-id", "moods"]
+    schemas.project.alembic_each(
+        [[*tenant, "upgrade", "head"], [*tenant, *autogenerate]]
+    )
+    read = 'print(op.get_bind().execute(sa.text("SELECT mood FROM moods")).all())'
+    schemas.project.add_revision("read", read, down_revision="moods")
+    assert "9 upgraded" in schemas("upgrade", "--jobs", "1")
+    for name in ("a", "i"):
+        schemas.project.alembic("-x", f"tenant={name}", "check")
 
 
 def test_create_is_one_transaction(schemas: Tenants, tmp_path: Path) -> None:
