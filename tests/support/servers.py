@@ -82,16 +82,18 @@ def free_port() -> int:
     return port
 
 
-def start(*command: str | Path, url: URL) -> subprocess.Popen[bytes]:
+def start(*command: str | Path, url: URL, **env: str) -> subprocess.Popen[bytes]:
     """Start a server and wait until it answers.
 
     Args:
         command: the program and its arguments.
         url: a database that it serves then.
+        env: variables that it gets, or others than ours.
     """
     process = subprocess.Popen(
         command,
         cwd="/",
+        env=os.environ | env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
