@@ -5,20 +5,16 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 from sqlalchemy import URL
-from sqlalchemy.exc import DBAPIError
 
-from support.databases import query
-from support.servers import USER, free_port, program, start, stop
-
-PROVIDER = "libgalera_smm.so"
-LIBRARIES = [*map(Path, ("/usr/lib/galera", "/usr/lib64/galera", "/usr/lib64/galera-4"))]
+from support.databases import execute, query
+from support.servers import USER, folder, free_port, program, start, stop
 
 SETTINGS = {
     "bind-address": "127.0.0.1",
@@ -34,7 +30,7 @@ SETTINGS = {
     "wsrep-sst-method": "same",
 }
 
-# A node joins in a second, and not in five; a dead one is left behind as soon as by default.
+# A node joins in a second, and not in five.
 PROVIDER_OPTIONS = {
     "gcache.size": "8M",
     "pc.announce_timeout": "PT0.1S",
@@ -66,39 +62,16 @@ fi
 SYNCED = "SHOW STATUS WHERE variable_name = 'wsrep_local_state_comment'"
 
 
-def provider() -> str:
-    """Return the path of Galera's library, or nothing."""
-    found = (folder / PROVIDER for folder in LIBRARIES)
-    return next((str(path) for path in found if path.exists()), "")
-
-
-def missing_galera() -> str:
-    """Say in one line why tests cannot start a cluster.
-
-    Returns:
-        An empty string where everything is there.
-    """
-    programs = ("mariadbd", "mariadb-install-db", "rsync")
-    names = [name for name in programs if not program(name)]
-    names += [] if provider() else [PROVIDER]
-    if not names:
-        return ""
-    return (
-        f"{' and '.join(names)} cannot be found, tests that start it are skipped; "
-        "on Debian: apt-get install mariadb-server-core galera-4 rsync"
-    )
-
-
 class Galera:
     """Three nodes, each with all databases.
 
     Attributes:
-        nodes: the URL of each, without a database.
+        urls: of each, without a database.
     """
 
     def __init__(self, folder: Path) -> None:
         """Make a node's empty data; `folder` is that of all nodes."""
-        self.nodes: list[URL] = []
+        self.urls: list[URL] = []
         self._folder = folder
         self._ports: list[int] = []
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -129,6 +102,15 @@ class Galera:
         for number in range(3):
             self._start(number)
 
+    def catch_up(self) -> None:
+        """Wait until each node has what the first one has."""
+        name = f"caught_up_{uuid4().hex[:12]}"
+        execute(self.urls[0], f"CREATE DATABASE {name}")
+        for url in self.urls:
+            while not query(url, f"SHOW DATABASES LIKE '{name}'"):
+                time.sleep(0.01)
+        execute(self.urls[0], f"DROP DATABASE {name}")
+
     def kill(self, number: int) -> None:
         """Kill a node, as `kill -9` does."""
         stop(self._processes[number], signal.SIGKILL)
@@ -155,7 +137,7 @@ class Galera:
             "socket": self._folder / f"{number}.sock",
             "pid-file": self._folder / f"{number}.pid",
             "log-error": self._folder / f"{number}.log",
-            "wsrep-provider": provider(),
+            "wsrep-provider": program("libgalera_smm.so"),
             "wsrep-provider-options": ";".join(f"{k}={v}" for k, v in options.items()),
             "wsrep-cluster-address": f"gcomm://{others}",
             "wsrep-node-name": f"node{number}",
@@ -172,4 +154,16 @@ class Galera:
         self._processes.append(process)
         while query(url, SYNCED)[0][1] != "Synced":
             time.sleep(0.02)
-        self.nodes.append(url)
+        self.urls.append(url)
+
+
+@contextmanager
+def galera() -> Iterator[Galera]:
+    """Start three nodes, and kill them at the end."""
+    with folder() as temporary:
+        nodes = Galera(temporary)
+        try:
+            nodes.start()
+            yield nodes
+        finally:
+            nodes.close()
