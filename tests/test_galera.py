@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from itertools import cycle, islice
 from uuid import uuid4
@@ -209,10 +208,8 @@ def test_killed_node_frees_the_lock(new: New, nodes: Galera, urls: list[URL]) ->
     waiter = first.start("alembic", "-x", "lock_timeout=30", "upgrade", HERO)
     waiter.wait_for("Waiting up to 30 s")
     nodes.kill(2)
-    killed = time.monotonic()
-    assert "slow.py, line 14" in last_line(owner.finish(20))
+    assert "slow.py, line 13: OperationalError" in last_line(owner.finish(20))
     output = waiter.finish(30)
-    print("released after", time.monotonic() - killed)
     assert waiter.returncode == 0, output
     slow.unlink()
     assert query(first.url, "SELECT version_num FROM alembic_version") == [(HERO,)]
