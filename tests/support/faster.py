@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from functools import cache, partial
@@ -22,6 +22,7 @@ import jinja2
 import pytest
 import pytest_copie.plugin
 import yaml
+from copier._types import Phase
 
 
 @contextmanager
@@ -36,6 +37,19 @@ def faster_copier() -> Iterator[None]:
         monkeypatch.setattr(copier._user_data, "parse_yaml_string", parse)
         casts = copier._user_data.CAST_STR_TO_NATIVE
         monkeypatch.setitem(casts, "yaml", parse)
+        is_bundle = copier._vcs.is_git_bundle
+        monkeypatch.setattr(
+            "copier._vcs.is_git_bundle",
+            lambda path: (
+                not path.is_dir() and is_bundle(path)
+            ),  # it would ask git twice
+        )
+        monkeypatch.setattr(copier._user_data.AnswersMap, "combined", property(combine))
+        worker = copier._main.Worker
+        path = remember_answered(vars(worker)["answers_relpath"].fget)
+        monkeypatch.setattr(worker, "answers_relpath", property(path))
+        answers = remember_answered(worker._answers_to_remember)
+        monkeypatch.setattr(worker, "_answers_to_remember", answers)
         clones: dict[tuple[str, ...], str] = {}
         monkeypatch.setattr("copier._template.clone", remember_clones(clones))
         if yaml.__with_libyaml__:
@@ -82,6 +96,34 @@ def remember_parsed(parse: Any) -> Any:
     """Return a parser of strings with a memory, which gives each caller an own copy."""
     parsed = cache(parse)
     return lambda string: deepcopy(parsed(string))
+
+
+def combine(answers: Any) -> dict[str, Any]:
+    """Return what Copier makes of a ChainMap, a thousand times in a render."""
+    return {
+        **copier._user_data.DEFAULT_DATA,
+        "_external_data": answers.external,
+        **answers.user_defaults,
+        **answers.last,
+        **answers.metadata,
+        **answers.init,
+        **answers.user,
+    }
+
+
+def remember_answered(find: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a method of a worker with a memory: when files are rendered, all is answered."""
+    name = f"_remembered_{find.__name__}"
+
+    def find_once(worker: Any) -> Any:
+        if Phase.current() != Phase.RENDER:
+            return find(worker)
+        known = vars(worker)
+        if name not in known:
+            known[name] = find(worker)
+        return known[name]
+
+    return find_once
 
 
 def remember_clones(clones: dict[tuple[str, ...], str]) -> Any:
