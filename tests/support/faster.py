@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from functools import cache, partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import copier._main
 import copier._template
 import copier._user_data
+import copier._vcs
 import jinja2
 import pytest
 import pytest_copie.plugin
@@ -32,6 +37,8 @@ def faster_copier() -> Iterator[None]:
         monkeypatch.setattr(copier._user_data, "parse_yaml_string", parse)
         casts = copier._user_data.CAST_STR_TO_NATIVE
         monkeypatch.setitem(casts, "yaml", parse)
+        clones: dict[tuple[str, ...], str] = {}
+        monkeypatch.setattr("copier._template.clone", remember_clones(clones))
         if yaml.__with_libyaml__:
             for module in (copier._template, pytest_copie.plugin):
                 monkeypatch.setattr(module, "yaml", in_c())
@@ -43,6 +50,8 @@ def faster_copier() -> Iterator[None]:
                 lambda *_: None,
             )
         yield
+        for folder in clones.values():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def remember_compiled() -> Any:
@@ -76,6 +85,29 @@ def remember_parsed(parse: Any) -> Any:
     """Return a parser of strings with a memory, which gives each caller an own copy."""
     parsed = cache(parse)
     return lambda string: deepcopy(parsed(string))
+
+
+def remember_clones(clones: dict[tuple[str, ...], str]) -> Any:
+    """Return Copier's `clone` with a memory for tags: an update asks for the same one thrice.
+
+    What it gives is linked to a clone that nobody changes; git and Copier replace files.
+    """
+    clone = copier._vcs.clone
+
+    def clone_once(url: str, ref: str = "HEAD", location: str | None = None) -> Any:
+        tag = Path(url, ".git", "refs", "tags", ref)
+        if location is None or not tag.is_file():
+            return clone(url, ref, location)
+        # A clone stays in the folder for temporary files, which may go between two tests.
+        key = (url, ref, tag.read_text(), tempfile.gettempdir())
+        if key not in clones:
+            clones[key] = clone(url, ref)
+        shutil.copytree(
+            clones[key], location, copy_function=os.link, dirs_exist_ok=True
+        )
+        return location
+
+    return clone_once
 
 
 def in_c() -> SimpleNamespace:
