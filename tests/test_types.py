@@ -13,7 +13,7 @@ import pytest
 
 from support.commands import run, script
 from support.projects import New, Render
-from support.variants import EXISTING, PAIRWISE, POSTGRESQL, Variant
+from support.variants import EXISTING, PAIRWISE, POSTGRESQL, SEVERAL, Variant
 
 WHOLE_KIT = next(
     variant for variant in PAIRWISE if variant.engine.database == "postgresql"
@@ -26,7 +26,10 @@ def settings(project: Path) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("variant", PAIRWISE, ids=str)
+OWN_SEVERAL = [variant for variant in SEVERAL if not variant.existing]
+
+
+@pytest.mark.parametrize("variant", [*PAIRWISE, *OWN_SEVERAL], ids=str)
 def test_mypy_passes(new: New, variant: Variant) -> None:
     new(variant).mypy()
 
@@ -42,7 +45,7 @@ def test_pyright_passes_on_the_pairwise_set(render: Render, tmp_path: Path) -> N
     The kit is the same everywhere, so it is read in one project, which has all of it.
     """
     environments, others = [], []
-    for number, variant in enumerate([*PAIRWISE, EXISTING[0]]):
+    for number, variant in enumerate([*PAIRWISE, *SEVERAL, EXISTING[0]]):
         root = f"p{number}"
         shutil.copytree(render(variant), tmp_path / root)
         paths = ["src", variant.migrations]
@@ -50,7 +53,8 @@ def test_pyright_passes_on_the_pairwise_set(render: Render, tmp_path: Path) -> N
             package = tmp_path / root / variant.package
             package.mkdir(parents=True)
             models = "from sqlalchemy import MetaData\n\nBase = MetaData()\n"
-            (package / "models.py").write_text(models)
+            for name in ["models", *variant.more_databases]:
+                (package / f"{name}.py").write_text(models)
         else:
             paths = settings(tmp_path / root)["extraPaths"]
         paths = [f"{root}/{path}" for path in paths]

@@ -11,10 +11,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
-from migration_kit.environment import load_options  # see pytest's setting `pythonpath`
+from migration_kit.databases import databases  # see pytest's setting `pythonpath`
+from migration_kit.environment import load_options
 from migration_kit.head import read_head, rival_heads, two_heads_remedy
 from migration_kit.models import table_modules, unloaded_modules
-from migration_kit.paths import MIGRATIONS, invocation
+from migration_kit.paths import invocation
 from migration_kit.roundtrip import roundtrip
 from migration_kit.testing import ScratchDatabase
 from sqlalchemy.types import TypeEngine
@@ -22,25 +23,34 @@ from sqlalchemy.types import TypeEngine
 ALEMBIC_INI = Path(__file__).parents[1] / "alembic.ini"
 
 
-@pytest.fixture
-def script() -> ScriptDirectory:
-    return ScriptDirectory.from_config(Config(ALEMBIC_INI))
+@pytest.fixture(params=databases(ALEMBIC_INI))
+def config(request: pytest.FixtureRequest) -> Config:
+    """The section of each database in alembic.ini, one after the other."""
+    return Config(ALEMBIC_INI, ini_section=request.param)
 
 
 @pytest.fixture
-def options() -> dict[str, Any]:
+def script(config: Config) -> ScriptDirectory:
+    return ScriptDirectory.from_config(config)
+
+
+@pytest.fixture
+def options(config: Config, script: ScriptDirectory) -> dict[str, Any]:
     """What env.py gives to `run()`; reading it also imports the models."""
-    options = load_options(Config(ALEMBIC_INI))
+    options = load_options(config)
     assert "packages" in options, (
-        f"{MIGRATIONS / 'env.py'} does not end with run(target_metadata, package=...) "
+        f"{script.env_py_location} does not end with run(target_metadata, package=...) "
         "of migration_kit.environment"
     )
     return options
 
 
 @pytest.fixture
-def database() -> Iterator[ScratchDatabase]:
-    with ScratchDatabase(ALEMBIC_INI).create() as database:
+def database(config: Config, options: dict[str, Any]) -> Iterator[ScratchDatabase]:
+    """An empty database; another env.py than the kit's would not work on it, but on yours."""
+    assert options
+    section = config.config_ini_section
+    with ScratchDatabase(ALEMBIC_INI, section).create() as database:
         yield database
 
 
@@ -51,7 +61,7 @@ def test_history_has_one_head(script: ScriptDirectory) -> None:
 
 
 def test_head_file_names_the_head(script: ScriptDirectory) -> None:
-    assert read_head() == sorted(script.get_heads()), (
+    assert read_head(script) == sorted(script.get_heads()), (
         f"HEAD names another revision; mend it with `{invocation()} head`"
     )
 
@@ -100,7 +110,7 @@ def test_no_revision_imports_models(
     """A revision stays, while the models go on changing; types of columns are no models."""
     packages = options["packages"]
     modules = table_modules(packages) | set(
-        imported_names(parse(MIGRATIONS / "env.py"))
+        imported_names(parse(script.env_py_location))
     )
     parents = {parent for module in modules for parent in parents_of(module)}
     forbidden = {

@@ -22,6 +22,7 @@ import jinja2
 import pytest
 import pytest_copie.plugin
 import yaml
+from copier._jinja_ext import get_yield_context
 from copier._types import Phase
 
 
@@ -85,6 +86,8 @@ def remember_compiled() -> Any:
         # Not by the file's name, which is another one in each clone of the template.
         options = (environment.trim_blocks, environment.lstrip_blocks)
         key = (type(environment), options, source, name, *sorted(named.items()))
+        forgotten = get_yield_context(environment)  # by the parser, which is left out
+        forgotten.yield_name = forgotten.yield_iterable = None
         if key not in compiled:
             compiled[key] = compile_string(environment, source, name, filename, **named)
         return compiled[key]

@@ -12,12 +12,15 @@ KIT = [
     "__init__.py",
     "__main__.py",
     "autogenerate.py",
+    "clusters.py",
     "command.py",
     "compare.py",
     "connect.py",
+    "databases.py",
     "environment.py",
     "errors.py",
     "foreign_keys.py",
+    "galera.py",
     "head.py",
     "history.py",
     "leftovers.py",
@@ -76,7 +79,11 @@ def migration_layer(variant: Variant) -> set[str]:
     files |= {f"{migrations}/env.py", f"{migrations}/__main__.py"}
     files |= {f"{migrations}/script.py.mako"}
     files |= {f"{migrations}/versions/.gitkeep"}
-    if variant.engine.database == "postgresql":
+    for name in variant.more_databases:
+        own = ("env.py", "script.py.mako", "versions/.gitkeep")
+        files |= {f"{migrations}/{name}/{file}" for file in own}
+    databases = {engine.database for engine in (variant.engine, *variant.more)}
+    if "postgresql" in databases:
         files |= {".squawk.toml", *(f"{migrations}/{name}" for name in POSTGRESQL)}
     return files
 
@@ -98,15 +105,16 @@ def expected_tree(variant: Variant) -> set[str]:
         "pyproject.toml",
         "tests/conftest.py",
         f"{migrations}/{DRAWING}",
-        f"{package}/__init__.py",
-        f"{package}/engine.py",
-        f"{package}/models/__init__.py",
         f"{package}/py.typed",
+        *(f"tests/{name}_fixtures.py" for name in variant.more_databases),
     }
-    if variant.base_location == "models":
-        tree |= {f"{package}/models/base.py"}
-    else:
-        tree |= {f"{package}/base.py", f"{package}/database.py"}
+    for folder in (package, *(f"{package}/{name}" for name in variant.more_databases)):
+        tree |= {f"{folder}/__init__.py", f"{folder}/engine.py"}
+        tree |= {f"{folder}/models/__init__.py"}
+        if variant.base_location == "models":
+            tree |= {f"{folder}/models/base.py"}
+        else:
+            tree |= {f"{folder}/base.py", f"{folder}/database.py"}
     if variant.example != "none":
         tree |= {f"{package}/models/hero.py", f"{migrations}/versions/{HERO_REVISION}"}
         tree |= {f"{migrations}/HEAD"}

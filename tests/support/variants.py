@@ -17,6 +17,7 @@ from allpairspy import AllPairs
 BASE_LOCATIONS = ["models", "module"]  # `existing` has rows of its own below
 EXAMPLES = ["none", "hero", "tour"]
 CIS = ["github", "gitlab", "none"]
+MORE = ["analytics", "billing", "archive_of_year"]  # the last one as long as may be
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Variant:
     example: str = "hero"
     compose: bool = False
     ci: str = "github"
+    more: tuple[Engine, ...] = ()
 
     def __str__(self) -> str:
         place = "package" if self.migrations_in_package else "root"
@@ -75,6 +77,7 @@ class Variant:
                 self.example,
                 compose,
                 self.ci,
+                *map(str, self.more),
             ]
         )
 
@@ -83,15 +86,30 @@ class Variant:
         """The answers to the questions that Copier asks for this variant."""
         answers = asdict(self)
         answers |= answers.pop("engine")
+        del answers["more"]
+        if self.more:
+            answers["more_databases"] = self.more_databases
         if not (self.engine.server and self.engine.async_engine):
             del answers["driver"]  # only one fits
-        if not self.engine.server:
+        if not any(engine.server for engine in (self.engine, *self.more)):
             del answers["compose"]
         if self.existing:
             for question in ("migrations_in_package", "example", "compose"):
                 answers.pop(question, None)
+            if self.more:
+                imports = {name: f"my_app.{name}:Base" for name in self.more_databases}
+                answers["more_base_imports"] = imports
             return answers | {"base_import": "my_app.models:Base"}
         return answers | {"project_name": "My App"}
+
+    @property
+    def more_databases(self) -> dict[str, str]:
+        """The further databases: their URLs by name."""
+        return {
+            name: f"{engine.database}+{engine.driver}://"
+            + (f"{name}:x@localhost/{name}" if engine.server else f"/{name}.db")
+            for name, engine in zip(MORE, self.more, strict=False)
+        }
 
     @property
     def existing(self) -> bool:
@@ -155,7 +173,44 @@ EXISTING = [
     for row in pairwise({"engine": ENGINES, "ci": CIS})
 ]
 
-ALL = [Variant(**row) for row in every(COLUMNS)] + EXISTING
+ENGINE_OF = {str(engine): engine for engine in ENGINES}
+
+# Several databases, each pair of kinds and of drivers' kinds somewhere.
+SEVERAL = [
+    Variant(
+        ENGINE_OF["postgresql-psycopg-sync"],
+        compose=True,
+        more=(ENGINE_OF["sqlite-aiosqlite-async"], ENGINE_OF["mariadb-pymysql-sync"]),
+    ),
+    Variant(
+        ENGINE_OF["sqlite-pysqlite-sync"],
+        "module",
+        migrations_in_package=True,
+        example="tour",
+        ci="gitlab",
+        more=(
+            ENGINE_OF["sqlite-pysqlite-sync"],
+            ENGINE_OF["postgresql-asyncpg-async"],
+            ENGINE_OF["postgresql-psycopg-sync"],
+        ),
+    ),
+    Variant(
+        ENGINE_OF["mysql-aiomysql-async"],
+        "module",
+        example="none",
+        compose=True,
+        ci="none",
+        more=(ENGINE_OF["mysql-pymysql-sync"], ENGINE_OF["postgresql-psycopg-async"]),
+    ),
+    Variant(
+        ENGINE_OF["sqlite-pysqlite-sync"],
+        "existing",
+        example="none",
+        more=(ENGINE_OF["mariadb-asyncmy-async"],),
+    ),
+]
+
+ALL = [Variant(**row) for row in every(COLUMNS)] + EXISTING + SEVERAL
 
 # What changes how a project migrates; compose.yaml and CI do not, nor whether the application
 # awaits its driver. MySQL shares drivers and dialect with MariaDB, which has all of them.
@@ -173,7 +228,6 @@ SHAPES = [
 
 PAIRWISE = [Variant(**row) for row in pairwise(COLUMNS)]
 
-ENGINE_OF = {str(engine): engine for engine in ENGINES}
 # Each driver, sync and async, and each dialect: MySQL's async drivers are MariaDB's as well, and
 # meet the same server here.
 DIFFERENT = [

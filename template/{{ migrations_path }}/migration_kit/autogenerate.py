@@ -20,6 +20,7 @@ from .command import get_command
 from .models import full_name, schemas_of, tables_of
 from .order import drop_indexes_of_keys, put_in_working_order
 from .ownership import (
+    is_made_by_other_history,
     is_made_by_revision,
     is_part_or_version_table,
     schemas_of_history,
@@ -56,8 +57,14 @@ def autogenerate_options(connection: Connection) -> dict[str, Any]:
 
 
 def load_plugins(connection: Connection) -> None:
-    """Let autogenerate create, alter and drop PostgreSQL's ENUM types; the import does it."""
-    if connection.dialect.name != "postgresql":
+    """Let autogenerate create, alter and drop PostgreSQL's ENUM types; the import does it.
+
+    In a process that migrates another database before or after, it must not speak of that one.
+    """
+    postgresql = connection.dialect.name == "postgresql"
+    level = logging.NOTSET if postgresql else logging.ERROR
+    logging.getLogger(f"alembic.{ENUM_PLUGIN}").setLevel(level)
+    if not postgresql:
         return
     compares = get_command() in {"check", "revision"}
     if compares and find_spec(ENUM_PLUGIN) and find_spec(".enums", __package__):
@@ -83,7 +90,10 @@ def include_object(
         return True
     if isinstance(item, Table):
         assert migration.connection is not None
-        return not is_part_or_version_table(migration.connection, item)
+        return not (
+            is_part_or_version_table(migration.connection, item)
+            or is_made_by_other_history(item.name, item.schema)
+        )
     if not isinstance(item, CheckConstraint):
         return True
     # The model's CHECK has no name either, so the two cannot be compared.

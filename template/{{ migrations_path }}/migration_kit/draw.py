@@ -12,13 +12,15 @@ from importlib import import_module
 from pathlib import Path
 
 from alembic.config import Config
-from alembic.script import Script, ScriptDirectory
+from alembic.script import Script
 from alembic.util import CommandError, to_tuple
 from sqlalchemy import MetaData
 
+from .databases import histories
 from .environment import load_options
 from .models import tables_of
 from .paths import invocation
+from .settings import FIRST
 
 NEWEST = 100  # revisions: GitHub refuses a diagram of more than 500 arrows
 
@@ -38,12 +40,14 @@ PAGE = """\
 # The schema
 
 `{command}` draws this page.
+"""
 
-## Tables
+HISTORY = """\
+## Tables{database}
 
 {tables}
 
-## Revisions
+## Revisions{database}
 
 {revisions}
 """
@@ -81,17 +85,20 @@ def draw(config: Config, check: bool = False) -> None:
 
 
 def draw_page(config: Config, root: Path, command: str) -> str:
-    """Return the page: the tables of the models, and the newest revisions."""
-    script = ScriptDirectory.from_config(config)
-    revisions = list(script.walk_revisions())[:NEWEST]
-    arrows = [
-        arrow for revision in reversed(revisions) for arrow in draw_revision(revision)
-    ]
-    return PAGE.format(
-        command=command,
-        tables=diagram(draw_tables(config, root)),
-        revisions=diagram(["flowchart TD", *arrows]),
-    )
+    """Return the page: of each database the tables of the models, and the newest revisions."""
+    pages = [PAGE.format(command=command)]
+    for one, script in histories(config):
+        name = one.config_ini_section
+        revisions = reversed(list(script.walk_revisions())[:NEWEST])
+        arrows = [arrow for revision in revisions for arrow in draw_revision(revision)]
+        pages.append(
+            HISTORY.format(
+                database="" if name == FIRST else f" of {name}",
+                tables=diagram(draw_tables(one, root)),
+                revisions=diagram(["flowchart TD", *arrows]),
+            )
+        )
+    return "\n".join(pages)
 
 
 def draw_tables(config: Config, root: Path) -> list[str]:

@@ -16,6 +16,7 @@ from sqlalchemy import URL, Connection, Engine, MetaData
 from .autogenerate import autogenerate_options, load_plugins
 from .command import is_read_only
 from .connect import connect, connect_async, create_connectable, run_coroutine
+from .databases import packages_of_others
 from .errors import migration_errors, one_line
 from .foreign_keys import foreign_key_check, foreign_keys_off
 from .history import refuse_lost_history, refuse_lost_revisions
@@ -62,10 +63,11 @@ def run(
     # Only the `alembic` command sets up logging; a program that calls Alembic has its own.
     if config.cmd_opts is not None and os.path.exists(config.config_file_name or ""):
         fileConfig(config.config_file_name or "", disable_existing_loggers=False)
+    packages = [package] if isinstance(package, str) else list(package)
     options |= {
         "target_metadata": target_metadata,
-        "packages": [package] if isinstance(package, str) else list(package),
-        "not_migrated": not_migrated,
+        "packages": packages,
+        "not_migrated": [*not_migrated, *packages_of_others(config, packages)],
         "prepare": prepare,
     }
     if context.is_offline_mode():
@@ -192,7 +194,11 @@ def load_options(config: Config) -> dict[str, Any]:
         found.update(migration.opts)
         return []
 
-    silent = Config(config.config_file_name, output_buffer=io.StringIO())
+    silent = Config(
+        config.config_file_name,
+        ini_section=config.config_ini_section,
+        output_buffer=io.StringIO(),
+    )
     script = ScriptDirectory.from_config(silent)
     with EnvironmentContext(silent, script, fn=remember, as_sql=True):
         script.run_env()

@@ -15,8 +15,13 @@ from sqlalchemy import Connection
 
 from .command import get_command, is_read_only
 from .head import commands_after_rebase, rival_heads, two_heads_remedy
-from .history import folders_of_revisions, version_locations_remedy
+from .history import (
+    folders_of_revisions,
+    section_with_revision,
+    version_locations_remedy,
+)
 from .pooler import CONNECT_DIRECTLY
+from .settings import get_url_source
 
 LIBRARIES = (
     "<",
@@ -81,6 +86,12 @@ def remedy_for_missing(script: ScriptDirectory | None, revision: str) -> str:
     if script:
         if folders := folders_of_revisions(revision):
             return f"it lies in {folders[0]}; {version_locations_remedy(folders[0])}"
+        if section := section_with_revision(revision):
+            return (
+                f"it is one of [{section}]: use `alembic -n {section}`, correct "
+                f"{get_url_source()}, or, for two histories in one database, give each a "
+                "version_table of its own in alembic.ini"
+            )
         offline = context.is_offline_mode()
         recorded = () if offline else context.get_context().get_current_heads()
         if commands := commands_after_rebase(script, revision, recorded):

@@ -15,9 +15,8 @@ from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError, rev_id
 
-from .paths import MIGRATIONS, invocation
-
-HEAD = MIGRATIONS / "HEAD"
+from .databases import histories
+from .paths import invocation
 
 # What a rebase writes above `revision`. Whoever ran the revision under its old name did not run
 # those that now come before it.
@@ -35,7 +34,9 @@ def add_commands(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     )
     # Alembic's hook cannot do without naming the new file.
     parser.add_argument("revision_file", nargs="?", help=argparse.SUPPRESS)
-    parser.set_defaults(run=lambda config, _: write_head(config))
+    parser.set_defaults(
+        run=lambda config, given: write_heads(config, given.revision_file)
+    )
 
     parser = add_parser("rebase", help="put your revisions behind the other branch's")
     parser.add_argument("revision", help="the newest one of yours, one of two heads")
@@ -44,16 +45,36 @@ def add_commands(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     )
 
 
-def read_head() -> list[str]:
+def head_file(script: ScriptDirectory) -> Path:
+    """Return the path of a history's HEAD, beside its env.py."""
+    return Path(script.dir, "HEAD")
+
+
+def read_head(script: ScriptDirectory) -> list[str]:
     """Return the revisions that the file names; a missing file names none."""
-    return HEAD.read_text(encoding="utf-8").split() if HEAD.exists() else []
+    file = head_file(script)
+    return file.read_text(encoding="utf-8").split() if file.exists() else []
 
 
-def write_head(config: Config) -> None:
+def write_heads(config: Config, revision_file: str | None = None) -> None:
+    """Write HEAD of each database's history, or only of the one that has a new revision."""
+    for _, script in histories(config):
+        if revision_file is None or is_of(script, Path(revision_file)):
+            write_head(script)
+
+
+def is_of(script: ScriptDirectory, revision_file: Path) -> bool:
+    """Tell whether the file of a revision lies where a history has its revisions."""
+    file = revision_file.resolve()
+    folders = (Path(folder).resolve() for folder in script._version_locations)
+    return any(file.is_relative_to(folder) for folder in folders)
+
+
+def write_head(script: ScriptDirectory) -> None:
     """Write the newest revision, or each one of several heads, into the file."""
-    heads = sorted(ScriptDirectory.from_config(config).get_heads())
-    lines = "".join(f"{head}\n" for head in heads)
-    HEAD.write_text(lines, encoding="utf-8", newline="\n")
+    lines = "".join(f"{head}\n" for head in sorted(script.get_heads()))
+    if lines or head_file(script).exists():
+        head_file(script).write_text(lines, encoding="utf-8", newline="\n")
 
 
 def rival_heads(script: ScriptDirectory) -> list[str]:
@@ -100,6 +121,7 @@ def rebase(config: Config, revision: str) -> Iterator[str]:
     Raises:
         CommandError: if there is nothing to rebase, or no one way to do it.
     """
+    config = config_of_revision(config, revision)
     script = ScriptDirectory.from_config(config)
     mine = script.get_revision(revision)
     heads = heads_of_line(script, mine.revision)
@@ -146,12 +168,30 @@ def rebase(config: Config, revision: str) -> Iterator[str]:
         date += timedelta(minutes=1)  # file names sort in the order of the revisions
         path, down_revision = move(step, date, down_revision)
         yield f"  {os.path.relpath(path)}"
-    write_head(config)
-    if len(script.get_heads()) > len(heads):
+    other_lines = len(script.get_heads()) > len(heads)
+    script = ScriptDirectory.from_config(config)
+    write_head(script)
+    if other_lines:
         yield f"A database that ran {mine.revision} says at its next command what mends it."
     else:
-        script = ScriptDirectory.from_config(config)
         yield f"About {mine.revision}: {commands_after_rebase(script, mine.revision)}."
+
+
+def config_of_revision(config: Config, revision: str) -> Config:
+    """Return the configuration of the database whose history has a revision.
+
+    Raises:
+        CommandError: if none has it.
+    """
+    errors = []
+    for one, script in histories(config):
+        try:
+            script.get_revision(revision)
+        except CommandError as error:
+            errors.append(error)
+        else:
+            return one
+    raise errors[0]
 
 
 def source_of(step: Script) -> str:

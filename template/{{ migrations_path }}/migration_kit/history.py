@@ -2,6 +2,7 @@
 
 import os
 import re
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, column, inspect, select, table, text
 
 from .command import get_command
+from .databases import other_histories
 from .models import tables_of
-from .paths import MIGRATIONS
 
 # A schema, None for the default one, and a table, which has Alembic's one column only.
 VERSION_TABLES = {
@@ -83,10 +84,13 @@ def folders_of_revisions(revision: str = "") -> list[str]:
     script = context.script
     read = {folder.resolve() for folder in script._version_locations}
     assignment = re.compile(rf"(?m)^revision\b[^=\n]*= *[\"']{re.escape(revision)}")
+    own = Path(context.script.dir)
+    others = [Path(script.dir) for _, script in other_histories(context.config)]
     folders = {
         path.parent
-        for path in MIGRATIONS.rglob("*.py")
-        if b"down_revision" in (source := path.read_bytes())
+        for path in own.rglob("*.py")
+        if not any(own in other.parents and other in path.parents for other in others)
+        and b"down_revision" in (source := path.read_bytes())
         and assignment.search(source.decode(errors="replace"))
     }
     return sorted(
@@ -103,6 +107,15 @@ def from_config_file(folder: Path) -> str:
     """Return where a folder is, seen from alembic.ini."""
     start = os.path.dirname(os.path.abspath(context.config.config_file_name or ""))
     return Path(os.path.relpath(folder, start)).as_posix()
+
+
+def section_with_revision(revision: str) -> str:
+    """Return the section of alembic.ini of another database that has a revision, or nothing."""
+    for config, script in other_histories(context.config):
+        with suppress(CommandError):
+            script.get_revision(revision)
+            return config.config_ini_section
+    return ""
 
 
 def version_locations_remedy(folder: str) -> str:

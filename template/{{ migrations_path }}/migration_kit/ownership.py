@@ -9,6 +9,9 @@ from alembic import context
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Table, text
 
+from .databases import other_histories
+from .galera import TABLE as LOCK_TABLE
+
 # The table that goes, the one that comes, and the schema of both.
 Operation = tuple[str | None, str | None, str | None]
 
@@ -31,7 +34,7 @@ WHERE virtual.sql LIKE 'CREATE VIRTUAL TABLE%'
 
 def is_part_or_version_table(connection: Connection, table: Table) -> bool:
     """Tell a table that surely belongs to something else: Alembic in another history, say."""
-    if table.columns.keys() == ["version_num"]:
+    if table.columns.keys() == ["version_num"] or table.name == LOCK_TABLE:
         return True
     statement = PARTS.get(connection.dialect.name)
     if statement is None:
@@ -56,7 +59,15 @@ def is_made_by_revision(script: ScriptDirectory, name: str, schema: str | None) 
     return made
 
 
-@lru_cache(maxsize=1)
+def is_made_by_other_history(name: str, schema: str | None) -> bool:
+    """Tell whether the table is that of another history of alembic.ini, and not of this one."""
+    if is_made_by_revision(context.script, name, schema):
+        return False
+    others = other_histories(context.config)
+    return any(is_made_by_revision(script, name, schema) for _, script in others)
+
+
+@lru_cache(maxsize=16)
 def operations_of(script: ScriptDirectory) -> list[Operation]:
     """Return what the revisions of a history do to tables, in their order."""
     revisions = reversed(list(script.walk_revisions()))

@@ -1,6 +1,7 @@
 """Settings of a run: `-x name=value`, else the environment, else alembic.ini."""
 
 import os
+import re
 from typing import Any
 
 from alembic import context
@@ -8,11 +9,14 @@ from alembic.util import CommandError
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+# The section of alembic.ini that `alembic` reads without `-n`.
+FIRST = "alembic"
+
 EXAMPLE = "postgresql+psycopg://user:password@host:5432/database"
 
 
 def get_url() -> URL:
-    """Return the URL of `-x url=...`, else of DATABASE_URL, else of alembic.ini.
+    """Return the URL of `-x url=...`, else of the environment, else of alembic.ini.
 
     A relative path to a SQLite file begins at the folder of alembic.ini, so that the file is the
     same one whichever folder a command runs in.
@@ -47,12 +51,26 @@ def get_url_source() -> str:
 def find_url() -> tuple[str, str]:
     if raw_url := context.get_x_argument(as_dictionary=True).get("url"):
         return str(raw_url), "-x url"
-    if raw_url := os.environ.get("DATABASE_URL"):
-        return raw_url, "DATABASE_URL"
+    section = context.config.config_ini_section
+    variable = url_variable(section)
+    if raw_url := os.environ.get(variable):
+        return raw_url, variable
     if raw_url := context.config.get_main_option("sqlalchemy.url"):
         file = os.path.basename(context.config.config_file_name or "the configuration")
-        return raw_url, f"sqlalchemy.url of {file}"
-    return "", "DATABASE_URL"
+        place = file if section == FIRST else f"[{section}] in {file}"
+        return raw_url, f"sqlalchemy.url of {place}"
+    return "", variable
+
+
+def url_variable(section: str) -> str:
+    """Return the name of the environment variable that has the URL of a database.
+
+    Args:
+        section: of alembic.ini; `DATABASE_URL` is that of `[alembic]` alone, so that
+            `alembic -n analytics` never migrates the wrong one.
+    """
+    prefix = "" if section == FIRST else re.sub(r"\W", "_", f"{section}_").upper()
+    return f"{prefix}DATABASE_URL"
 
 
 def from_folder(url: URL, folder: str) -> URL:

@@ -5,6 +5,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Self, TypeVar
 from uuid import uuid4
@@ -15,16 +16,16 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, Executable, make_url
 
 from .connect import connect, connect_async, create_connectable, run_coroutine
+from .databases import databases
 from .errors import one_line
 from .leftovers import forget, leftovers, owner
 from .mysql_copy import COPY, Reader
+from .settings import FIRST, url_variable
 
 T = TypeVar("T")
 
 # The places where this process has dropped what killed ones left.
 cleaned: set[str] = set()
-
-SOURCE = "TEST_DATABASE_URL, else alembic.ini"
 
 
 class ScratchDatabase:
@@ -34,6 +35,8 @@ class ScratchDatabase:
 
     Args:
         config_file: the path of alembic.ini.
+        section: of alembic.ini, for another database than the first one; TEST_ANALYTICS_DATABASE_URL
+            then says where `analytics` has its tests.
 
     Attributes:
         url: where the database is, once it is created; no other one has its name.
@@ -42,11 +45,13 @@ class ScratchDatabase:
 
     is_new = False
 
-    def __init__(self, config_file: Path) -> None:
+    def __init__(self, config_file: Path, section: str = FIRST) -> None:
         self.config_file = config_file
+        self.section = section
+        self.variable = f"TEST_{url_variable(section)}"
         beside = make_url(
-            os.environ.get("TEST_DATABASE_URL")
-            or Config(config_file).get_main_option("sqlalchemy.url", "")
+            os.environ.get(self.variable)
+            or self._config().get_main_option("sqlalchemy.url", "")
         )
         self._statements: list[str] = []
         self.sqlite = beside.get_backend_name() == "sqlite"
@@ -98,13 +103,17 @@ class ScratchDatabase:
             connection.commit()
             return found
 
-        return on_connection(self.url, run)
+        return on_connection(self.url, run, self.variable)
 
     def config(self) -> Config:
         """Return a configuration with which Alembic's commands reach this database."""
         engine = create_connectable(self.url)
-        attributes = {"connection": engine, "scratch": self}
-        return Config(self.config_file, attributes=attributes)
+        return self._config({"connection": engine, "scratch": self})
+
+    def _config(self, attributes: dict[str, Any] | None = None) -> Config:
+        return Config(
+            self.config_file, ini_section=self.section, attributes=attributes or {}
+        )
 
     def _create(self, template: "ScratchDatabase | None") -> None:
         if self.sqlite:
@@ -134,7 +143,7 @@ class ScratchDatabase:
                 reader = Reader(connection, self.name)
                 self._statements = list(reader.statements())
 
-            on_connection(self._server(), read)
+            on_connection(self._server(), read, self.variable)
         return self._statements
 
     def _drop(self) -> None:
@@ -184,9 +193,31 @@ class ScratchDatabase:
             for statement in statements:
                 connection.exec_driver_sql(statement)
 
-        remedy = "let the user create databases, or set TEST_DATABASE_URL"
+        remedy = f"let the user create databases, or set {self.variable}"
         with one_line("no database for tests", remedy):
-            on_connection(self._server(), run)
+            on_connection(self._server(), run, self.variable)
+
+
+@cache
+def replace_other_databases(config_file: Path) -> dict[str, ScratchDatabase]:
+    """Lead the code under test to databases for tests, in place of all but the first one.
+
+    Args:
+        config_file: the path of alembic.ini.
+
+    Returns:
+        The databases by their section of alembic.ini, the same ones at each call; they are not
+        created yet. The environment variable of each leads there.
+    """
+    others = {
+        name: ScratchDatabase(config_file, name)
+        for name in databases(config_file)
+        if name != FIRST
+    }
+    for name, scratch in others.items():
+        url = scratch.url.render_as_string(hide_password=False)
+        os.environ[url_variable(name)] = url
+    return others
 
 
 def drop_sqlite(file: str) -> None:
@@ -205,17 +236,20 @@ def copy_sqlite(source: str, target: str) -> None:
         original.backup(copy)
 
 
-def on_connection(url: URL, function: Callable[[Connection], T]) -> T:
+def on_connection(
+    url: URL, function: Callable[[Connection], T], variable: str = "TEST_DATABASE_URL"
+) -> T:
     """Call a function with a connection of its own, through a sync or an async driver."""
+    source = f"{variable}, else alembic.ini"
     engine = create_connectable(url)
     if isinstance(engine, Engine):
-        with connect(engine, SOURCE) as connection:
+        with connect(engine, source) as connection:
             return function(connection)
 
     results: list[T] = []
 
     async def run() -> None:
-        async with connect_async(engine, SOURCE) as connection:
+        async with connect_async(engine, source) as connection:
             results.append(await connection.run_sync(function))
 
     run_coroutine(run())
