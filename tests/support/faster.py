@@ -48,7 +48,7 @@ def faster_copier() -> Iterator[None]:
         monkeypatch.setattr(copier._user_data.AnswersMap, "combined", property(combine))
         worker = copier._main.Worker
         path = remember_answered(vars(worker)["answers_relpath"].fget)
-        monkeypatch.setattr(worker, "answers_relpath", property(path))
+        monkeypatch.setattr(worker, "answers_relpath", property(parsed_anew(path)))
         answers = remember_answered(worker._answers_to_remember)
         monkeypatch.setattr(worker, "_answers_to_remember", answers)
         clones: dict[tuple[str, ...], str] = {}
@@ -86,13 +86,18 @@ def remember_compiled() -> Any:
         # Not by the file's name, which is another one in each clone of the template.
         options = (environment.trim_blocks, environment.lstrip_blocks)
         key = (type(environment), options, source, name, *sorted(named.items()))
-        forgotten = get_yield_context(environment)  # by the parser, which is left out
-        forgotten.yield_name = forgotten.yield_iterable = None
+        forget_yield(environment)
         if key not in compiled:
             compiled[key] = compile_string(environment, source, name, filename, **named)
         return compiled[key]
 
     return compile_once
+
+
+def forget_yield(environment: Any) -> None:
+    """Do what the parser does, where it is left out."""
+    forgotten = get_yield_context(environment)
+    forgotten.yield_name = forgotten.yield_iterable = None
 
 
 def remember_parsed(parse: Any) -> Any:
@@ -127,6 +132,16 @@ def remember_answered(find: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return known[name]
 
     return find_once
+
+
+def parsed_anew(find: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a method of a worker that seems to parse something."""
+
+    def find_and_forget(worker: Any) -> Any:
+        forget_yield(worker.jinja_env)
+        return find(worker)
+
+    return find_and_forget
 
 
 def remember_clones(clones: dict[tuple[str, ...], str]) -> Any:
