@@ -25,7 +25,7 @@ from support.commands import run, script
 from support.history import NOW, build_history, copy, update
 from support.projects import Render, alembic
 from support.releases import ROOT
-from support.variants import ENGINES, PAIRWISE, Engine, Variant
+from support.variants import ENGINES, PAIRWISE, SEVERAL, Engine, Variant
 
 POSTGRESQL = {"database": "postgresql"}
 EXISTING = {"base_location": "existing", "base_import": "my_app.models:Base"}
@@ -385,12 +385,15 @@ def read_ini_url(project: Path) -> str:
     return ini["alembic"]["sqlalchemy.url"]
 
 
-@pytest.mark.parametrize("variant", PAIRWISE, ids=str)
+@pytest.mark.parametrize("variant", [*PAIRWISE, *SEVERAL], ids=str)
 def test_recorded_answers_are_the_given_ones(render: Render, variant: Variant) -> None:
     recorded = yaml.safe_load((render(variant) / ".copier-answers.yml").read_text())
     asked = {key: value for key, value in recorded.items() if not key.startswith("_")}
     free_text = {"package_name", "migrations_dir", "database_url"}
-    assert {key: asked[key] for key in asked.keys() - free_text} == variant.answers
+    if variant.existing:
+        free_text = free_text - {"package_name"} | {"source_dir", "version_table"}
+    given = {"more_databases": {}} | variant.answers
+    assert {key: asked[key] for key in asked.keys() - free_text} == given
     assert asked.keys() >= free_text
 
 
@@ -636,6 +639,10 @@ def test_long_names_stay_formatted(render: Render) -> None:
             Variant(base_location=base_location, example="tour"),
             package_name=name,
             migrations_dir="m" * 40,
+            more_databases={
+                "b" * 15: "sqlite:///b.db",
+                "c" * 15: "sqlite+aiosqlite:///c.db",
+            },
         )
         run(script("ruff"), "format", "--check", cwd=project)
         run(script("ruff"), "check", cwd=project)

@@ -10,15 +10,15 @@ from sqlalchemy import URL
 from support.projects import Database, New, Project, Render, alembic, last_line
 from support.revisions import HERO
 from support.variants import (
+    DIFFERENT,
     ENGINE_OF,
-    ENGINES,
     ONE_OF_EACH,
     Engine,
     Variant,
 )
 
 
-@pytest.mark.parametrize("engine", ENGINES, ids=str)
+@pytest.mark.parametrize("engine", DIFFERENT, ids=str)
 def test_database_that_cannot_be_reached(
     new: New, engine: Engine, tmp_path: Path
 ) -> None:
@@ -41,7 +41,7 @@ def test_database_that_cannot_be_reached(
 
 @pytest.mark.parametrize(
     "engine",
-    [engine for engine in ENGINES if engine.database in {"mysql", "mariadb"}],
+    [engine for engine in DIFFERENT if engine.database in {"mysql", "mariadb"}],
     ids=str,
 )
 def test_wrong_password(new: New, engine: Engine) -> None:
@@ -100,7 +100,7 @@ def test_several_heads(new: New) -> None:
     assert "Multiple head revisions" in line
     assert line.endswith(
         "; put yours behind the other one with `python migrations rebase YOURS`, or, where both "
-        "have run in production, join them with `alembic merge heads`"
+        "have run in production, join them with `alembic merge one two`"
     )
     readme = " ".join(project.read("README.md").split())
     assert "uv run python migrations rebase YOUR_REVISION" in readme

@@ -393,3 +393,70 @@ def test_switch_says_where_to_look(
     )
     assert "git diff --diff-filter=D" in capfd.readouterr().err
     assert "-name: CI" in git(project, "diff", "--diff-filter=D")
+
+
+ANALYTICS = {"analytics": "sqlite+pysqlite:///analytics.db"}
+EVENTS = """\
+from sqlalchemy.orm import Mapped, mapped_column
+
+from my_app.analytics.models.base import Base
+
+
+class Event(Base):
+    __tablename__ = "events"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+"""
+
+
+def test_database_comes_and_goes_with_every_edit_in_place(
+    history: Path, tmp_path: Path, database: Database
+) -> None:
+    folder = copy(history, tmp_path / "project", {})
+    project = Project(folder, database("sqlite", "pysqlite"))
+    edits = EDITS | {"tests/conftest.py": "        template.upgrade()\n"}
+    for path, line in edits.items():
+        project.edit(path, line, line + LINE)
+    project.commit("My work")
+    update(folder, more_databases=ANALYTICS)
+    assert conflicts(folder) == []
+    assert all(LINE in project.read(path) for path in edits)
+    project.write("src/my_app/analytics/models/event.py", EVENTS)
+    project.alembic("-n", "analytics", "revision", "--autogenerate", "-m", "events")
+    env_py = "migrations/analytics/env.py"
+    project.edit(env_py, "target_metadata = ", f"{LINE}target_metadata = ")
+    assert "14 passed" in project.own_tests()
+    project.commit("Analytics")
+    archive = {"archive": "sqlite+pysqlite:///archive.db"}
+    update(folder, more_databases=ANALYTICS | archive)
+    assert conflicts(folder) == []
+    assert LINE in project.read(env_py)
+    project.alembic("-n", "archive", "current")
+    project.commit("Archive")
+
+    folders = ["migrations/analytics", "src/my_app/analytics"]
+    folders += ["tests/analytics_fixtures.py"]
+    with pytest.raises(ValueError, match=f"git rm -r {' '.join(folders)}, commit"):
+        update(folder, more_databases=archive)
+    assert project.git("status", "--porcelain") == ""
+    project.git("rm", "-rq", *folders)
+    project.commit("No analytics")
+    update(folder, more_databases=archive)
+    assert conflicts(folder) == []
+    assert all(LINE in project.read(path) for path in edits)
+    assert not (project / env_py).exists()
+    assert "analytics" not in project.read("alembic.ini")
+    assert "14 passed" in project.own_tests()
+
+
+def test_base_of_each_database_moves_first(history: Path, tmp_path: Path) -> None:
+    folder = copy(history, tmp_path / "project", {"more_databases": ANALYTICS})
+    names = ("src/my_app", "src/my_app/analytics")
+    for name in names:
+        line = f"git mv {name}/models/base.py {name}/base.py, let the models"
+        with pytest.raises(ValueError, match=line):
+            update(folder, base_location="module")
+        git(folder, "mv", f"{name}/models/base.py", f"{name}/base.py")
+        commit(folder, "Move Base")
+    update(folder, base_location="module")
+    assert all((folder / name / "database.py").exists() for name in names)

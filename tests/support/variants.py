@@ -17,7 +17,7 @@ from allpairspy import AllPairs
 BASE_LOCATIONS = ["models", "module"]  # `existing` has rows of its own below
 EXAMPLES = ["none", "hero", "tour"]
 CIS = ["github", "gitlab", "none"]
-MORE = ["analytics", "billing", "archive_of_years"]  # the last one as long as may be
+MORE = ["analytics", "billing", "archive_of_year"]  # the last one as long as may be
 
 
 @dataclass(frozen=True)
@@ -228,6 +228,11 @@ SHAPES = [
 
 PAIRWISE = [Variant(**row) for row in pairwise(COLUMNS)]
 
+# Each driver, sync and async, and each dialect: MySQL's async drivers are MariaDB's as well, and
+# meet the same server here.
+DIFFERENT = [
+    engine for engine in ENGINES if engine not in MYSQL or not engine.async_engine
+]
 ONE_OF_EACH = [
     ENGINE_OF["sqlite-aiosqlite-async"],
     ENGINE_OF["postgresql-psycopg-sync"],

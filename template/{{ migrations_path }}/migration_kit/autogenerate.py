@@ -17,7 +17,7 @@ from sqlalchemy.schema import SchemaItem
 
 from . import compare
 from .command import get_command
-from .models import schemas_of, tables_of
+from .models import full_name, schemas_of, tables_of
 from .order import drop_indexes_of_keys, put_in_working_order
 from .ownership import (
     is_made_by_other_history,
@@ -199,10 +199,6 @@ def create_schemas(migration: MigrationContext, upgrade: ops.UpgradeOps) -> None
             ops.ExecuteSQLOp(f"CREATE SCHEMA IF NOT EXISTS {preparer.quote(schema)}")
             for schema in sorted(schema for schema in missing if schema)
         ]
-
-
-def full_name(schema: str | None, table: str) -> str:
-    return f"{schema}.{table}" if schema else table
 
 
 class ReviewOp(ops.MigrateOperation):

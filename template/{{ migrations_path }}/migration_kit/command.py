@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from alembic import context
+from alembic.util import to_tuple
 
 READ_ONLY_COMMANDS = {
     "check",
@@ -30,20 +31,25 @@ def is_read_only() -> bool:
     return get_command() in READ_ONLY_COMMANDS
 
 
+def newest_revisions() -> set[str]:
+    """Return what a database records that has run everything: the heads that none depends on."""
+    return set(context.script.get_heads(consider_depends_on=True))
+
+
 def is_up_to_date() -> bool:
     """Tell whether an upgrade would find nothing to do."""
-    heads = set(context.get_context().get_current_heads())
-    return get_command() == "upgrade" and heads == set(context.script.get_heads())
+    recorded = set(context.get_context().get_current_heads())
+    return get_command() == "upgrade" and recorded == newest_revisions()
 
 
 def is_first_upgrade() -> bool:
-    """Tell whether an upgrade to the one head begins in a database without any revision."""
+    """Tell whether an upgrade to all heads begins in a database without any revision."""
     if get_command() != "upgrade":
         return False
-    heads, asked = context.script.get_heads(), context.get_revision_argument()
+    asked = set(to_tuple(context.get_revision_argument(), default=()))
     return (
-        len(heads) == 1
-        and asked in (heads[0], tuple(heads))
+        asked != set()
+        and asked == newest_revisions()
         and not context.get_context().get_current_heads()
     )
 

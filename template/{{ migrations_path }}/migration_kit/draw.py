@@ -123,10 +123,11 @@ def diagram(lines: list[str]) -> str:
 
 
 def draw_revision(revision: Script) -> list[str]:
-    """Return a revision's box, and an arrow from each revision that it follows."""
+    """Return a revision's box, and an arrow from each revision that it follows or depends on."""
     name = f"r{revision.revision}"
     parents = to_tuple(revision.down_revision, default=())
     return [
         f'    {name}["{revision.revision}<br>{revision.doc.translate(ESCAPES)}"]',
         *(f"    r{parent} --> {name}" for parent in parents),
+        *(f"    r{other} -.-> {name}" for other in revision._resolved_dependencies),
     ]

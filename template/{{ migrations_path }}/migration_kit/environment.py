@@ -19,7 +19,7 @@ from .connect import connect, connect_async, create_connectable, run_coroutine
 from .databases import packages_of_others
 from .errors import migration_errors, one_line
 from .foreign_keys import foreign_key_check, foreign_keys_off
-from .history import known_history, refuse_lost_revisions
+from .history import refuse_lost_history, refuse_lost_revisions
 from .lock import migration_lock
 from .models import warn_of_unloaded_models
 from .options import log_broken_promises, put_together
@@ -131,12 +131,12 @@ def do_run_migrations(connection: Connection, options: dict[str, Any]) -> None:
     prepare_new_database(connection, options["prepare"])
     with (
         migration_errors(connection),
-        known_history(connection),
         foreign_keys_off(connection),
         migration_lock(connection),
         recorded_revision(connection),
         patience(connection) as attempts,
     ):
+        refuse_lost_history(connection)
         for attempt in attempts:
             with attempt, context.begin_transaction(), foreign_key_check(connection):
                 context.run_migrations()

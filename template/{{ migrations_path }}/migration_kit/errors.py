@@ -9,17 +9,17 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from alembic import context
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from .command import get_command, is_read_only
-from .head import commands_after_rebase, two_heads_remedy
+from .head import commands_after_rebase, rival_heads, two_heads_remedy
 from .history import (
     folders_of_revisions,
     section_with_revision,
     version_locations_remedy,
 )
-from .paths import MIGRATIONS
 from .pooler import CONNECT_DIRECTLY
 from .settings import get_url_source
 
@@ -69,25 +69,42 @@ def one_line(doing: str, aftermath: str = "") -> Iterator[None]:
 
 def remedy_for(message: str) -> str:
     """Return what helps against an error of Alembic's, or nothing."""
-    if message.startswith("Multiple head revisions"):
-        return two_heads_remedy()
-    if message.startswith("Target database is not up to date"):
-        return "run `alembic upgrade head` first"
-    missing = re.match(r"Can't locate revision identified by '(.*)'", message)
-    if missing and hasattr(context, "config"):  # env.py runs, and no command of ours
-        if folders := folders_of_revisions(missing[1]):
+    script = script_of_run()
+    if script and message.startswith("Multiple head revisions"):
+        heads = rival_heads(script)
+        return two_heads_remedy(heads) if heads else ""
+    if script and message.startswith("Target database is not up to date"):
+        several = len(script.get_heads()) > 1
+        return f"run `alembic upgrade {'heads' if several else 'head'}` first"
+    if missing := re.match(r"Can't locate revision identified by '(.*)'", message):
+        return remedy_for_missing(script, missing[1])
+    return ""
+
+
+def remedy_for_missing(script: ScriptDirectory | None, revision: str) -> str:
+    """Return what helps where a revision has no file that Alembic reads."""
+    if script:
+        if folders := folders_of_revisions(revision):
             return f"it lies in {folders[0]}; {version_locations_remedy(folders[0])}"
-        if section := section_with_revision(missing[1]):
+        if section := section_with_revision(revision):
             return (
                 f"it is one of [{section}]: use `alembic -n {section}`, correct "
                 f"{get_url_source()}, or, for two histories in one database, give each a "
                 "version_table of its own in alembic.ini"
             )
-        return commands_after_rebase(missing[1]) or (
-            "a revision that the database or the command line names has no file in "
-            "versions/: check out the code that has it, or correct the name"
-        )
-    return ""
+        offline = context.is_offline_mode()
+        recorded = () if offline else context.get_context().get_current_heads()
+        if commands := commands_after_rebase(script, revision, recorded):
+            return commands
+    return (
+        "a revision that the database or the command line names has no file: "
+        "check out the code that has it, or correct the name"
+    )
+
+
+def script_of_run() -> ScriptDirectory | None:
+    """Return the history that env.py runs on; a command of ours runs without it."""
+    return getattr(context, "script", None)
 
 
 def migration_errors(connection: Connection) -> AbstractContextManager[None]:
@@ -119,12 +136,15 @@ def describe(error: Exception) -> str:
     if "prepared statement" in message:
         message += f"; {CONNECT_DIRECTLY}"
     frames = traceback.extract_tb(error.__traceback__)
-    versions = str(MIGRATIONS / "versions")
+    script = script_of_run()
+    versions = (
+        tuple(str(folder) for folder in script._version_locations) if script else ()
+    )
     own = [frame for frame in frames if frame.filename.startswith(versions)]
     own = own or [frame for frame in frames if not frame.filename.startswith(LIBRARIES)]
     if isinstance(error, KeyError) and not own:
         # Alembic's revision map has no better error for it.
-        message += "; a revision names it, but has no file in versions/: restore it"
+        message += "; a revision names it, but has no file: restore it"
     return f"{where(own[-1].filename, own[-1].lineno)}: {message}" if own else message
 
 

@@ -7,7 +7,7 @@ nobody finds two heads in production. `alembic revision` writes it by itself.
 import argparse
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError, rev_id
 
 from .databases import histories
-from .paths import MIGRATIONS, invocation
+from .paths import invocation
 
 # What a rebase writes above `revision`. Whoever ran the revision under its old name did not run
 # those that now come before it.
@@ -77,11 +77,30 @@ def write_head(script: ScriptDirectory) -> None:
         head_file(script).write_text(lines, encoding="utf-8", newline="\n")
 
 
-def two_heads_remedy() -> str:
-    """Return what to do about two heads."""
+def rival_heads(script: ScriptDirectory) -> list[str]:
+    """Return heads that stand beside each other in one line of revisions, if there are any.
+
+    A history may have several lines on purpose: each has branch labels of its own, one has none.
+    """
+    lines = [heads_of_line(script, head) for head in script.get_heads()]
+    return next((heads for heads in lines if len(heads) > 1), [])
+
+
+def heads_of_line(script: ScriptDirectory, revision: str) -> list[str]:
+    """Return the heads that have the branch labels of a revision."""
+    labels = script.get_revision(revision).branch_labels
+    return sorted(
+        head
+        for head in script.get_heads()
+        if script.get_revision(head).branch_labels == labels
+    )
+
+
+def two_heads_remedy(heads: Sequence[str]) -> str:
+    """Return what to do about heads beside each other."""
     return (
         f"put yours behind the other one with `{invocation()} rebase YOURS`, or, where both "
-        "have run in production, join them with `alembic merge heads`"
+        f"have run in production, join them with `alembic merge {' '.join(heads)}`"
     )
 
 
@@ -105,16 +124,17 @@ def rebase(config: Config, revision: str) -> Iterator[str]:
     config = config_of_revision(config, revision)
     script = ScriptDirectory.from_config(config)
     mine = script.get_revision(revision)
-    others = [head for head in script.get_heads() if head != mine.revision]
+    heads = heads_of_line(script, mine.revision)
+    others = [head for head in heads if head != mine.revision]
     if not mine.is_head or not others:
         raise CommandError(
-            f"{mine.revision} is not one of several heads ({', '.join(script.get_heads())}): "
+            f"{mine.revision} is not one of several heads ({', '.join(heads)}): "
             "there is nothing to rebase"
         )
     if len(others) > 1:
         raise CommandError(
             f"there are several heads besides {mine.revision} ({', '.join(others)}): "
-            "join them first with `alembic merge`"
+            f"join them first with `alembic merge {' '.join(others)}`"
         )
     theirs = {step.revision for step in script.iterate_revisions(others[0], "base")}
     branch = [
@@ -125,8 +145,15 @@ def rebase(config: Config, revision: str) -> Iterator[str]:
     if any(step.is_merge_point or step.dependencies for step in branch):
         raise CommandError(
             f"the way to {mine.revision} holds a merge or depends_on, and no one order: "
-            "use `alembic merge heads`"
+            f"use `alembic merge {' '.join(heads)}`"
         )
+    names = {step.revision for step in branch}
+    for step in script.walk_revisions():
+        if step.revision not in names and names.intersection(step._all_down_revisions):
+            raise CommandError(
+                f"{step.path} depends on what would get another identifier: "
+                f"use `alembic merge {' '.join(heads)}`"
+            )
     for step in branch:
         if not all(re.search(line, source_of(step)) for line in ASSIGNMENTS):
             raise CommandError(
@@ -141,8 +168,13 @@ def rebase(config: Config, revision: str) -> Iterator[str]:
         date += timedelta(minutes=1)  # file names sort in the order of the revisions
         path, down_revision = move(step, date, down_revision)
         yield f"  {os.path.relpath(path)}"
-    write_head(ScriptDirectory.from_config(config))
-    yield f"About {mine.revision}: {commands_after_rebase(mine.revision)}."
+    other_lines = len(script.get_heads()) > len(heads)
+    script = ScriptDirectory.from_config(config)
+    write_head(script)
+    if other_lines:
+        yield f"A database that ran {mine.revision} says at its next command what mends it."
+    else:
+        yield f"About {mine.revision}: {commands_after_rebase(script, mine.revision)}."
 
 
 def config_of_revision(config: Config, revision: str) -> Config:
@@ -185,27 +217,45 @@ def move(step: Script, date: datetime, down_revision: str) -> tuple[Path, str]:
     return path.rename(path.with_name(name)), new
 
 
-def commands_after_rebase(revision: str) -> str:
+def commands_after_rebase(
+    script: ScriptDirectory, revision: str, recorded: Sequence[str] = ()
+) -> str:
     """Return what brings a database that ran a revision before its rebase into the new order.
 
     Args:
+        script: the history.
         revision: the identifier that the database records.
+        recorded: all that it records; what is of other lines stays.
 
     Returns:
         Commands in words; nothing if no rebase replaced that revision.
     """
-    sources = [
-        path.read_text(encoding="utf-8")
-        for path in (MIGRATIONS / "versions").rglob("*.py")
-    ]
+    history = list(script.walk_revisions())
+    sources = [source_of(step) for step in history]
     found = find_rebased(sources, revision)
     if not found:
         return ""
     name, onto, fork = found
     while found := find_rebased(sources, fork):  # those before it moved along
         _, onto, fork = found
-    steps = [f"stamp --purge {name}", f"downgrade {onto}", f"stamp {fork}"]
-    commands = ", ".join(f"`alembic {step}`" for step in [*steps, "upgrade head"])
+    line = {step.revision for step in script.iterate_revisions(name, "base")}
+    beside = [
+        step.revision
+        for step in history
+        if step.revision in recorded and step.revision not in line
+    ]
+    implied = {"base", *beside} if beside else set()
+    for step in history:  # the newest first
+        if step.revision in implied:
+            implied.update(step._all_down_revisions)
+    before = beside if fork in implied else [fork, *beside]
+    steps = [
+        ["stamp", "--purge", name],
+        ["downgrade", onto],
+        ["stamp", "--purge", *before],
+        ["upgrade", "heads" if beside else "head"],
+    ]
+    commands = ", ".join(f"`alembic {' '.join(step)}`" for step in steps)
     return (
         f"it was rebased and is {name} now; in a database that ran it, run {commands}"
     )

@@ -2,8 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -38,8 +37,7 @@ GROUP BY table_name HAVING group_concat(column_name) = 'version_num'
 VERSION_TABLES["mariadb"] = VERSION_TABLES["mysql"]
 
 
-@contextmanager
-def known_history(connection: Connection) -> Iterator[None]:
+def refuse_lost_history(connection: Connection) -> None:
     """Refuse to begin anew where a history has begun already.
 
     Raises:
@@ -56,31 +54,35 @@ def known_history(connection: Connection) -> Iterator[None]:
         return run(recorded, migration)
 
     migration._migrations_fn = run_known  # where Alembic has read what is recorded
-    yield
 
 
 def refuse_lost_revisions() -> None:
-    """Stop where Alembic finds no revision, but files elsewhere others the migrations are some.
+    """Stop where Alembic finds no revision, but files elsewhere below the migrations are some.
 
     Raises:
         CommandError: naming their folders; without it an upgrade would do nothing, and exit 0.
     """
-    if context.script.version_locations or context.script.get_heads():
+    script = context.script
+    locations = script._version_locations
+    missing = [folder for folder in locations if not folder.exists()]
+    if not missing and (script.version_locations or script.get_heads()):
         return
     if folders := folders_of_revisions():
+        empty = " and ".join(map(from_config_file, missing or locations))
         raise CommandError(
-            f"there is no revision in {Path(context.script.dir).name}/versions, but in "
-            f"{' and '.join(folders)}; {version_locations_remedy(folders[0])}"
+            f"there is no revision in {empty}, but in {' and '.join(folders)}; "
+            f"{version_locations_remedy(folders[0])}"
         )
 
 
 def folders_of_revisions(revision: str = "") -> list[str]:
-    """Return the folders, seen from alembic.ini, in and others the migrations that have revisions.
+    """Return the folders in and below the migrations with revisions that Alembic does not read.
 
     Args:
         revision: how the identifier of the one to look for begins; by default all.
     """
-    start = os.path.dirname(os.path.abspath(context.config.config_file_name or ""))
+    script = context.script
+    read = {folder.resolve() for folder in script._version_locations}
     assignment = re.compile(rf"(?m)^revision\b[^=\n]*= *[\"']{re.escape(revision)}")
     own = Path(context.script.dir)
     others = [Path(script.dir) for _, script in other_histories(context.config)]
@@ -91,7 +93,20 @@ def folders_of_revisions(revision: str = "") -> list[str]:
         and b"down_revision" in (source := path.read_bytes())
         and assignment.search(source.decode(errors="replace"))
     }
-    return sorted(Path(os.path.relpath(folder, start)).as_posix() for folder in folders)
+    return sorted(
+        from_config_file(folder)
+        for folder in folders
+        if folder not in read
+        and not (
+            script.recursive_version_locations and read.intersection(folder.parents)
+        )
+    )
+
+
+def from_config_file(folder: Path) -> str:
+    """Return where a folder is, seen from alembic.ini."""
+    start = os.path.dirname(os.path.abspath(context.config.config_file_name or ""))
+    return Path(os.path.relpath(folder, start)).as_posix()
 
 
 def section_with_revision(revision: str) -> str:
@@ -105,7 +120,10 @@ def section_with_revision(revision: str) -> str:
 
 def version_locations_remedy(folder: str) -> str:
     """Return how to let Alembic read a folder, seen from alembic.ini."""
-    return f"name the folder in alembic.ini: `version_locations = %(here)s/{folder}`"
+    remedy = f"name the folder in alembic.ini: `version_locations = %(here)s/{folder}`"
+    if context.script.get_heads():
+        remedy += ", beside those that have been read"
+    return remedy
 
 
 def refuse_lost_version_table(connection: Connection) -> None:

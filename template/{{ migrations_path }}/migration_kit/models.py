@@ -34,6 +34,11 @@ def tables_of(metadata: MetaData | Sequence[MetaData] | None) -> dict[str, Table
     return {key: table for one in several for key, table in one.tables.items()}
 
 
+def full_name(schema: str | None, table: str) -> str:
+    """Return the name of a table with its schema, where it is not the default one."""
+    return f"{schema}.{table}" if schema else table
+
+
 def schemas_of(metadata: MetaData | Sequence[MetaData] | None) -> set[str]:
     """Return the names of the schemas in which tables are, or types such as an ENUM."""
     tables = tables_of(metadata).values()

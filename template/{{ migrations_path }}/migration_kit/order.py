@@ -4,6 +4,8 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import ForeignKeyConstraint, inspect
 
+from .models import full_name
+
 
 def put_in_working_order(
     migration: MigrationContext, container: ops.OpContainer
@@ -57,9 +59,7 @@ def is_open(
     key: ForeignKeyConstraint, others: list[ops.CreateTableOp] | list[ops.DropTableOp]
 ) -> bool:
     """Tell whether a key must wait for others, or be gone before them; a drop takes its name."""
-    names = {
-        f"{op.schema}.{op.table_name}" if op.schema else op.table_name for op in others
-    }
+    names = {full_name(op.schema, op.table_name) for op in others}
     target = key.elements[0].target_fullname.rpartition(".")[0]
     return key.name is not None and (key.use_alter or target in names)
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Column,
     DefaultClause,
     Dialect,
+    Integer,
     Table,
     TextClause,
 )
@@ -95,8 +96,21 @@ def render_default(item: DefaultClause, context: AutogenContext) -> str:
         sql = context.migration_context.impl.render_ddl_sql_expr(
             item.arg, is_server_default=True
         )
+        if lacks_brackets(item, sql, context):
+            sql = f"({sql})"
     sql = BOUND.sub(r"\\:", sql)
     return f"sa.text({sql!r})"
+
+
+def lacks_brackets(default: DefaultClause, sql: str, context: AutogenContext) -> bool:
+    """Tell a default of MySQL and MariaDB that CREATE TABLE has in brackets, but no ALTER."""
+    dialect = context.dialect
+    if dialect is None or dialect.name not in {"mysql", "mariadb"}:
+        return False
+    compiler = dialect.ddl_compiler(dialect, None)  # type: ignore[arg-type]
+    column = Column("x", Integer, server_default=default)
+    created = compiler.get_column_specification(column)
+    return " DEFAULT (" in created and not sql.startswith("(")
 
 
 def render_type(item: Any, context: AutogenContext) -> str | Literal[False]:

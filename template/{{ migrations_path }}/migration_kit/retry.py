@@ -10,7 +10,12 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Row, event, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from .command import after_each_revision, is_first_upgrade, is_read_only
+from .command import (
+    after_each_revision,
+    is_first_upgrade,
+    is_read_only,
+    newest_revisions,
+)
 from .lock import pause
 from .settings import get_seconds
 
@@ -170,7 +175,7 @@ def postgresql_session(
     def revision_ended(*, heads: set[str], **_: object) -> None:
         nonlocal whole
         whole = True
-        if first and heads == set(context.script.get_heads()):
+        if first and heads == newest_revisions():
             waits = before["synchronous_commit"]
             set_for_session(connection, {"synchronous_commit": waits})
 

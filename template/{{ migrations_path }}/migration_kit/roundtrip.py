@@ -10,7 +10,7 @@ from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Inspector, inspect, text
 
-from .models import tables_of
+from .models import full_name, tables_of
 from .testing import ScratchDatabase
 
 # A table by its schema (None: the default one) and its name.
@@ -190,7 +190,7 @@ class SchemaReader:
 
 def reflect(inspector: Inspector, table: str, schema: str | None) -> frozenset[str]:
     """Return a line for each column, constraint and index of a table."""
-    name = f"{schema}.{table}" if schema else table
+    name = full_name(schema, table)
     lines = []
     for aspect in ASPECTS:
         items = getattr(inspector, f"get_{aspect}")(table, schema=schema)

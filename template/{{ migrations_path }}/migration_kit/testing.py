@@ -84,8 +84,8 @@ class ScratchDatabase:
             finally:
                 self._drop()
 
-    def upgrade(self, revision: str = "head") -> None:
-        """Migrate up to a revision."""
+    def upgrade(self, revision: str = "heads") -> None:
+        """Migrate up to a revision; by default to the newest one of each branch."""
         command.upgrade(self.config(), revision)
 
     def downgrade(self, revision: str) -> None:
@@ -103,7 +103,7 @@ class ScratchDatabase:
             connection.commit()
             return found
 
-        return on_connection(self.url, self.variable, run)
+        return on_connection(self.url, run, self.variable)
 
     def config(self) -> Config:
         """Return a configuration with which Alembic's commands reach this database."""
@@ -143,7 +143,7 @@ class ScratchDatabase:
                 reader = Reader(connection, self.name)
                 self._statements = list(reader.statements())
 
-            on_connection(self._server(), self.variable, read)
+            on_connection(self._server(), read, self.variable)
         return self._statements
 
     def _drop(self) -> None:
@@ -195,7 +195,7 @@ class ScratchDatabase:
 
         remedy = f"let the user create databases, or set {self.variable}"
         with one_line("no database for tests", remedy):
-            on_connection(self._server(), self.variable, run)
+            on_connection(self._server(), run, self.variable)
 
 
 @cache
@@ -236,7 +236,9 @@ def copy_sqlite(source: str, target: str) -> None:
         original.backup(copy)
 
 
-def on_connection(url: URL, variable: str, function: Callable[[Connection], T]) -> T:
+def on_connection(
+    url: URL, function: Callable[[Connection], T], variable: str = "TEST_DATABASE_URL"
+) -> T:
     """Call a function with a connection of its own, through a sync or an async driver."""
     source = f"{variable}, else alembic.ini"
     engine = create_connectable(url)

@@ -1,0 +1,249 @@
+"""Several lines of revisions in one database, each with a branch label, set up by hand."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from support.projects import New, Project, last_line
+from support.revisions import HERO, add_revision, revision_of, write_downgrades
+from support.variants import ENGINES, POSTGRESQL, Engine, Variant
+
+SHELVES = "migrations/versions/shelves"
+
+SHELF = """\
+from sqlalchemy.orm import Mapped, mapped_column
+
+from my_app.models import Base
+
+
+class Shelf(Base):
+    __tablename__ = "shelves"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+"""
+
+CREATE = 'op.create_table("{0}", sa.Column("id", sa.Integer(), primary_key=True))'
+DROP = 'op.drop_table("{0}")'
+UNSAFE = 'op.create_index("ix_age", "heroes", ["age"])'
+
+
+def read_folders(project: Project, *folders: str) -> None:
+    """Let Alembic read several folders."""
+    locations = ":".join(f"%(here)s/{folder}" for folder in folders)
+    separator = "path_separator = os\n"
+    setting = f"{separator}version_locations = {locations}\n"
+    project.edit("alembic.ini", separator, setting)
+
+
+def add(
+    project: Project,
+    name: str,
+    before: str | None = None,
+    label: str | None = None,
+    depends_on: str | None = None,
+    folder: str = SHELVES,
+) -> Path:
+    """Write a revision that makes a table of its name."""
+    (project / folder).mkdir(exist_ok=True)
+    create, drop = CREATE.format(name), DROP.format(name)
+    path = add_revision(project / folder, name, create, drop, before)
+    further = f"branch_labels = {label!r}\ndepends_on = {depends_on!r}\n"
+    path.write_text(path.read_text().replace("\n\n\n", f"\n{further}\n\n", 1))
+    return path
+
+
+def two_lines(project: Project) -> Project:
+    """Let shelves stand beside the heroes; their second revision needs the heroes' first."""
+    read_folders(project, "migrations/versions", SHELVES)
+    add(project, "shelf1", label="shelves")
+    add(project, "shelf2", "shelf1", depends_on=HERO)
+    project.kit("head")
+    return project
+
+
+def test_line_of_its_own_is_written_and_migrated(new: New) -> None:
+    """By what docs/migrations.md says."""
+    project = new(POSTGRESQL)
+    page = project.read("docs/migrations.md").replace("\\\n", "")
+    [setting] = re.findall(r"(?m)^version_locations = .*\n", page)
+    first, second = re.findall(r"(?m)^uv run alembic (revision .*--head .*)$", page)
+    separator = "path_separator = os\n"
+    project.edit("alembic.ini", separator, separator + setting)
+    project.upgraded()
+    project.write("src/my_app/models/shelf.py", SHELF)
+    for command in (first, second):
+        project.alembic(*shlex.split(command))
+    write_downgrades(project / SHELVES)
+    [path] = (project / SHELVES).glob("*_place_heroes.py")
+    newest = revision_of(path)
+    assert project.head().split() == sorted([HERO, newest])
+    assert last_line(project.alembic("check", fails=True)).endswith(
+        "; run `alembic upgrade heads` first"
+    )
+    line = last_line(project.alembic("upgrade", "head", fails=True))
+    assert line.endswith("or 'heads' for all heads")
+    project.alembic_each(
+        [
+            ["upgrade", "heads"],
+            ["check"],
+            ["downgrade", "shelves@base"],
+            ["upgrade", "shelves@head"],
+            ["downgrade", "base"],
+            ["upgrade", "heads"],
+            ["upgrade", "heads"],
+            ["check"],
+        ]
+    )
+    assert project.version() == [newest]  # which says that its dependency has run
+    assert project.tables() == {"heroes", "shelves"}
+    assert "7 passed" in project.own_tests()
+    project.kit("draw")
+    assert f"r{HERO} -.-> r{newest}\n" in project.read("docs/schema.md")
+
+
+def test_only_heads_of_one_line_are_too_many(new: New) -> None:
+    project = two_lines(new())
+    add(project, "shelf3", "shelf1")
+    project.kit("head")
+    only = ("tests/test_migrations.py", "-k", "one_head or head_file or up_down")
+    output = project.own_tests(*only, fails=True)
+    assert "1 failed, 2 passed" in output
+    remedy = "join them with `alembic merge shelf2 shelf3`"
+    assert "the heads are shelf2, shelf3; put yours behind the other one" in output
+    assert remedy in output
+    assert remedy in project.alembic("upgrade", "shelves@head", fails=True)
+
+
+def test_rebase_stays_in_its_line(new: New) -> None:
+    """The heroes' head is none of the shelves' business, nor the other way round."""
+    project = two_lines(new())
+    for head in (HERO, "shelf2"):
+        output = last_line(project.rebase(head, fails=True))
+        assert output.startswith(f"{head} is not one of several heads ({head}): ")
+    add(project, "theirs", "shelf2")
+    add(project, "ours", "shelf2")
+    project.rebase("ours")
+    assert len(project.head().split()) == 2
+    assert "6 passed" in project.own_tests("-k", "not models_equal")
+
+
+@pytest.mark.parametrize("example", ["none", "hero"])
+def test_database_that_ran_the_old_order_keeps_its_other_lines(
+    new: New, example: str
+) -> None:
+    """Also where the moved revision was the first one of its line."""
+    project = new(Variant(example=example))
+    read_folders(project, "migrations/versions", SHELVES)
+    fork = None if example == "none" else HERO
+    add(project, "shelf1", label="shelves", depends_on=fork)
+    for name in ("theirs", "ours"):
+        add(project, name, fork, folder="migrations/versions")
+    project.alembic_each([["upgrade", "ours"], ["upgrade", "shelf1"]])
+    assert "ran ours says at its next command what" in project.rebase("ours")
+    line = last_line(project.alembic("current", fails=True))
+    commands = re.findall(r"`alembic ([^`]+)`", line)
+    project.alembic_each([command.split() for command in commands])
+    assert project.tables() - {"heroes"} == {"shelf1", "theirs", "ours"}
+    assert sorted(project.version()) == project.head().split()
+    project.alembic("downgrade", "base")
+
+
+def test_rebase_moves_nothing_that_another_line_depends_on(new: New) -> None:
+    project = two_lines(new())
+    for name in ("theirs", "ours"):
+        add(project, name, HERO, folder="migrations/versions")
+    add(project, "shelf3", "shelf2", depends_on="ours")
+    line = last_line(project.rebase("ours", fails=True))
+    assert "shelves/shelf3.py depends on what would get another identifier" in line
+    assert line.endswith("use `alembic merge ours theirs`")
+    assert (project / "migrations/versions/ours.py").exists()
+
+
+def test_lint_prints_no_revision_that_a_new_one_depends_on(new: New) -> None:
+    project = new(POSTGRESQL)
+    add(project, "unsafe", HERO, folder="migrations/versions")
+    path = project / "migrations/versions/unsafe.py"
+    path.write_text(path.read_text().replace(CREATE.format("unsafe"), UNSAFE))
+    project.commit()
+    read_folders(project, "migrations/versions", SHELVES)
+    add(project, "shelf1", label="shelves", depends_on="unsafe")
+    add(project, "shelf2", "shelf1", depends_on=HERO)
+    assert project.lint().count("Found 0 issues") == 2
+
+
+def test_revision_that_stops_is_named_wherever_it_lies(new: New) -> None:
+    project = new()
+    read_folders(project, "migrations/versions", "migrations/shelves")
+    path = add(project, "shelf1", label="shelves", folder="migrations/shelves")
+    project.write("src/my_app/rows.py", "def fill() -> None:\n    1 / 0\n")
+    call = "__import__('my_app.rows').rows.fill()"
+    path.write_text(path.read_text().replace(CREATE.format("shelf1"), call))
+    line = last_line(project.alembic("upgrade", "heads", fails=True))
+    assert line.startswith("upgrade stopped: migrations/shelves/shelf1.py, line 1")
+
+
+def test_folder_that_is_not_there_is_named(new: New) -> None:
+    """Alembic passes it over, with the half of the history that was meant."""
+    project = new()
+    add(project, "shelf1", label="shelves")
+    read_folders(project, "migrations/versions", "migrations/versions/shelfs")
+    for command in (["upgrade", "heads"], ["upgrade", "heads", "--sql"]):
+        line = last_line(project.alembic(*command, fails=True))
+        assert line == (
+            f"there is no revision in migrations/versions/shelfs, but in {SHELVES}; name the "
+            f"folder in alembic.ini: `version_locations = %(here)s/{SHELVES}`, beside those "
+            "that have been read"
+        )
+
+
+def test_recursive_folders_are_read(new: New) -> None:
+    project = new()
+    path = add(project, "shelf1", HERO)
+    line = last_line(project.alembic("upgrade", "shelf1", fails=True))
+    assert f"it lies in {SHELVES}; name the folder in alembic.ini" in line
+    project.edit(
+        "alembic.ini",
+        "path_separator",
+        "recursive_version_locations = true\npath_separator",
+    )
+    project.kit("head")
+    assert project.upgraded().version() == ["shelf1"]
+    path.rename(path.parents[1] / path.name)
+
+
+# Prints what each transaction of PostgreSQL that wrote something does at its commit, and how
+# often SQLite looked for lost foreign keys.
+WATCH = """
+engine, seen = create_engine(URL), []
+config.attributes["connection"] = engine
+def commits(connection):
+    if engine.dialect.name == "postgresql":
+        if connection.exec_driver_sql("SELECT pg_current_xact_id_if_assigned()").scalar():
+            seen.append(connection.exec_driver_sql("SHOW synchronous_commit").scalar())
+def executes(connection, cursor, statement, *others):
+    if statement == "PRAGMA foreign_key_check":
+        seen.append("check")
+event.listen(engine, "commit", commits)
+event.listen(engine, "before_cursor_execute", executes)
+for target in "heads", "heads":
+    command.upgrade(config, target)
+    print(*seen)
+    seen.clear()
+"""
+
+
+@pytest.mark.parametrize(
+    ("engine", "first"),
+    [(ENGINES[0], "check check"), (POSTGRESQL, "off off on")],
+    ids=str,
+)
+def test_all_lines_count_for_the_first_upgrade_and_for_nothing_to_do(
+    new: New, engine: Engine, first: str
+) -> None:
+    """The version table lacks the heroes' head, as the shelves' depends on it."""
+    output = two_lines(new(engine)).program(WATCH)
+    assert output.splitlines() == [first, ""]
