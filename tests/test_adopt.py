@@ -599,21 +599,14 @@ def test_loaded_modules_are_not_named(template: Path, tmp_path: Path) -> None:
     assert "nothing imports" not in output
 
 
-@pytest.mark.parametrize("engine", ["sqlite-pysqlite-sync", "postgresql-psycopg-sync"])
 @pytest.mark.parametrize(
     "package", THIRD_PARTY, ids=lambda package: package.requirement
 )
 def test_real_project_is_adopted(
-    template: Path,
-    tmp_path: Path,
-    database: Database,
-    package: Package,
-    engine: str,
+    template: Path, tmp_path: Path, database: Database, package: Package
 ) -> None:
     """In an environment of its own, with the SQLAlchemy that the package asks for."""
-    url = database(ENGINE_OF[engine].database, ENGINE_OF[engine].driver)
-    project, venv = tmp_path / "project", tmp_path / "venv"
-    uv = script("uv")
+    uv, venv = script("uv"), tmp_path / "venv"
     run(uv, "venv", "--quiet", "--python", sys.executable, venv, cwd=tmp_path)
     run(
         *(uv, "pip", "install", "--quiet", "--python", venv),
@@ -621,20 +614,23 @@ def test_real_project_is_adopted(
         "alembic-postgresql-enum==1.11.0",
         cwd=tmp_path,
     )
-    adopt(
-        template,
-        project,
-        package.base_import,
-        source_dir="root",
-        database=ENGINE_OF[engine].database,
-    )
-
-    baseline = [["revision", "--autogenerate", "-m", "baseline"], ["upgrade", "head"]]
-    env = {"DATABASE_URL": url_text(url)}
-    for command in baseline:
-        output = run(venv / "bin" / "alembic", *command, cwd=project, env=env)
+    baseline = ["revision", "--autogenerate", "-m", "baseline"]
+    commands = json.dumps(UP_AND_DOWN)
+    for name in ("sqlite-pysqlite-sync", "postgresql-psycopg-sync"):
+        engine = ENGINE_OF[name]
+        project = tmp_path / engine.database
+        adopt(
+            template,
+            project,
+            package.base_import,
+            source_dir="root",
+            database=engine.database,
+        )
+        url = database(engine.database, engine.driver)
+        env = {"DATABASE_URL": url_text(url)}
+        output = run(venv / "bin" / "alembic", *baseline, cwd=project, env=env)
         assert "nothing imports" not in output
-    env["COMMANDS"] = json.dumps(UP_AND_DOWN[1:])
-    output = run(venv / "bin" / "python", "-c", EACH, cwd=project, env=env)
-    assert "nothing imports" not in output
-    assert len(tables(url)) == package.tables
+        env["COMMANDS"] = commands
+        output = run(venv / "bin" / "python", "-c", EACH, cwd=project, env=env)
+        assert "nothing imports" not in output
+        assert len(tables(url)) == package.tables

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -65,16 +66,19 @@ def two_lines(project: Project) -> Project:
 
 
 def test_line_of_its_own_is_written_and_migrated(new: New) -> None:
+    """By what docs/migrations.md says."""
     project = new(POSTGRESQL)
-    read_folders(project, "migrations/versions", SHELVES)
+    page = project.read("docs/migrations.md").replace("\\\n", "")
+    [setting] = re.findall(r"(?m)^version_locations = .*\n", page)
+    first, second = re.findall(r"(?m)^uv run alembic (revision .*--head .*)$", page)
+    separator = "path_separator = os\n"
+    project.edit("alembic.ini", separator, separator + setting)
     project.upgraded()
     project.write("src/my_app/models/shelf.py", SHELF)
-    base = ("--head", "base", "--branch-label", "shelves", "--version-path", SHELVES)
-    project.alembic("revision", "--autogenerate", "-m", "shelves", *base)
-    needs = ("--head", "shelves@head", "--depends-on", HERO)
-    project.alembic("revision", "-m", "needs", *needs)
+    for command in (first, second):
+        project.alembic(*shlex.split(command))
     write_downgrades(project / SHELVES)
-    [path] = (project / SHELVES).glob("*_needs.py")
+    [path] = (project / SHELVES).glob("*_place_heroes.py")
     newest = revision_of(path)
     assert project.head().split() == sorted([HERO, newest])
     assert last_line(project.alembic("check", fails=True)).endswith(

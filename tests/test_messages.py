@@ -10,15 +10,15 @@ from sqlalchemy import URL
 from support.projects import Database, New, Project, Render, alembic, last_line
 from support.revisions import HERO
 from support.variants import (
+    DIFFERENT,
     ENGINE_OF,
-    ENGINES,
     ONE_OF_EACH,
     Engine,
     Variant,
 )
 
 
-@pytest.mark.parametrize("engine", ENGINES, ids=str)
+@pytest.mark.parametrize("engine", DIFFERENT, ids=str)
 def test_database_that_cannot_be_reached(
     new: New, engine: Engine, tmp_path: Path
 ) -> None:
@@ -41,7 +41,7 @@ def test_database_that_cannot_be_reached(
 
 @pytest.mark.parametrize(
     "engine",
-    [engine for engine in ENGINES if engine.database in {"mysql", "mariadb"}],
+    [engine for engine in DIFFERENT if engine.database in {"mysql", "mariadb"}],
     ids=str,
 )
 def test_wrong_password(new: New, engine: Engine) -> None:

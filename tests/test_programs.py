@@ -7,7 +7,7 @@ import pytest
 from support.databases import url_text
 from support.projects import New
 from support.revisions import HERO
-from support.variants import ENGINE_OF, ENGINES, POSTGRESQL, Engine, Variant
+from support.variants import DIFFERENT, ENGINE_OF, POSTGRESQL, Engine, Variant
 
 ASYNC_ENGINES = [
     ENGINE_OF["sqlite-aiosqlite-async"],
@@ -152,7 +152,7 @@ asyncio.run(main())
     assert project.tables() == {"heroes"}
 
 
-@pytest.mark.parametrize("engine", ENGINES, ids=str)
+@pytest.mark.parametrize("engine", DIFFERENT, ids=str)
 def test_running_loop_does_not_matter(new: New, engine: Engine) -> None:
     project = new(engine)
     project.program(

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from support import layout
-from support.commands import UV_RUNS_HERE, environment, run, script
+from support.commands import UV_RUNS_HERE, environment
 from support.damage import change_model, empty_downgrade, two_heads
 from support.databases import url_text
 from support.projects import New, Project
@@ -28,14 +28,14 @@ def ci_commands(project: Project) -> list[str]:
     return [command for command in commands if "check-update" not in command]
 
 
-def first_failure(project: Project) -> str:
-    """Run the commands of the project's CI, and return the first one that fails."""
+def first_failure(project: Project, commands: list[str]) -> str:
+    """Run commands of the project's CI, and return the first one that fails."""
     env = {
         "DATABASE_URL": url_text(project.url),
         "TEST_DATABASE_URL": url_text(project.url),
     }
     env = environment(**UV_RUNS_HERE | env)
-    for command in ci_commands(project):
+    for command in commands:
         step = ["sh", "-euc", command]
         if subprocess.run(step, cwd=project, env=env, check=False).returncode:
             return command
@@ -76,10 +76,10 @@ def test_ci_catches_what_people_forget(
     project = new(POSTGRESQL)
     project.commit()
     damage(project)
-    run(script("ruff"), "check", "--quiet", "--fix", cwd=project)
-    run(script("ruff"), "format", "--quiet", cwd=project)
     project.commit("work")
-    assert re.search(fails_at, first_failure(project))
+    tools = re.compile("ruff|mypy")  # which say nothing of migrations
+    commands = [one for one in ci_commands(project) if not tools.search(one)]
+    assert re.search(fails_at, first_failure(project, commands))
 
 
 @pytest.mark.parametrize(
@@ -95,4 +95,4 @@ def test_ci_catches_what_people_forget(
 def test_ci_passes_on_a_new_project(new: New, engine: Engine, ci: str) -> None:
     project = new(Variant(engine, example="tour", ci=ci))
     project.commit()
-    assert first_failure(project) == ""
+    assert first_failure(project, ci_commands(project)) == ""

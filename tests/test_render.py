@@ -16,52 +16,90 @@ from support.commands import run, script
 from support.layout import expected_tree
 from support.projects import Render
 from support.releases import ROOT, template_files
-from support.variants import ALL, ENGINE_OF, EXISTING, PAIRWISE, TENANTS, Variant
+from support.variants import ALL, ENGINE_OF, Variant
 
 
 def files(project: Path) -> list[Path]:
     return sorted(path for path in project.rglob("*") if path.is_file())
 
 
+# Most bytes are those of many variants: what was found good once, in this process, is good.
+CLEAN: set[tuple[str, str]] = set()
+LINTED: set[frozenset[tuple[str, str]]] = set()
+
+# What env.py has besides the import of Base, by the kind of project.
+BODIES: dict[bool, list[str]] = {}
+
+
 @pytest.mark.parametrize("variant", ALL, ids=str)
 def test_variant_is_clean(render: Render, variant: Variant) -> None:
     project = render(variant)
-    assert {
-        path.relative_to(project).as_posix() for path in files(project)
-    } == expected_tree(variant)
-    for path in files(project):
-        content = path.read_text(encoding="utf-8")
+    contents = {
+        path.relative_to(project).as_posix(): path.read_text(encoding="utf-8")
+        for path in files(project)
+    }
+    assert contents.keys() == expected_tree(variant)
+    for name, content in contents.items():
+        path = project / name
         if (path.suffix, content) not in CLEAN:
             assert_looks_hand_written(path, content)
             assert_parses(path, content)
             CLEAN.add((path.suffix, content))
+    assert_kit_is_the_templates(variant, contents)
     if variant.existing:
         (project / variant.package).mkdir(parents=True)
         (project / variant.package / "models.py").touch()
-    if (linted := what_ruff_reads(project)) not in LINTED:
+    elif not variant.more:
+        assert contents["README.md"].count("\n") <= 120  # two screens
+    if (linted := what_ruff_reads(contents)) not in LINTED:
         run(script("ruff"), "format", "--check", "--no-cache", cwd=project)
         run(script("ruff"), "check", "--no-cache", cwd=project)
         LINTED.add(linted)
 
 
-# Most bytes are those of many variants: what was found good once, in this process, is good.
-CLEAN: set[tuple[str, str]] = set()
-LINTED: set[frozenset[tuple[str, str]]] = set()
+def assert_kit_is_the_templates(variant: Variant, contents: dict[str, str]) -> None:
+    """It is updated without a conflict, and env.py is short and everywhere the same."""
+    kit = f"{variant.migrations}/migration_kit/"
+    touching = set()
+    for name, content in contents.items():
+        if name.startswith(kit):
+            assert content == KIT[name.removeprefix(kit)], name
+        if name.endswith(".py") and "sys.path" in content:
+            touching.add(name)
+    histories = [variant.migrations]
+    histories += [f"{variant.migrations}/{name}" for name in variant.more_databases]
+    entrances = {f"{folder}/env.py" for folder in histories}
+    assert touching == entrances | {f"{variant.migrations}/__main__.py"}
+    lines = contents[f"{variant.migrations}/env.py"].splitlines()
+    assert len(lines) < 25
+    body = [line for line in lines if line not in IMPORTS]
+    assert body == BODIES.setdefault(variant.existing, body)
 
 
-def what_ruff_reads(project: Path) -> frozenset[tuple[str, str]]:
+IMPORTS = ["    from my_app.models import Base", "    from my_app.database import Base"]
+
+
+def template_kit() -> dict[str, str]:
+    """Return the kit's modules; none of them is a template of Jinja's."""
+    return {
+        re.sub(r"\{%.*?%\}", "", path.name): path.read_text(encoding="utf-8")
+        for path in (ROOT / "template/{{ migrations_path }}/migration_kit").iterdir()
+        if path.is_file()
+    }
+
+
+KIT = template_kit()
+
+
+def what_ruff_reads(contents: dict[str, str]) -> frozenset[tuple[str, str]]:
     """Return its settings, and each Python file: imports are sorted by which files there are."""
-    pyproject = project / "pyproject.toml"
-    settings = pyproject.read_text(encoding="utf-8") if pyproject.exists() else ""
-    ruff = tomllib.loads(settings).get("tool", {}).get("ruff", {})
-    requires = tomllib.loads(settings).get("project", {}).get("requires-python", "")
+    settings = tomllib.loads(contents.get("pyproject.toml", ""))
+    ruff = settings.get("tool", {}).get("ruff", {})
+    requires = settings.get("project", {}).get("requires-python", "")
     return frozenset(
         {
             ("pyproject.toml", json.dumps([ruff, requires], sort_keys=True)),
-            *(
-                (path.relative_to(project).as_posix(), path.read_text(encoding="utf-8"))
-                for path in project.rglob("*.py")
-            ),
+            *((name, text) for name, text in contents.items() if name.endswith(".py")),
         }
     )
 
@@ -123,20 +161,6 @@ def test_migrations_do_not_read_whether_the_application_awaits_its_driver(
     for path in paths:
         same = awaited / path.relative_to(sync)
         assert path.read_bytes() == same.read_bytes()
-
-
-def test_env_py_differs_only_in_the_import_of_base(render: Render) -> None:
-    imports = {
-        "    from my_app.models import Base",
-        "    from my_app.database import Base",
-    }
-    bodies = set()
-    for variant in PAIRWISE:
-        lines = (
-            (render(variant) / variant.migrations / "env.py").read_text().splitlines()
-        )
-        bodies.add(tuple(line for line in lines if line not in imports))
-    assert len(bodies) == 1
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql", "mysql", "mariadb"])
@@ -250,34 +274,6 @@ def test_template_holds_to_its_rules() -> None:
                 assert re.fullmatch(r"\s*\{% .* %\}", line), f"{relative}: {line}"
                 assert line.count("{%") == 1, f"{relative}: {line}"
                 assert ".py" not in relative, f"{relative}: {line}"
-
-
-def test_env_py_is_short_and_the_kit_knows_no_project(render: Render) -> None:
-    """The kit's bytes are the same everywhere, so that it can be updated without a conflict."""
-    kits: dict[str, set[bytes]] = {}
-    for variant in [*PAIRWISE, *EXISTING, *TENANTS]:
-        project = render(variant)
-        migrations = project / variant.migrations
-        assert len((migrations / "env.py").read_text().splitlines()) < 25
-        touching = {
-            path.relative_to(project).as_posix()
-            for path in project.rglob("*.py")
-            if "sys.path" in path.read_text(encoding="utf-8")
-        }
-        names = ("env.py", "__main__.py")
-        assert touching == {f"{variant.migrations}/{name}" for name in names}
-        for path in (migrations / "migration_kit").glob("*.py"):
-            kits.setdefault(path.name, set()).add(path.read_bytes())
-    for name, contents in kits.items():
-        assert len(contents) == 1, name
-    kit = ROOT / "template/{{ migrations_path }}/migration_kit"
-    assert not list(kit.glob("*.jinja"))
-
-
-def test_readme_of_the_project_fits_on_two_screens(render: Render) -> None:
-    for variant in PAIRWISE:
-        readme = (render(variant) / "README.md").read_text(encoding="utf-8")
-        assert readme.count("\n") <= 120, variant
 
 
 def test_nobody_needs_trust() -> None:

@@ -230,5 +230,5 @@ def test_a_mistake_is_found(module: str, template: Path, tmp_path: Path) -> None
     assert before in source
     path.write_text(source.replace(before, after), encoding="utf-8")
     with runners(tmp_path, broken, "sqlite") as found:
-        outcomes = [run(found["ours"], case) for case in EVERYWHERE]
-    assert any(not one.passed or one.differs for one in outcomes)
+        outcomes = (run(found["ours"], case) for case in EVERYWHERE)
+        assert any(not one.passed or one.differs for one in outcomes)

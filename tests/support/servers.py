@@ -25,6 +25,8 @@ from support.databases import SERVERS, connect, execute, query
 PROGRAMS = {
     "pgbouncer": ["pgbouncer"],
     "postgresql": ["initdb", "pg_basebackup", "postgres"],
+    "galera-4": ["libgalera_smm.so"],
+    "mariadb-server-core": ["mariadb-install-db", "mariadbd"],
 }
 
 # PostgreSQL and PgBouncer refuse to run as root.
@@ -38,13 +40,15 @@ PATIENCE = 30
 
 @cache
 def program(name: str) -> str:
-    """Return the path of a program, or nothing; Debian keeps some of them off the PATH."""
+    """Return the path of a program or plugin, or nothing; Debian keeps some off the PATH."""
     versions = sorted(
         Path("/usr/lib/postgresql").glob("*"), key=lambda path: float(path.name)
     )
     folders = [str(version / "bin") for version in reversed(versions)]
     folders += [os.environ.get("PATH", os.defpath), "/usr/sbin"]
-    return shutil.which(name, path=os.pathsep.join(folders)) or ""
+    folders += ["/usr/lib/galera", "/usr/lib64/galera-4"]
+    path = os.pathsep.join(folders)
+    return shutil.which(name, mode=os.F_OK, path=path) or ""
 
 
 def missing_package(package: str) -> str:
@@ -82,16 +86,18 @@ def free_port() -> int:
     return port
 
 
-def start(*command: str | Path, url: URL) -> subprocess.Popen[bytes]:
+def start(*command: str | Path, url: URL, **env: str) -> subprocess.Popen[bytes]:
     """Start a server and wait until it answers.
 
     Args:
         command: the program and its arguments.
         url: a database that it serves then.
+        env: variables that it gets, or others than ours.
     """
     process = subprocess.Popen(
         command,
         cwd="/",
+        env=os.environ | env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

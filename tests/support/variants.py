@@ -249,6 +249,11 @@ SHAPES = [
 
 PAIRWISE = [Variant(**row) for row in pairwise(COLUMNS)]
 
+# Each driver, sync and async, and each dialect: MySQL's async drivers are MariaDB's as well, and
+# meet the same server here.
+DIFFERENT = [
+    engine for engine in ENGINES if engine not in MYSQL or not engine.async_engine
+]
 ONE_OF_EACH = [
     ENGINE_OF["sqlite-aiosqlite-async"],
     ENGINE_OF["postgresql-psycopg-sync"],

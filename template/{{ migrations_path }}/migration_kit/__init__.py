@@ -1,7 +1,8 @@
 """What makes these migrations safe. The template owns this folder: `copier update` replaces it.
 
 - A run, by env.py: `environment` puts together `settings`, `options`, `connect`, `errors`,
-  `pooler`, `lock`, `retry`, `foreign_keys`, `history`, `recorded`, `models` and `autogenerate`.
+  `lock` (of which `pooler`, `galera` and `clusters` know where it holds), `retry`,
+  `foreign_keys`, `history`, `recorded`, `models` and `autogenerate`.
 - A revision that Alembic writes: `autogenerate` asks `compare` what differs, `ownership` whose
   table it is, `order` what comes first, and `render` (for PostgreSQL `enums` too) how to write it.
 - The tests: `testing` makes databases (`mysql_copy`, `leftovers`), `roundtrip` takes each revision

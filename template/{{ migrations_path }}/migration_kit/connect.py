@@ -24,7 +24,11 @@ SECRET = re.compile("passw|secret|token", re.IGNORECASE)
 # What the drivers say (they have no common codes), and what helps. The first one counts.
 REMEDIES = {
     "prepared statement": CONNECT_DIRECTLY,
+    "'cockroachdb": "it needs a dialect of its own, sqlalchemy-cockroachdb, named in {source}, "
+    "and has no lock: let only one job migrate, and say so with -x lock=none",
+    "could not determine version": "it needs another dialect of SQLAlchemy, named in {source}",
     "read-only|target attribute": "name the primary as well in {source}",
+    "wsrep has not yet": "this node has lost its cluster; name another one in {source}",
     "role .* does not exist": "create that user, or correct the user in {source}",
     "password|authentication|access denied": "check user and password in {source}",
     "does not exist|unknown database": "create the database, or correct {source}",
@@ -75,7 +79,7 @@ def connecting(url: URL, source: str) -> Iterator[None]:
         raise CommandError(f"cannot connect to {url}: make the folder {folder}")
     try:
         yield
-    except (SQLAlchemyError, OSError) as error:
+    except (SQLAlchemyError, OSError, AssertionError) as error:
         reason = " ".join(str(getattr(error, "orig", error)).split())
         reason = hide_password(reason, url)
         remedy = next(

@@ -9,8 +9,11 @@ from hashlib import blake2b
 
 from alembic.util import CommandError
 from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import DBAPIError
 
+from .clusters import no_lock, one_job_migrates, refuse_without_lock
 from .command import is_read_only
+from .galera import LOST, ClusterLock
 from .pooler import refuse_pooler
 from .settings import get_seconds, tenant_schema
 
@@ -21,17 +24,23 @@ PAUSE = 0.1  # seconds between two tries
 # One per database, and per tenant; any number will do that every process knows.
 POSTGRESQL_KEY = int.from_bytes(b"alembic")
 
-LOST = "the migration lock was lost while the migration ran"
-
 # The server has one name space for all databases, and names of up to 64 characters.
 MYSQL_NAME = "CONCAT('alembic-', MD5(DATABASE()))"
+
+# A MariaDB may be built without the variable; MySQL has none, but for Galera a name of its own.
+IS_GALERA_MARIADB = (
+    "(SELECT variable_value = 'ON' FROM information_schema.session_variables "
+    "WHERE variable_name = 'wsrep_on')"
+)
+IS_GALERA_MYSQL = "LOCATE('wsrep', LOWER(@@version_comment))"
 
 
 @contextmanager
 def migration_lock(connection: Connection) -> Iterator[None]:
     """Hold the database's migration lock; it ends with the connection, also by `kill -9`.
 
-    Setting `lock_timeout`: seconds to wait for it, 300 by default.
+    Setting `lock_timeout`: seconds to wait for it, 300 by default. Setting `lock`: `none` where
+    only one job migrates; SQLite's lock is its transaction, and stays.
 
     Args:
         connection: the connection that migrates. In a transaction of the caller, PostgreSQL
@@ -46,17 +55,21 @@ def migration_lock(connection: Connection) -> Iterator[None]:
         return
     timeout = get_seconds("lock_timeout", 300)
     match connection.dialect.name:
+        case "sqlite" if connection.in_transaction():
+            yield
+        case "sqlite":
+            with sqlite_lock(connection, timeout):
+                yield
+        case _ if one_job_migrates():
+            yield
         case "postgresql":
             with postgresql_lock(connection, timeout):
                 yield
         case "mysql" | "mariadb":
             with mysql_lock(connection, timeout):
                 yield
-        case "sqlite" if not connection.in_transaction():
-            with sqlite_lock(connection, timeout):
-                yield
-        case _:
-            yield
+        case name:
+            raise no_lock(f"SQLAlchemy's dialect {name}")
 
 
 def wait(
@@ -106,10 +119,14 @@ def postgresql_lock(connection: Connection, timeout: float) -> Iterator[None]:
     """
     callers_transaction = connection.in_transaction()
     server = connection.execute(
-        text("SELECT pg_is_in_recovery() AS standby, pg_backend_pid() AS pid")
+        text(
+            "SELECT pg_is_in_recovery() AS standby, pg_backend_pid() AS pid, "
+            "version() AS version"
+        )
     ).one()
     if server.standby:
         raise CommandError("this server is a hot standby; connect to the primary")
+    refuse_without_lock(server.version)
 
     def call(function: str) -> bool:
         key = {"key": postgresql_key()}
@@ -148,26 +165,79 @@ def postgresql_key() -> int:
 
 @contextmanager
 def mysql_lock(connection: Connection, timeout: float) -> Iterator[None]:
-    """Hold a named lock of the session. On a Galera cluster it holds for one node only."""
-    in_transaction = connection.in_transaction()
-
-    def scalar(function: str) -> int | None:
-        value: int | None = connection.scalar(text(f"SELECT {function}"))
-        if not in_transaction:
-            connection.commit()
-        return value
-
-    wait(connection, lambda: scalar(f"GET_LOCK({MYSQL_NAME}, 0)") == 1, timeout)
+    """Hold a named lock of the session, and on a Galera cluster a lock on all nodes as well."""
+    lock = NamedLock(connection)
+    released = False
     try:
+        wait(connection, lock.take, timeout)
         yield
     finally:
-        if not in_transaction:
-            connection.rollback()
-        released: int | None = None
-        if not connection.invalidated:
-            released = scalar(f"RELEASE_LOCK({MYSQL_NAME})")
-    if released != 1:
+        released = lock.release()
+    if not released:
         raise CommandError(LOST)
+
+
+class NamedLock:
+    """The lock of MySQL and MariaDB.
+
+    Args:
+        connection: the one that migrates; a transaction on it stays the caller's.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._callers_transaction = connection.in_transaction()
+        self._named = False
+        self._cluster: ClusterLock | None = None
+        self._is_refused = False
+
+    def take(self) -> bool:
+        """Try to lock, and return whether it is ours."""
+        if not (self._named or self._is_refused):
+            self._named, clustered = self._get_lock()
+            if clustered and self._cluster is None:
+                self._cluster = ClusterLock(self._connection)
+        held = self._named or self._is_refused
+        if held and self._cluster:
+            held = self._cluster.take()
+        self._commit()
+        return held
+
+    def release(self) -> bool:
+        """Unlock, and return whether the lock was still ours."""
+        if not self._callers_transaction:
+            self._connection.rollback()
+        if self._cluster:
+            self._cluster.release()
+        released = self._is_refused
+        if not self._connection.invalidated:
+            if self._named:
+                release = text(f"SELECT RELEASE_LOCK({MYSQL_NAME})")
+                released = self._connection.scalar(release) == 1
+            self._commit()
+        return released
+
+    def _get_lock(self) -> tuple[bool, bool]:
+        """Try it, and tell in the same statement whether the server is a node of a cluster."""
+        mariadb = getattr(self._connection.dialect, "is_mariadb", False)
+        clustered = IS_GALERA_MARIADB if mariadb else IS_GALERA_MYSQL
+        try:
+            row = self._connection.execute(
+                text(f"SELECT GET_LOCK({MYSQL_NAME}, 0), {clustered}, VERSION()")
+            ).one()
+        except DBAPIError as error:
+            self._is_refused = "cluster" in str(error.orig).lower()
+            if "noop" in str(error.orig):  # of TiDB
+                raise no_lock("TiDB before 6.1") from error
+            if not self._is_refused:
+                raise
+            return False, True
+        refuse_without_lock(row[2])
+        return row[0] == 1, bool(row[1])
+
+    def _commit(self) -> None:
+        if not self._callers_transaction:
+            self._connection.commit()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Table, text
 
 from .databases import other_histories
+from .galera import TABLE as LOCK_TABLE
 
 # The table that goes, the one that comes, and the schema of both.
 Operation = tuple[str | None, str | None, str | None]
@@ -33,7 +34,7 @@ WHERE virtual.sql LIKE 'CREATE VIRTUAL TABLE%'
 
 def is_part_or_version_table(connection: Connection, table: Table) -> bool:
     """Tell a table that surely belongs to something else: Alembic in another history, say."""
-    if table.columns.keys() == ["version_num"]:
+    if table.columns.keys() == ["version_num"] or table.name == LOCK_TABLE:
         return True
     statement = PARTS.get(connection.dialect.name)
     if statement is None:
