@@ -41,6 +41,26 @@ def test_fork_is_the_command(
     assert len(said) == 1
 
 
+def test_fork_runs_the_hooks_of_a_revision(new: New) -> None:
+    """That for HEAD in a fork too; what it says, and that it failed, is the same."""
+    said = []
+    for broken in (False, True):
+        for real in (False, True):
+            project = new()
+            if broken:
+                project.write("migrations/migration_kit/paths.py", "def nonsense(:\n")
+            command = ("revision", "-m", "second", "--rev-id", "second")
+            if real:
+                output = run(script("alembic"), *command, cwd=project, env=project.env)
+            else:
+                output = project.alembic(*command)
+            said.append((output.replace(str(project.path), ""), project.head()))
+    runpy = re.compile('  File "<frozen runpy>.*\n')
+    assert len({(runpy.sub("", output), head) for output, head in said}) == 2
+    assert said[0][1] == "second\n"
+    assert "SyntaxError" in said[2][0]
+
+
 # What is said while the interpreter ends: an object that goes, a connection that was left open.
 AT_THE_END = """
 import aiosqlite, asyncio, logging, os, warnings

@@ -27,7 +27,7 @@ import types
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 # alembic_postgresql_enum is not among them: its import changes what autogenerate does. Neither
 # are the plugins of pytest, which rewrites their assertions when it imports them.
@@ -61,6 +61,9 @@ CONSOLE_SCRIPTS = {
 
 # The interpreter's own, until its end.
 NEEDED = {"__main__", "builtins", "sys"}
+
+# From where the server imports.
+PATH = [*sys.path]
 
 # Longer than any command of a test may take, in seconds.
 PATIENCE = 300
@@ -184,6 +187,9 @@ def serve(requests: socket.socket) -> None:
     plugins = [f"_pytest.{name}" for name in default_plugins]
     for name in PRELOADED + plugins:
         importlib.import_module(name)
+    write_hooks = sys.modules["alembic.script.write_hooks"]
+    hooks = {"run": run_hook, "DEVNULL": subprocess.DEVNULL}
+    vars(write_hooks)["subprocess"] = types.SimpleNamespace(**hooks)
     # A process shares the pages of these modules as long as it writes nothing to them: it
     # neither looks for garbage there nor takes the modules down at its end.
     gc.freeze()
@@ -229,18 +235,52 @@ def become(command: list[str], cwd: str, env: dict[str, str], output: int) -> No
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.close(output)
-    os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
     time.tzset()
-    sys.path[:0] = [
-        os.path.abspath(path)
-        for path in env.get("PYTHONPATH", "").split(os.pathsep)
-        if path
-    ]
+    go_to(cwd)
     sys.excepthook = print_traceback
     run(*command)
     sys.exit()
+
+
+def go_to(folder: str) -> None:
+    """Change the folder, and import from where an interpreter that starts there does."""
+    os.chdir(folder)
+    sys.path[:] = [
+        *map(
+            os.path.abspath, filter(None, os.getenv("PYTHONPATH", "").split(os.pathsep))
+        ),
+        *PATH,
+    ]
+
+
+def run_hook(command: list[str], cwd: str | None = None, **options: Any) -> None:
+    """Run the hook of `alembic revision` that writes HEAD, in a fork; any other as it is."""
+    if command[:3] != [sys.executable, "-m", "migration_kit"] or not cwd or options:
+        subprocess.run(command, cwd=cwd, check=False, **options)
+        return
+    sys.stdout.flush()
+    if hook := os.fork():
+        os.waitpid(hook, 0)
+        return
+    try:
+        libraries = (sys.prefix, sys.base_prefix)
+        for name, module in [*sys.modules.items()]:
+            file = getattr(module, "__file__", None)
+            if file and not file.startswith(libraries) and name not in NEEDED:
+                del sys.modules[name]  # the project's own
+        go_to(cwd)
+        run("python", *command[1:])
+    finally:
+        kind, error, frame = sys.exc_info()
+        if isinstance(error, SystemExit):
+            if isinstance(error.code, str):
+                print(error.code, file=sys.stderr)
+        elif kind and error:
+            print_traceback(kind, error, frame)
+        sys.stdout.flush()
+        os._exit(0)
 
 
 def print_traceback(
