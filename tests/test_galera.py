@@ -64,6 +64,8 @@ def test_processes_on_three_nodes_migrate_once(
     project = new(engine)
     project.add_revision(
         "rows",
+        # Else a read may miss what another node has committed before.
+        'assert op.get_bind().scalar(sa.text("SELECT @@wsrep_sync_wait")) == 15\n'
         "op.execute(\"INSERT INTO heroes (name, secret_name) VALUES ('Ada', '?')\")\n"
         'op.create_table("capes", sa.Column("id", sa.Integer(), primary_key=True))\n',
     )
@@ -156,7 +158,7 @@ except Exception as error:
 
 
 def test_connection_of_the_caller_is_left_as_it_was(new: New, urls: list[URL]) -> None:
-    """Whose pool has no room for a second one."""
+    """Whose pool has no room for a second one, and commits each statement; the lock holds."""
     [project, *_] = through(new(MARIADB), urls)
     output = project.program("""
 engine = create_engine(URL, pool_size=1, max_overflow=0, isolation_level="AUTOCOMMIT")
@@ -164,8 +166,19 @@ with engine.connect() as connection:
     def variables():
         return connection.execute(text("SELECT @@wsrep_sync_wait, @@lock_wait_timeout")).one()
     before = variables()
+    codes = []
+    @event.listens_for(connection, "before_cursor_execute")
+    def try_to_lock(c, cursor, statement, *_):
+        if "CREATE TABLE heroes" in statement:
+            with create_engine(URL).connect() as other:
+                other.exec_driver_sql("SET innodb_lock_wait_timeout = 0")
+                try:
+                    other.exec_driver_sql("UPDATE alembic_lock SET holders = 0")
+                except Exception as error:
+                    codes.append(error.orig.args[0])
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    assert codes == [1205]
     assert variables() == before
 with create_engine(URL).begin() as connection:
     connection.execute(text("SELECT 1"))

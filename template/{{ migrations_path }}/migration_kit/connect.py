@@ -26,6 +26,7 @@ REMEDIES = {
     "and has no lock: let only one job migrate, and say so with -x lock=none",
     "could not determine version": "it needs another dialect of SQLAlchemy, named in {source}",
     "read-only|target attribute": "name the primary as well in {source}",
+    "wsrep has not yet": "this node has lost its cluster; name another one in {source}",
     "role .* does not exist": "create that user, or correct the user in {source}",
     "password|authentication|access denied": "check user and password in {source}",
     "does not exist|unknown database": "create the database, or correct {source}",
