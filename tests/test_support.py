@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from support.commands import environment, run, script
+from support.damage import change_model
 from support.databases import url_text
 from support.projects import Database, New
 
@@ -49,9 +50,13 @@ def test_fork_runs_the_hooks_of_a_revision(new: New) -> None:
             project = new()
             if broken:
                 project.write("migrations/migration_kit/paths.py", "def nonsense(:\n")
-            command = ("revision", "-m", "second", "--rev-id", "second")
+            options = ("-m", "second", "--rev-id", "second")
+            command = ("revision", *(() if broken else ("--autogenerate",)), *options)
+            if not broken:
+                change_model(project.upgraded())
+            env = project.env | {"DATABASE_URL": url_text(project.url)}
             if real:
-                output = run(script("alembic"), *command, cwd=project, env=project.env)
+                output = run(script("alembic"), *command, cwd=project, env=env)
             else:
                 output = project.alembic(*command)
             said.append((output.replace(str(project.path), ""), project.head()))

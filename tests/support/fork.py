@@ -62,6 +62,9 @@ CONSOLE_SCRIPTS = {
 # The interpreter's own, until its end.
 NEEDED = {"__main__", "builtins", "sys"}
 
+# What Alembic starts to write HEAD, behind a new revision.
+HOOK = [sys.executable, "-m", "migration_kit"]
+
 # From where the server imports.
 PATH = [*sys.path]
 
@@ -187,9 +190,6 @@ def serve(requests: socket.socket) -> None:
     plugins = [f"_pytest.{name}" for name in default_plugins]
     for name in PRELOADED + plugins:
         importlib.import_module(name)
-    write_hooks = sys.modules["alembic.script.write_hooks"]
-    hooks = {"run": run_hook, "DEVNULL": subprocess.DEVNULL}
-    vars(write_hooks)["subprocess"] = types.SimpleNamespace(**hooks)
     # A process shares the pages of these modules as long as it writes nothing to them: it
     # neither looks for garbage there nor takes the modules down at its end.
     gc.freeze()
@@ -240,6 +240,8 @@ def become(command: list[str], cwd: str, env: dict[str, str], output: int) -> No
     time.tzset()
     go_to(cwd)
     sys.excepthook = print_traceback
+    if "revision" in command:
+        keep_for_hook()
     run(*command)
     sys.exit()
 
@@ -255,23 +257,36 @@ def go_to(folder: str) -> None:
     ]
 
 
-def run_hook(command: list[str], cwd: str | None = None, **options: Any) -> None:
-    """Run the hook of `alembic revision` that writes HEAD, in a fork; any other as it is."""
-    if command[:3] != [sys.executable, "-m", "migration_kit"] or not cwd or options:
-        subprocess.run(command, cwd=cwd, check=False, **options)
-        return
-    sys.stdout.flush()
-    if hook := os.fork():
-        os.waitpid(hook, 0)
-        return
+def keep_for_hook() -> None:
+    """Let the hook that writes HEAD run in a fork which knows nothing of the project yet."""
+    wire, its = socket.socketpair()
+    waiting = [os.fork()]
+    if waiting == [0]:
+        wire.close()
+        with its.makefile() as lines:
+            become_hook(lines.readline())
+    its.close()
+
+    def run_hook(command: list[str], cwd: str | None = None, **options: Any) -> None:
+        if command[:3] != HOOK or not waiting or not cwd or options:
+            subprocess.run(command, cwd=cwd, check=False, **options)
+            return
+        sys.stdout.flush()
+        wire.sendall(json.dumps([cwd, *command[1:]]).encode() + b"\n")
+        os.waitpid(waiting.pop(), 0)
+
+    hooks = {"run": run_hook, "DEVNULL": subprocess.DEVNULL}
+    write_hooks = sys.modules["alembic.script.write_hooks"]
+    vars(write_hooks)["subprocess"] = types.SimpleNamespace(**hooks)
+
+
+def become_hook(request: str) -> NoReturn:
+    """Run a hook, if there is one: a revision that failed has none."""
     try:
-        libraries = (sys.prefix, sys.base_prefix)
-        for name, module in [*sys.modules.items()]:
-            file = getattr(module, "__file__", None)
-            if file and not file.startswith(libraries) and name not in NEEDED:
-                del sys.modules[name]  # the project's own
-        go_to(cwd)
-        run("python", *command[1:])
+        if request:
+            folder, *arguments = json.loads(request)
+            go_to(folder)
+            run("python", *arguments)
     finally:
         kind, error, frame = sys.exc_info()
         if isinstance(error, SystemExit):
