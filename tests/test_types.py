@@ -13,11 +13,16 @@ import pytest
 
 from support.commands import run, script
 from support.projects import New, Render
-from support.variants import EXISTING, PAIRWISE, POSTGRESQL, SEVERAL, Variant
-
-WHOLE_KIT = next(
-    variant for variant in PAIRWISE if variant.engine.database == "postgresql"
+from support.variants import (
+    EXISTING,
+    PAIRWISE,
+    POSTGRESQL,
+    SEVERAL,
+    TENANTS,
+    Variant,
 )
+
+WHOLE_KIT = TENANTS[0]
 
 
 def settings(project: Path) -> dict[str, Any]:
@@ -29,7 +34,7 @@ def settings(project: Path) -> dict[str, Any]:
 OWN_SEVERAL = [variant for variant in SEVERAL if not variant.existing]
 
 
-@pytest.mark.parametrize("variant", [*PAIRWISE, *OWN_SEVERAL], ids=str)
+@pytest.mark.parametrize("variant", [*PAIRWISE, *OWN_SEVERAL, *TENANTS[:2]], ids=str)
 def test_mypy_passes(new: New, variant: Variant) -> None:
     new(variant).mypy()
 
@@ -45,7 +50,7 @@ def test_pyright_passes_on_the_pairwise_set(render: Render, tmp_path: Path) -> N
     The kit is the same everywhere, so it is read in one project, which has all of it.
     """
     environments, others = [], []
-    for number, variant in enumerate([*PAIRWISE, *SEVERAL, EXISTING[0]]):
+    for number, variant in enumerate([*PAIRWISE, *SEVERAL, *TENANTS, EXISTING[0]]):
         root = f"p{number}"
         shutil.copytree(render(variant), tmp_path / root)
         paths = ["src", variant.migrations]

@@ -40,6 +40,13 @@ KIT = [
     "testing.py",
 ]
 DRAWING = "migration_kit/draw.py"  # not in an adopted project
+TENANTS = [
+    "migration_kit/fleet.py",
+    "migration_kit/tenant.py",
+    "migration_kit/tenant_commands.py",
+    "migration_kit/workers.py",
+    "tenants.py",
+]
 POSTGRESQL = ["migration_kit/enums.py", "migration_kit/lint.py"]
 
 # For code that runs in a project's folder.
@@ -85,6 +92,8 @@ def migration_layer(variant: Variant) -> set[str]:
     databases = {engine.database for engine in (variant.engine, *variant.more)}
     if "postgresql" in databases:
         files |= {".squawk.toml", *(f"{migrations}/{name}" for name in POSTGRESQL)}
+    if variant.tenants != "none":
+        files |= {f"{migrations}/{name}" for name in TENANTS}
     return files
 
 

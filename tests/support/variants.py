@@ -65,6 +65,7 @@ class Variant:
     compose: bool = False
     ci: str = "github"
     more: tuple[Engine, ...] = ()
+    tenants: str = "none"
 
     def __str__(self) -> str:
         place = "package" if self.migrations_in_package else "root"
@@ -78,6 +79,7 @@ class Variant:
                 compose,
                 self.ci,
                 *map(str, self.more),
+                *([self.tenants] if self.tenants != "none" else []),
             ]
         )
 
@@ -210,7 +212,26 @@ SEVERAL = [
     ),
 ]
 
-ALL = [Variant(**row) for row in every(COLUMNS)] + EXISTING + SEVERAL
+# Tenants bring the same files and lines whatever the other answers are.
+TENANTS = [
+    Variant(ENGINE_OF["postgresql-psycopg-sync"], tenants="schema"),
+    Variant(
+        ENGINE_OF["mariadb-asyncmy-async"],
+        "module",
+        migrations_in_package=True,
+        example="none",
+        ci="none",
+        tenants="database",
+    ),
+    Variant(
+        ENGINE_OF["sqlite-pysqlite-sync"],
+        "existing",
+        example="none",
+        tenants="database",
+    ),
+]
+
+ALL = [Variant(**row) for row in every(COLUMNS)] + EXISTING + SEVERAL + TENANTS
 
 # What changes how a project migrates; compose.yaml and CI do not, nor whether the application
 # awaits its driver. MySQL shares drivers and dialect with MariaDB, which has all of them.

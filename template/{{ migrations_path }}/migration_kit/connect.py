@@ -3,10 +3,10 @@
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, pool
@@ -16,6 +16,8 @@ from .pooler import CONNECT_DIRECTLY
 
 if TYPE_CHECKING:  # importing it takes greenlet, which a sync project need not install
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+T = TypeVar("T")
 
 SECRET = re.compile("passw|secret|token", re.IGNORECASE)
 
@@ -138,3 +140,23 @@ def run_coroutine(coroutine: Coroutine[Any, Any, None]) -> None:
     else:
         with ThreadPoolExecutor(max_workers=1) as thread:
             thread.submit(asyncio.run, coroutine).result()
+
+
+def on_connection(
+    url: URL, function: Callable[[Connection], T], variable: str = "TEST_DATABASE_URL"
+) -> T:
+    """Call a function with a connection of its own, through a sync or an async driver."""
+    source = f"{variable}, else alembic.ini"
+    engine = create_connectable(url)
+    if isinstance(engine, Engine):
+        with connect(engine, source) as connection:
+            return function(connection)
+
+    results: list[T] = []
+
+    async def run() -> None:
+        async with connect_async(engine, source) as connection:
+            results.append(await connection.run_sync(function))
+
+    run_coroutine(run())
+    return results[0]

@@ -3,6 +3,7 @@
 import io
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from logging.config import fileConfig
 from typing import TYPE_CHECKING, Any
 
@@ -25,12 +26,20 @@ from .models import warn_of_unloaded_models
 from .options import log_broken_promises, put_together
 from .recorded import recorded_revision
 from .retry import limit_lock_waits_offline, patience, transaction_options
-from .settings import get_url, get_url_source, version_table_options
+from .settings import (
+    get_url,
+    get_url_source,
+    tenant_module,
+    tenant_schema,
+    version_table_options,
+)
 
 if TYPE_CHECKING:  # importing it takes greenlet, which a sync project need not install
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     CreateEngine = Callable[[URL], Engine | AsyncEngine]
+
+DoRun = Callable[[Connection, dict[str, Any]], None]
 
 
 def run(
@@ -61,7 +70,8 @@ def run(
     """
     config = context.config
     # Only the `alembic` command sets up logging; a program that calls Alembic has its own.
-    if config.cmd_opts is not None and os.path.exists(config.config_file_name or ""):
+    is_command = hasattr(config.cmd_opts, "cmd")
+    if is_command and os.path.exists(config.config_file_name or ""):
         fileConfig(config.config_file_name or "", disable_existing_loggers=False)
     packages = [package] if isinstance(package, str) else list(package)
     options |= {
@@ -133,6 +143,7 @@ def do_run_migrations(connection: Connection, options: dict[str, Any]) -> None:
         migration_errors(connection),
         foreign_keys_off(connection),
         migration_lock(connection),
+        search_path(connection),
         recorded_revision(connection),
         patience(connection) as attempts,
     ):
@@ -140,6 +151,15 @@ def do_run_migrations(connection: Connection, options: dict[str, Any]) -> None:
         for attempt in attempts:
             with attempt, context.begin_transaction(), foreign_key_check(connection):
                 context.run_migrations()
+
+
+def search_path(connection: Connection) -> AbstractContextManager[None]:
+    """Keep to the schema of the run's tenant, where each tenant has one."""
+    schema = tenant_schema()
+    context_manager: AbstractContextManager[None] = (
+        tenant_module().search_path(connection, schema) if schema else nullcontext()
+    )
+    return context_manager
 
 
 def prepare_new_database(
@@ -155,28 +175,30 @@ def prepare_new_database(
 
 
 async def run_async_migrations(
-    engine: "AsyncEngine", options: dict[str, Any], source: str
+    engine: "AsyncEngine", options: dict[str, Any], source: str, do_run: "DoRun"
 ) -> None:
     """Run the migrations through an async driver."""
     async with connect_async(engine, source) as connection:
-        await connection.run_sync(do_run_migrations, options)
+        await connection.run_sync(do_run, options)
 
 
 def run_migrations_online(
     options: dict[str, Any], create_engine: "CreateEngine"
 ) -> None:
     """Run the migrations on the caller's connection or engine, else on one of our own."""
+    # Our own commands may want what env.py connects to, and do something else there.
+    do_run: DoRun = context.config.attributes.get("do_run", do_run_migrations)
     connectable, source = context.config.attributes.get("connection"), "the engine"
     if connectable is None:
         connectable, source = create_engine(get_url()), get_url_source()
 
     if isinstance(connectable, Connection):
-        do_run_migrations(connectable, options)
+        do_run(connectable, options)
     elif isinstance(connectable, Engine):
         with connect(connectable, source) as connection:
-            do_run_migrations(connection, options)
+            do_run(connection, options)
     else:
-        run_coroutine(run_async_migrations(connectable, options, source))
+        run_coroutine(run_async_migrations(connectable, options, source, do_run))
 
 
 def load_options(config: Config) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, column, inspect, select, table, text
 from .command import get_command
 from .databases import other_histories
 from .models import tables_of
+from .settings import tenant_schema
 
 # A schema, None for the default one, and a table, which has Alembic's one column only.
 VERSION_TABLES = {
@@ -49,7 +50,9 @@ def refuse_lost_history(connection: Connection) -> None:
 
     @wraps(run)
     def run_known(recorded: tuple[str, ...], migration: MigrationContext) -> Any:
-        if not recorded and get_command() != "stamp":
+        # The version tables of other schemas are those of other tenants.
+        anew = not recorded and get_command() != "stamp"
+        if anew and not tenant_schema():
             refuse_lost_version_table(connection)
         return run(recorded, migration)
 

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import blake2b
 
 from alembic.util import CommandError
 from sqlalchemy import Connection, event, text
@@ -14,13 +15,13 @@ from .clusters import no_lock, one_job_migrates, refuse_without_lock
 from .command import is_read_only
 from .galera import LOST, ClusterLock
 from .pooler import refuse_pooler
-from .settings import get_seconds
+from .settings import get_seconds, tenant_schema
 
 log = logging.getLogger(f"alembic.{__name__}")
 
 PAUSE = 0.1  # seconds between two tries
 
-# One per database; any number will do that every process knows.
+# One per database, and per tenant; any number will do that every process knows.
 POSTGRESQL_KEY = int.from_bytes(b"alembic")
 
 # The server has one name space for all databases, and names of up to 64 characters.
@@ -128,7 +129,7 @@ def postgresql_lock(connection: Connection, timeout: float) -> Iterator[None]:
     refuse_without_lock(server.version)
 
     def call(function: str) -> bool:
-        key = {"key": POSTGRESQL_KEY}
+        key = {"key": postgresql_key()}
         value = bool(connection.scalar(text(f"SELECT {function}(:key)"), key))
         if not callers_transaction:
             connection.commit()
@@ -151,6 +152,15 @@ def postgresql_lock(connection: Connection, timeout: float) -> Iterator[None]:
             released = call("pg_advisory_unlock")
     if not released:
         raise CommandError(LOST)
+
+
+def postgresql_key() -> int:
+    """Return the number of the lock; tenants with a schema each do not wait for each other."""
+    schema = tenant_schema()
+    if schema is None:
+        return POSTGRESQL_KEY
+    digest = blake2b(schema.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, signed=True)
 
 
 @contextmanager

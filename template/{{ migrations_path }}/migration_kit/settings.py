@@ -2,6 +2,9 @@
 
 import os
 import re
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from alembic import context
@@ -16,10 +19,24 @@ EXAMPLE = "postgresql+psycopg://user:password@host:5432/database"
 
 
 def get_url() -> URL:
+    """Return where the run goes: to the database of its tenant, else to `database_url`."""
+    # That of a server, on which a tenant's database is yet to be created.
+    server: URL | None = context.config.attributes.get("url")
+    if server:
+        return server
+    tenant = get_tenant()
+    own: URL | None = tenant_module().url_of(tenant) if tenant else None
+    return own or database_url()
+
+
+def database_url(name: str = "") -> URL:
     """Return the URL of `-x url=...`, else of the environment, else of alembic.ini.
 
     A relative path to a SQLite file begins at the folder of alembic.ini, so that the file is the
     same one whichever folder a command runs in.
+
+    Args:
+        name: of another database on the same server, or of another SQLite file beside it.
 
     Raises:
         CommandError: if it is missing or cannot be parsed; the message never shows it.
@@ -40,11 +57,15 @@ def get_url() -> URL:
             f"SQLAlchemy has no dialect {url.drivername!r}; "
             f"start {source} like {EXAMPLE}"
         ) from None
-    return from_folder(url, os.path.dirname(context.config.config_file_name or ""))
+    url = from_folder(url, os.path.dirname(context.config.config_file_name or ""))
+    return beside(url, name) if name else url
 
 
 def get_url_source() -> str:
     """Return where the URL comes from, in words for a message."""
+    tenant = get_tenant()
+    if tenant and tenant_module().url_of(tenant):
+        return "tenant_url() of tenants.py"
     return find_url()[1]
 
 
@@ -81,6 +102,48 @@ def from_folder(url: URL, folder: str) -> URL:
     return url.set(database=os.path.join(os.path.abspath(folder), path))
 
 
+def beside(url: URL, name: str) -> URL:
+    """Return the URL of another database on the server, or of another SQLite file in the folder.
+
+    Raises:
+        CommandError: if the name would lead to another folder.
+    """
+    if url.get_backend_name() != "sqlite":
+        return url.set(database=name)
+    if Path(name).name != name:
+        raise CommandError(f"{name!r} cannot be a file's name: take the path out of it")
+    return url.set(database=str(Path(url.database or "").with_name(f"{name}.db")))
+
+
+def get_tenant() -> str | None:
+    """Return the tenant of the run: that of a program's attributes, or of `-x tenant=NAME`.
+
+    Raises:
+        CommandError: if the project has no tenants, or none can have that name.
+    """
+    given = context.get_x_argument(as_dictionary=True).get("tenant")
+    tenant = context.config.attributes.get("tenant", given)
+    if tenant is None:
+        return None
+    if not find_spec(".tenant", __package__):
+        raise CommandError(
+            "this project has no tenants; `copier update --data tenants=database` or "
+            "`schema` adds them"
+        )
+    return str(tenant_module().checked_name(tenant))
+
+
+def tenant_schema() -> str | None:
+    """Return the schema of the run's tenant, where each tenant has one."""
+    tenant = get_tenant()
+    return tenant_module().schema_of(tenant) if tenant else None
+
+
+def tenant_module() -> Any:
+    """Return the kit's `tenant`, which not every project has."""
+    return import_module(".tenant", __package__)
+
+
 def get_seconds(name: str, default: float) -> float:
     """Return a number of seconds: `-x name=...`, else that of alembic.ini, else the default.
 
@@ -104,5 +167,6 @@ def version_table_options() -> dict[str, Any]:
     config = context.config
     return {
         "version_table": config.get_main_option("version_table", "alembic_version"),
-        "version_table_schema": config.get_main_option("version_table_schema"),
+        "version_table_schema": tenant_schema()
+        or config.get_main_option("version_table_schema"),
     }

@@ -3,26 +3,24 @@
 import os
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 from uuid import uuid4
 
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, Engine, Executable, make_url
+from sqlalchemy import URL, Connection, Executable, make_url
 
-from .connect import connect, connect_async, create_connectable, run_coroutine
+from .connect import create_connectable, on_connection
 from .databases import databases
 from .errors import one_line
 from .leftovers import forget, leftovers, owner
 from .mysql_copy import COPY, Reader
 from .settings import FIRST, url_variable
-
-T = TypeVar("T")
 
 # The places where this process has dropped what killed ones left.
 cleaned: set[str] = set()
@@ -234,23 +232,3 @@ def copy_sqlite(source: str, target: str) -> None:
     ):
         copy.execute("PRAGMA synchronous = OFF")  # a test need not wait for the disk
         original.backup(copy)
-
-
-def on_connection(
-    url: URL, function: Callable[[Connection], T], variable: str = "TEST_DATABASE_URL"
-) -> T:
-    """Call a function with a connection of its own, through a sync or an async driver."""
-    source = f"{variable}, else alembic.ini"
-    engine = create_connectable(url)
-    if isinstance(engine, Engine):
-        with connect(engine, source) as connection:
-            return function(connection)
-
-    results: list[T] = []
-
-    async def run() -> None:
-        async with connect_async(engine, source) as connection:
-            results.append(await connection.run_sync(function))
-
-    run_coroutine(run())
-    return results[0]
