@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from support.commands import environment, run, script
+from support.damage import change_model
 from support.databases import url_text
 from support.projects import Database, New
 
@@ -39,6 +40,30 @@ def test_fork_is_the_command(
         said |= {run(script("alembic"), *arguments, cwd=project, env=env, fails=fails)}
         assert real.tables() == forked.tables()
     assert len(said) == 1
+
+
+def test_fork_runs_the_hooks_of_a_revision(new: New) -> None:
+    """That for HEAD in a fork too; what it says, and that it failed, is the same."""
+    said = []
+    for broken in (False, True):
+        for real in (False, True):
+            project = new()
+            if broken:
+                project.write("migrations/migration_kit/paths.py", "def nonsense(:\n")
+            options = ("-m", "second", "--rev-id", "second")
+            command = ("revision", *(() if broken else ("--autogenerate",)), *options)
+            if not broken:
+                change_model(project.upgraded())
+            env = project.env | {"DATABASE_URL": url_text(project.url)}
+            if real:
+                output = run(script("alembic"), *command, cwd=project, env=env)
+            else:
+                output = project.alembic(*command)
+            said.append((output.replace(str(project.path), ""), project.head()))
+    runpy = re.compile('  File "<frozen runpy>.*\n')
+    assert len({(runpy.sub("", output), head) for output, head in said}) == 2
+    assert said[0][1] == "second\n"
+    assert "SyntaxError" in said[2][0]
 
 
 # What is said while the interpreter ends: an object that goes, a connection that was left open.

@@ -27,7 +27,7 @@ import types
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 # alembic_postgresql_enum is not among them: its import changes what autogenerate does. Neither
 # are the plugins of pytest, which rewrites their assertions when it imports them.
@@ -61,6 +61,12 @@ CONSOLE_SCRIPTS = {
 
 # The interpreter's own, until its end.
 NEEDED = {"__main__", "builtins", "sys"}
+
+# What Alembic starts to write HEAD, behind a new revision.
+HOOK = [sys.executable, "-m", "migration_kit"]
+
+# From where the server imports.
+PATH = [*sys.path]
 
 # Longer than any command of a test may take, in seconds.
 PATIENCE = 300
@@ -229,18 +235,67 @@ def become(command: list[str], cwd: str, env: dict[str, str], output: int) -> No
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.close(output)
-    os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
     time.tzset()
-    sys.path[:0] = [
-        os.path.abspath(path)
-        for path in env.get("PYTHONPATH", "").split(os.pathsep)
-        if path
-    ]
+    go_to(cwd)
     sys.excepthook = print_traceback
+    if "revision" in command:
+        keep_for_hook()
     run(*command)
     sys.exit()
+
+
+def go_to(folder: str) -> None:
+    """Change the folder, and import from where an interpreter that starts there does."""
+    os.chdir(folder)
+    sys.path[:] = [
+        *map(
+            os.path.abspath, filter(None, os.getenv("PYTHONPATH", "").split(os.pathsep))
+        ),
+        *PATH,
+    ]
+
+
+def keep_for_hook() -> None:
+    """Let the hook that writes HEAD run in a fork which knows nothing of the project yet."""
+    wire, its = socket.socketpair()
+    waiting = [os.fork()]
+    if waiting == [0]:
+        wire.close()
+        with its.makefile() as lines:
+            become_hook(lines.readline())
+    its.close()
+
+    def run_hook(command: list[str], cwd: str | None = None, **options: Any) -> None:
+        if command[:3] != HOOK or not waiting or not cwd or options:
+            subprocess.run(command, cwd=cwd, check=False, **options)
+            return
+        sys.stdout.flush()
+        wire.sendall(json.dumps([cwd, *command[1:]]).encode() + b"\n")
+        os.waitpid(waiting.pop(), 0)
+
+    hooks = {"run": run_hook, "DEVNULL": subprocess.DEVNULL}
+    write_hooks = sys.modules["alembic.script.write_hooks"]
+    vars(write_hooks)["subprocess"] = types.SimpleNamespace(**hooks)
+
+
+def become_hook(request: str) -> NoReturn:
+    """Run a hook, if there is one: a revision that failed has none."""
+    try:
+        if request:
+            folder, *arguments = json.loads(request)
+            go_to(folder)
+            run("python", *arguments)
+    finally:
+        kind, error, frame = sys.exc_info()
+        if isinstance(error, SystemExit):
+            if isinstance(error.code, str):
+                print(error.code, file=sys.stderr)
+        elif kind and error:
+            print_traceback(kind, error, frame)
+        sys.stdout.flush()
+        os._exit(0)
 
 
 def print_traceback(
