@@ -97,6 +97,16 @@ BAD_ANSWERS: list[tuple[str, Any, dict[str, Any], str]] = [
     ("driver", "asyncpg", {"async_engine": True}, "'asyncpg' is not in ['aiosqlite']"),
     ("example", "zoo", {}, "'zoo' is not in"),
     ("ci", "jenkins", {}, "'jenkins' is not in"),
+    ("tenants", "table", {}, "'table' is not in"),
+    ("tenants", "schema", {"database": "mysql"}, "take database"),
+    *[
+        ("tenants", answer, others | POSTGRESQL, f"the migrations need another {name}")
+        for answer, others, name in [
+            ("schema", {"package_name": "tenants"}, "tenants"),
+            ("database", {"package_name": "Rich"}, "rich"),
+            ("database", EXISTING | {"base_import": "tenants.a:B"}, "tenants"),
+        ]
+    ],
     ("migrations_dir", "a/b", {}, "name one folder"),
     ("migrations_dir", "a\\b", {}, "name one folder"),
     ("migrations_dir", "..", {}, "name one folder"),
