@@ -483,3 +483,21 @@ def test_base_of_each_database_moves_first(history: Path, tmp_path: Path) -> Non
         commit(folder, "Move Base")
     update(folder, base_location="module")
     assert all((folder / name / "database.py").exists() for name in names)
+
+
+def test_tenants_go_after_git_rm(history: Path, tmp_path: Path) -> None:
+    folder = copy(history, tmp_path / "project", POSTGRESQL)
+    update(folder, tenants="schema")
+    tenants = folder / "migrations/tenants.py"
+    tenants.write_text(tenants.read_text() + LINE)
+    commit(folder, "My tenants")
+    update(folder, tenants="database")
+    assert tenants.read_text().endswith(LINE)
+    commit(folder, "Databases")
+    with pytest.raises(ValueError, match=r"git rm migrations/tenants\.py, commit"):
+        update(folder, tenants="none")
+    git(folder, "rm", "-q", "migrations/tenants.py")
+    commit(folder, "No tenants")
+    update(folder, tenants="none")
+    assert conflicts(folder) == []
+    assert not (folder / "migrations/migration_kit/fleet.py").exists()

@@ -59,7 +59,8 @@ def one_line(doing: str, aftermath: str = "") -> Iterator[None]:
     try:
         yield
     except CommandError as error:
-        if remedy := remedy_for(str(error)):
+        remedy = remedy_for(str(error))
+        if remedy and remedy not in str(error):  # of a context within this one
             raise CommandError(f"{str(error).rstrip('.')}; {remedy}") from error
         raise
     except Exception as error:
