@@ -145,29 +145,6 @@ def test_direct_switch_loses_no_edit(
     migrate(project, database(name, driver))
 
 
-def test_tenants_come_and_change_and_keep_their_names(
-    history: Path, tmp_path: Path
-) -> None:
-    project = copy(history, tmp_path / "project", POSTGRESQL)
-    edit(project)
-    update(project, tenants="schema")
-    commit(project, "Have tenants")
-    tenants = project / "migrations/tenants.py"
-    assert "tenant_url" not in tenants.read_text(encoding="utf-8")
-    names = "def tenants() -> list[str]:\n    return []\n"
-    tenants.write_text(names, encoding="utf-8")
-    commit(project, "Name them")
-    update(project, tenants="database")
-    assert tenants.read_text(encoding="utf-8") == names
-    assert (project / "migrations/migration_kit/fleet.py").exists()
-    commit(project, "Give each a database")
-    update(project, tenants="none")
-    assert not tenants.exists()
-    assert not (project / "migrations/migration_kit/fleet.py").exists()
-    assert lost(project) == []
-    assert conflicts(project) == []
-
-
 @pytest.mark.parametrize(("before", "after"), ways("example", ["none", "hero", "tour"]))
 def test_recopy_brings_an_example_and_nothing_else(
     history: Path,
