@@ -146,6 +146,14 @@ BAD_ANSWERS: list[tuple[str, Any, dict[str, Any], str]] = [
         POSTGRESQL,
         "write it like",
     ),
+    # SQLAlchemy takes what stands between a colon and an @ for the password.
+    ("database_url", "postgresql+psycopg://@[::1]/@0", POSTGRESQL, "write it like"),
+    (
+        "database_url",
+        "postgresql+psycopg://u@localhost:5432/x?options=a@b",
+        POSTGRESQL,
+        "write it like",
+    ),
     (
         "database_url",
         "postgresql+psycopg://u:100%@localhost/x",
