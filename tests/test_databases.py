@@ -129,6 +129,14 @@ def test_one_that_fails_stops_no_other(new: New) -> None:
     assert last_line(project.kit("all", fails=True)).startswith("name a command")
 
 
+def test_one_may_have_revisions_before_the_first_one_has_any(new: New) -> None:
+    """They lie below the first one's folder, and are no revisions that it has lost."""
+    project = new(Variant(example="none"), more_databases=ANALYTICS)
+    add_model(project, "analytics", "events")
+    project.alembic("-n", "analytics", "revision", "--autogenerate", "-m", "events")
+    project.alembic("check")
+
+
 def test_modules_of_one_name_are_kept_apart(new: New) -> None:
     """Where each section has a path of its own, each database has a process of its own."""
     project = new(more_databases=ANALYTICS)
