@@ -56,6 +56,8 @@ def ways(
 
 
 POSTGRESQL = {"database": "postgresql"}
+ANALYTICS = {"analytics": "sqlite+pysqlite:///analytics.db"}
+ANALYTICS_ON_A_SERVER = {"analytics": "postgresql+asyncpg://a:b@localhost/analytics"}
 DIRECT = [
     *ways("database", DATABASES),
     *ways("async_engine", [False, True]),
@@ -67,6 +69,10 @@ DIRECT = [
     *ways("example", ["none", "hero", "tour"]),
     *ways("project_name", ["My App", "Your App"], package_name="my_app"),
     (POSTGRESQL, {"database_url": "postgresql+psycopg://ada@localhost/hall"}),
+    ({}, {"more_databases": ANALYTICS}),
+    (POSTGRESQL, {"more_databases": ANALYTICS_ON_A_SERVER}),
+    *ways("more_databases", [ANALYTICS, ANALYTICS_ON_A_SERVER]),
+    *ways("database", ["sqlite", "mariadb"], more_databases=ANALYTICS),
 ]
 
 # After which line each file that stays where it is gets a line of the owner's; not beside
@@ -395,7 +401,6 @@ def test_switch_says_where_to_look(
     assert "-name: CI" in git(project, "diff", "--diff-filter=D")
 
 
-ANALYTICS = {"analytics": "sqlite+pysqlite:///analytics.db"}
 EVENTS = """\
 from sqlalchemy.orm import Mapped, mapped_column
 
