@@ -317,7 +317,12 @@ def test_branches_of_a_further_history_are_put_in_a_row(new: New) -> None:
         )
     assert project.read("migrations/analytics/HEAD") == "three\ntwo\n"
     assert project.head() == "4f1c8a2d7b3e\n"
-    project.rebase("two")
+    output = own_tests(project, {}, fails=True)
+    assert "`alembic -n analytics merge three two`" in output
+    options = ("-n", "analytics", "upgrade", "head")
+    line = last_line(project.alembic(*options, fails=True))
+    assert "`alembic -n analytics merge three two`" in line
+    assert "run `alembic -n analytics stamp --purge " in project.rebase("two")
     assert len(project.read("migrations/analytics/HEAD").split()) == 1
     line = last_line(project.rebase("nobody", fails=True))
     assert "nobody" in line

@@ -11,7 +11,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
-from migration_kit.databases import databases  # see pytest's setting `pythonpath`
+from migration_kit.databases import commands_for, databases  # found by `pythonpath`
 from migration_kit.environment import load_options
 from migration_kit.head import read_head, rival_heads, two_heads_remedy
 from migration_kit.models import table_modules, unloaded_modules
@@ -54,10 +54,11 @@ def database(config: Config, options: dict[str, Any]) -> Iterator[ScratchDatabas
         yield database
 
 
-def test_history_has_one_head(script: ScriptDirectory) -> None:
+def test_history_has_one_head(config: Config, script: ScriptDirectory) -> None:
     """Or one for each line, where branch labels tell several lines apart."""
     heads = rival_heads(script)
-    assert not heads, f"the heads are {', '.join(heads)}; {two_heads_remedy(heads)}"
+    remedy = commands_for(config.config_ini_section, two_heads_remedy(heads))
+    assert not heads, f"the heads are {', '.join(heads)}; {remedy}"
 
 
 def test_head_file_names_the_head(script: ScriptDirectory) -> None:
@@ -73,14 +74,16 @@ def test_each_revision_goes_up_down_and_up(database: ScratchDatabase) -> None:
     )
 
 
-def test_models_equal_the_migrated_schema(database: ScratchDatabase) -> None:
+def test_models_equal_the_migrated_schema(
+    config: Config, database: ScratchDatabase
+) -> None:
     database.upgrade()
     try:
         command.check(database.config())
     except CommandError as error:
-        raise AssertionError(
-            f'{error}; `alembic revision --autogenerate -m "..."` writes what is missing'
-        ) from None
+        remedy = '`alembic revision --autogenerate -m "..."` writes what is missing'
+        remedy = commands_for(config.config_ini_section, remedy)
+        raise AssertionError(f"{error}; {remedy}") from None
 
 
 def test_every_model_is_loaded(options: dict[str, Any]) -> None:

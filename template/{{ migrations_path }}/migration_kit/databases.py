@@ -1,6 +1,7 @@
 """The databases of the project: each section of alembic.ini that has a history of its own."""
 
 import argparse
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -55,6 +56,12 @@ def other_histories(config: Config) -> list[tuple[Config, ScriptDirectory]]:
         for other, script in histories(config)
         if other.config_ini_section != config.config_ini_section
     ]
+
+
+def commands_for(section: str, text: str) -> str:
+    """Return a text whose commands of `alembic` work on the database of a section."""
+    option = "" if section == FIRST else f"-n {section} "
+    return re.sub("`alembic (?!-n )", f"`alembic {option}", text)
 
 
 def packages_of_others(config: Config, packages: Sequence[str]) -> list[str]:

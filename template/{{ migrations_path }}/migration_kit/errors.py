@@ -14,6 +14,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from .command import get_command, is_read_only
+from .databases import commands_for
 from .head import commands_after_rebase, rival_heads, two_heads_remedy
 from .history import (
     folders_of_revisions,
@@ -21,7 +22,7 @@ from .history import (
     version_locations_remedy,
 )
 from .pooler import CONNECT_DIRECTLY
-from .settings import get_url_source
+from .settings import FIRST, get_url_source
 
 LIBRARIES = (
     "<",
@@ -59,7 +60,8 @@ def one_line(doing: str, aftermath: str = "") -> Iterator[None]:
     try:
         yield
     except CommandError as error:
-        remedy = remedy_for(str(error))
+        section = context.config.config_ini_section if script_of_run() else FIRST
+        remedy = commands_for(section, remedy_for(str(error)))
         if remedy and remedy not in str(error):  # of a context within this one
             raise CommandError(f"{str(error).rstrip('.')}; {remedy}") from error
         raise

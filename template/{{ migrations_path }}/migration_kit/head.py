@@ -9,13 +9,14 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError, rev_id
 
-from .databases import histories
+from .databases import commands_for, histories
 from .paths import invocation
 
 # What a rebase writes above `revision`. Whoever ran the revision under its old name did not run
@@ -122,6 +123,7 @@ def rebase(config: Config, revision: str) -> Iterator[str]:
         CommandError: if there is nothing to rebase, or no one way to do it.
     """
     config = config_of_revision(config, revision)
+    say = partial(commands_for, config.config_ini_section)
     script = ScriptDirectory.from_config(config)
     mine = script.get_revision(revision)
     heads = heads_of_line(script, mine.revision)
@@ -134,7 +136,7 @@ def rebase(config: Config, revision: str) -> Iterator[str]:
     if len(others) > 1:
         raise CommandError(
             f"there are several heads besides {mine.revision} ({', '.join(others)}): "
-            f"join them first with `alembic merge {' '.join(others)}`"
+            + say(f"join them first with `alembic merge {' '.join(others)}`")
         )
     theirs = {step.revision for step in script.iterate_revisions(others[0], "base")}
     branch = [
@@ -145,14 +147,14 @@ def rebase(config: Config, revision: str) -> Iterator[str]:
     if any(step.is_merge_point or step.dependencies for step in branch):
         raise CommandError(
             f"the way to {mine.revision} holds a merge or depends_on, and no one order: "
-            f"use `alembic merge {' '.join(heads)}`"
+            + say(f"use `alembic merge {' '.join(heads)}`")
         )
     names = {step.revision for step in branch}
     for step in script.walk_revisions():
         if step.revision not in names and names.intersection(step._all_down_revisions):
             raise CommandError(
                 f"{step.path} depends on what would get another identifier: "
-                f"use `alembic merge {' '.join(heads)}`"
+                + say(f"use `alembic merge {' '.join(heads)}`")
             )
     for step in branch:
         if not all(re.search(line, source_of(step)) for line in ASSIGNMENTS):
@@ -174,7 +176,8 @@ def rebase(config: Config, revision: str) -> Iterator[str]:
     if other_lines:
         yield f"A database that ran {mine.revision} says at its next command what mends it."
     else:
-        yield f"About {mine.revision}: {commands_after_rebase(script, mine.revision)}."
+        commands = say(commands_after_rebase(script, mine.revision))
+        yield f"About {mine.revision}: {commands}."
 
 
 def config_of_revision(config: Config, revision: str) -> Config:
