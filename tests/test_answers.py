@@ -376,6 +376,66 @@ def test_bad_answer_is_refused_at_the_prompt(template: Path, tmp_path: Path) -> 
     assert not target.exists()
 
 
+DOWN = "\x1b[B"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pexpect needs a pseudo-terminal")
+@pytest.mark.parametrize(
+    "typed",
+    [
+        {},
+        {
+            "database": f"{DOWN}\r",
+            "async_engine": "y",
+            "more_databases": "\x15{analytics: 'sqlite:///a.db'}\r",
+            "tenants": f"{DOWN}\r",
+            "ci": f"{DOWN}\r",
+        },
+        {
+            "base_location": f"{DOWN}{DOWN}\r",
+            "base_import": "shop.models:Base\r",
+            "more_databases": "\x15analytics: 'sqlite:///a.db'\r",
+        },
+    ],
+    ids=["nothing", "answers", "existing"],
+)
+def test_conversation_ends_with_a_project(
+    template: Path, tmp_path: Path, typed: dict[str, str]
+) -> None:
+    """With `--defaults` no question is rendered, so a mistake in one would not show."""
+    import pexpect
+
+    target = tmp_path / "project"
+    child = pexpect.spawn(
+        str(script("copier")),
+        ["copy", str(template), str(target)],
+        dimensions=(60, 200),
+        encoding="utf-8",
+        timeout=60,
+        env=os.environ
+        | {"PROMPT_TOOLKIT_NO_CPR": "1"},  # each would wait a second for it
+    )
+    conversation = (template / "copier.yml").read_text(encoding="utf-8")
+    questions = {
+        name: re.escape(question["help"].splitlines()[0].partition("{{")[0])
+        for name, question in next(yaml.safe_load_all(conversation)).items()
+        if "help" in question
+    }
+    asked = []
+    while (number := child.expect([pexpect.EOF, *questions.values()])) > 0:
+        name = list(questions)[number - 1]
+        del questions[name]  # it is drawn again when it is answered
+        child.send(typed.get(name, "\r"))
+        asked.append(name)
+    assert typed.keys() <= set(asked), child.before
+    recorded = yaml.safe_load((target / ".copier-answers.yml").read_text())
+    assert set(asked) <= recorded.keys()
+    assert bool(recorded["more_databases"]) == ("more_databases" in typed)
+    assert recorded["tenants"] == ("schema" if "tenants" in typed else "none")
+    if "base_import" in typed:
+        assert recorded["more_base_imports"] == {"analytics": "shop.analytics:Base"}
+
+
 @pytest.mark.parametrize(
     "answers", GOOD_URLS, ids=lambda answers: answers["database_url"]
 )

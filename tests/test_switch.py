@@ -483,3 +483,17 @@ def test_tenants_go_after_git_rm(history: Path, tmp_path: Path) -> None:
     update(folder, tenants="none")
     assert conflicts(folder) == []
     assert not (folder / "migrations/migration_kit/fleet.py").exists()
+
+
+def test_adopted_database_keeps_its_import(history: Path, tmp_path: Path) -> None:
+    answers: dict[str, Any] = {"base_location": "existing"}
+    answers |= {"base_import": "shop.models:Base", "more_databases": ANALYTICS}
+    answers |= {"more_base_imports": {"analytics": "shop.stats:Base"}}
+    folder = copy(history, tmp_path / "project", answers)
+    update(folder, more_databases=ANALYTICS | {"archive": "sqlite:///archive.db"})
+    assert conflicts(folder) == []
+    imports = [
+        (folder / f"migrations/{name}/env.py").read_text().count(f"from {module} ")
+        for name, module in [("analytics", "shop.stats"), ("archive", "shop.archive")]
+    ]
+    assert imports == [1, 1]
