@@ -107,9 +107,9 @@ def lacks_brackets(default: DefaultClause, sql: str, context: AutogenContext) ->
     dialect = context.dialect
     if dialect is None or dialect.name not in {"mysql", "mariadb"}:
         return False
-    compiler = dialect.ddl_compiler(dialect, None)  # type: ignore[arg-type]
+    make_compiler: Any = dialect.ddl_compiler  # of a whole statement, says its type
     column = Column("x", Integer, server_default=default)
-    created = compiler.get_column_specification(column)
+    created = make_compiler(dialect, None).get_column_specification(column)
     return " DEFAULT (" in created and not sql.startswith("(")
 
 
