@@ -351,18 +351,25 @@ def test_bad_answer_on_the_command_line_ends_with_our_line(
     )
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="pexpect needs a pseudo-terminal")
-def test_bad_answer_is_refused_at_the_prompt(template: Path, tmp_path: Path) -> None:
+def answer_at_a_prompt(template: Path, target: Path) -> Any:
+    """Start `copier copy` in a terminal, and return it."""
     import pexpect
 
-    target = tmp_path / "project"
-    child = pexpect.spawn(
+    return pexpect.spawn(
         str(script("copier")),
         ["copy", str(template), str(target)],
-        dimensions=(40, 200),
+        dimensions=(60, 200),
         encoding="utf-8",
         timeout=60,
+        # Each question would wait a second for where the cursor is.
+        env=os.environ | {"PROMPT_TOOLKIT_NO_CPR": "1"},
     )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pexpect needs a pseudo-terminal")
+def test_bad_answer_is_refused_at_the_prompt(template: Path, tmp_path: Path) -> None:
+    target = tmp_path / "project"
+    child = answer_at_a_prompt(template, target)
     for question in [
         "Where does the declarative Base live",
         "What is the project called",
@@ -406,15 +413,7 @@ def test_conversation_ends_with_a_project(
     import pexpect
 
     target = tmp_path / "project"
-    child = pexpect.spawn(
-        str(script("copier")),
-        ["copy", str(template), str(target)],
-        dimensions=(60, 200),
-        encoding="utf-8",
-        timeout=60,
-        env=os.environ
-        | {"PROMPT_TOOLKIT_NO_CPR": "1"},  # each would wait a second for it
-    )
+    child = answer_at_a_prompt(template, target)
     conversation = (template / "copier.yml").read_text(encoding="utf-8")
     questions = {
         name: re.escape(question["help"].splitlines()[0].partition("{{")[0])

@@ -81,7 +81,7 @@ def test_each_database_has_a_history_of_its_own(new: New, database: Database) ->
         heads.add(head)
     assert len(heads) == 3
 
-    output = own_tests(project, env)
+    output = project.own_tests(fails=False, **env)
     assert re.search(r"2[0-9] passed", output)
     project.kit("draw")
     page = project.read("docs/schema.md")
@@ -93,10 +93,6 @@ def test_each_database_has_a_history_of_its_own(new: New, database: Database) ->
     assert not databases.tables(urls["billing"])
     line = run_all("check", fails=True).splitlines()[-1]
     assert line == "FAILED: it failed on alembic, analytics, billing; see above"
-
-
-def own_tests(project: Project, env: dict[str, str], fails: bool = False) -> str:
-    return project.own_tests(fails=fails, **env)
 
 
 def test_variable_of_the_first_database_is_its_alone(new: New) -> None:
@@ -170,9 +166,9 @@ def test_broken_downgrade_of_any_history_is_found(new: New) -> None:
     project = new(more_databases=ANALYTICS)
     add_model(project, "analytics", "events")
     project.alembic("-n", "analytics", "revision", "--autogenerate", "-m", "events")
-    assert "14 passed" in own_tests(project, {})
+    assert "14 passed" in project.own_tests()
     break_downgrade(project)
-    output = own_tests(project, {}, fails=True)
+    output = project.own_tests(fails=True)
     assert "test_each_revision_goes_up_down_and_up[analytics]" in output
     assert "1 failed" in output
 
@@ -202,7 +198,7 @@ def test_section_that_its_owner_wrote_is_tested_too(new: New) -> None:
     project.edit("alembic.ini", "[post_write_hooks]", f"{own}[post_write_hooks]")
     project.write("reports/env.py", STOCK_ENV)
     project.write("reports/versions/.gitkeep", "")
-    output = own_tests(project, {}, fails=True)
+    output = project.own_tests(fails=True)
     assert "reports/env.py does not end with run(" in output
     assert not (project / "reports.db").exists()
     migrations = "migrations/env.py"
@@ -213,7 +209,7 @@ def test_section_that_its_owner_wrote_is_tested_too(new: New) -> None:
             "os.path.join(os.path.dirname(os.path.dirname(__file__)), 'migrations')",
         ),
     )
-    output = own_tests(project, {}, fails=True)
+    output = project.own_tests(fails=True)
     assert "test_models_equal_the_migrated_schema[reports]" in output
 
 
@@ -317,7 +313,7 @@ def test_branches_of_a_further_history_are_put_in_a_row(new: New) -> None:
         )
     assert project.read("migrations/analytics/HEAD") == "three\ntwo\n"
     assert project.head() == "4f1c8a2d7b3e\n"
-    output = own_tests(project, {}, fails=True)
+    output = project.own_tests(fails=True)
     assert "`alembic -n analytics merge three two`" in output
     options = ("-n", "analytics", "upgrade", "head")
     line = last_line(project.alembic(*options, fails=True))
