@@ -21,6 +21,8 @@ export function App({ site }: { site: Site }) {
     : { "aria-label": "Questions" };
   return (
     <>
+      <Skip to="project">Skip to the project</Skip>
+      <Skip to="command">Skip to the command</Skip>
       <header class="top">
         <a href="../">copier-alembic</a>
         <h1>Start a project</h1>
@@ -42,6 +44,19 @@ export function App({ site }: { site: Site }) {
         <CommandBar site={site} session={session} />
       </main>
     </>
+  );
+}
+
+/** A link past what comes before. The fragment of the address has the answers in it. */
+function Skip({ to, children }: { to: string; children: string }) {
+  const skip = (event: Event) => {
+    event.preventDefault();
+    document.getElementById(to)?.focus();
+  };
+  return (
+    <a class="skip" href={`#${to}`} onClick={skip}>
+      {children}
+    </a>
   );
 }
 

@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 interface Props {
   text: string;
   label: string;
+  id?: string;
   class?: string;
   disabled?: boolean;
   title?: string;

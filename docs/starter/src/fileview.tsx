@@ -1,4 +1,5 @@
-import { useMemo, useRef, useState } from "preact/hooks";
+import type { ComponentChildren } from "preact";
+import { useMemo, useState } from "preact/hooks";
 import type { Entry } from "./compare.ts";
 import { CopyButton } from "./copybutton.tsx";
 import { type Change, type Line, highlight, stretchesOf } from "./lines.ts";
@@ -39,7 +40,7 @@ function Whole({ path, text }: { path: string; text: string }) {
     <Code label={path}>
       {text === "" && <em class="empty">An empty file</em>}
       {lines.map((line, index) => (
-        <CodeLine key={index} line={line} now={index + 1} />
+        <CodeLine key={index} line={line} number={index + 1} />
       ))}
     </Code>
   );
@@ -77,9 +78,8 @@ function Difference({ path, before, after }: Texts) {
             <CodeLine
               key={`${change.old} ${change.now}`}
               line={lineOf(change)}
+              number={(change.now ?? change.old!) + 1}
               sign={change.sign}
-              old={number(change.old)}
-              now={number(change.now)}
             />
           ))
         ),
@@ -88,12 +88,9 @@ function Difference({ path, before, after }: Texts) {
   );
 }
 
-const number = (index: number | undefined) => (index === undefined ? "" : index + 1);
-
-function Code({ label, children }: { label: string; children: preact.ComponentChildren }) {
-  const box = useRef<HTMLPreElement>(null);
+function Code({ label, children }: { label: string; children: ComponentChildren }) {
   return (
-    <pre ref={box} class="code" tabIndex={0} role="region" aria-label={label}>
+    <pre class="code" tabIndex={0} role="region" aria-label={label}>
       <code>{children}</code>
     </pre>
   );
@@ -101,20 +98,18 @@ function Code({ label, children }: { label: string; children: preact.ComponentCh
 
 interface LineProps {
   line: Line;
-  now: number | "";
-  old?: number | "";
+  number: number;
   sign?: Change["sign"];
 }
 
 const TAGS = { " ": "span", "+": "ins", "-": "del" } as const;
 
-/** A line of a file; its numbers and its sign are drawn by the style, so nobody copies them. */
-function CodeLine({ line, now, old, sign = " " }: LineProps) {
+/** A line of a file; its number and its sign are drawn by the style, so nobody copies them. */
+function CodeLine({ line, number, sign = " " }: LineProps) {
   const Tag = TAGS[sign];
-  const numbers = old === undefined ? { "data-now": now } : { "data-now": now, "data-old": old, "data-sign": sign };
   return (
     <>
-      <Tag class="line" {...numbers}>
+      <Tag class="line" data-number={number} data-sign={sign}>
         {line.map(({ text, className }, index) =>
           className ? (
             <span key={index} class={className}>

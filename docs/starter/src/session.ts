@@ -7,9 +7,6 @@ import { linkOf, readLink } from "./link.ts";
 import { newestOnly } from "./newest.ts";
 import type { Answer, Answers, Question, Render, Site } from "./protocol.ts";
 
-/** Long enough for a slow line, and no visitor waits longer. */
-const PATIENCE = 60_000;
-
 /** A pause in typing, in milliseconds. */
 const PAUSE = 150;
 
@@ -60,11 +57,11 @@ export interface Session {
 export function useSession(site: Site): Session {
   const [state, dispatch] = useReducer(reduce, site, begin);
   const [status, setStatus] = useState<Status>({ state: "starting", step: "" });
-  const engine = useRef<Engine>();
+  const engine = useRef<Engine | null>(null);
   const ask = useRef(
     newestOnly(async (answers: Answers) => {
       try {
-        const { milliseconds, ...render } = await engine.current!.render(answers);
+        const { render, milliseconds } = await engine.current!.render(answers);
         dispatch({ kind: "rendered", answers, render, milliseconds });
       } catch (error) {
         dispatch({ kind: "refused", answers, reason: messageOf(error) });
@@ -73,14 +70,7 @@ export function useSession(site: Site): Session {
   );
 
   useEffect(() => {
-    const reason = "it took longer than a minute to start";
-    const timer = setTimeout(() => setStatus({ state: "failed", reason }), PATIENCE);
-    engine.current = startEngine((now) => {
-      if (now.state !== "starting") {
-        clearTimeout(timer);
-      }
-      setStatus(now);
-    });
+    engine.current = startEngine(setStatus);
   }, []);
 
   useEffect(() => {
@@ -125,7 +115,7 @@ export function useSession(site: Site): Session {
     },
     zip: async () => {
       // The answers may be younger than the render that said that they are right.
-      const { milliseconds, ...render } = await engine.current!.render(answers);
+      const { render, milliseconds } = await engine.current!.render(answers);
       dispatch({ kind: "rendered", answers, render, milliseconds });
       return render.questions.some((question) => question.error)
         ? undefined
@@ -183,12 +173,12 @@ function reduce(state: State, action: Action): State {
       if (action.answers !== state.answers) {
         return state;
       }
-      const hidden = action.render.questions
-        .filter((question) => !question.asked)
-        .map((question) => question.name);
-      const stale = hidden.some((name) => name in state.answers);
-      const answers = stale ? without(state.answers, ...hidden) : state.answers;
+      // Copier dropped what it does not ask any more, or what is no choice any more.
       const { render, milliseconds } = action;
+      const dropped = render.questions.filter((question) => !question.touched).map(nameOf);
+      const stale = dropped.some((name) => name in state.answers);
+      const answers = stale ? without(state.answers, ...dropped) : state.answers;
+      const hidden = render.questions.filter((question) => !question.asked).map(nameOf);
       const faults = without(state.faults, ...hidden);
       return { ...state, answers, faults, render, rendered: answers, milliseconds, refusal: "" };
     }
@@ -199,9 +189,11 @@ function reduce(state: State, action: Action): State {
 
 /** Answers as Copier asks them, whatever was touched first. */
 function inOrder(answers: Answers, questions: Question[]): Answers {
-  const names = questions.map((question) => question.name).filter((name) => name in answers);
+  const names = questions.map(nameOf).filter((name) => name in answers);
   return Object.fromEntries(names.map((name) => [name, answers[name]!]));
 }
+
+const nameOf = (question: Question) => question.name;
 
 function without<T>(record: Record<string, T>, ...names: string[]): Record<string, T> {
   return Object.fromEntries(Object.entries(record).filter(([name]) => !names.includes(name)));
