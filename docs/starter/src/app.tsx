@@ -3,6 +3,7 @@ import { CommandBar } from "./commandbar.tsx";
 import { Form } from "./form.tsx";
 import { Preview } from "./preview.tsx";
 import type { Site } from "./protocol.ts";
+import { Said } from "./said.tsx";
 import { type Session, useSession } from "./session.ts";
 import { Tabs, type View } from "./tabs.tsx";
 import { ThemeButton } from "./themebutton.tsx";
@@ -33,7 +34,7 @@ export function App({ site }: { site: Site }) {
         </span>
         <ThemeButton />
       </header>
-      <main class={view === "questions" ? "asks" : "shows"}>
+      <main>
         <Tabs views={views} view={view} onView={setView} />
         <section id="panel-questions" {...questions} hidden={narrow && view !== "questions"}>
           <Form session={session} />
@@ -42,6 +43,7 @@ export function App({ site }: { site: Site }) {
           <Preview session={session} view={view} />
         </section>
         <CommandBar site={site} session={session} />
+        <Said />
       </main>
     </>
   );

@@ -53,7 +53,7 @@ const quote: Record<Shell, (word: string) => string> = {
 const CONTINUED: Record<Shell, string> = { posix: " \\\n  ", powershell: " `\n  " };
 
 /** Characters that mean nothing to either shell. */
-const BARE = /^[A-Za-z][\w:./-]*$/;
+const BARE = /^[A-Za-z.][\w:./-]*$/;
 
 /** Writes the command for a shell: one answer a line. */
 export function command({ address, reference, destination, answers }: Copy, shell: Shell): string {

@@ -3,6 +3,7 @@ import { type Shell, command } from "./command.ts";
 import { CopyButton } from "./copybutton.tsx";
 import type { Answers, Site } from "./protocol.ts";
 import { focusQuestion } from "./question.tsx";
+import { say } from "./said.tsx";
 import { type Session, addressOf } from "./session.ts";
 import { recall, remember } from "./storage.ts";
 
@@ -25,9 +26,9 @@ export function CommandBar({ site, session }: { site: Site; session: Session }) 
   );
   const refused = names.length > 0;
   return (
-    <section id="command" class="command" aria-label="Command" tabIndex={-1}>
+    <section class="command" aria-label="Command">
       <div class="line-up">
-        <pre tabIndex={0} role="region" aria-label="Command line">
+        <pre id="command" tabIndex={0} role="region" aria-label="Command line">
           <code>{text}</code>
         </pre>
         <fieldset class="shells">
@@ -86,6 +87,8 @@ function CopyCommand({ text, disabled }: { text: string; disabled: boolean }) {
   );
 }
 
+const FAILED = "No zip could be made";
+
 function Zip({ session, disabled }: { session: Session; disabled: boolean }) {
   const [said, setSaid] = useState("");
   const download = async () => {
@@ -94,9 +97,11 @@ function Zip({ session, disabled }: { session: Session; disabled: boolean }) {
       const zip = await session.zip();
       if (zip) {
         save(zip.name, zip.bytes);
+        say(`${zip.name} is made`);
       }
     } catch {
-      setSaid("No zip could be made");
+      setSaid(FAILED);
+      say(FAILED);
     }
   };
   return (
@@ -106,7 +111,7 @@ function Zip({ session, disabled }: { session: Session; disabled: boolean }) {
       disabled={disabled || session.status.state !== "ready"}
       onClick={download}
     >
-      <span aria-live="polite">{said || "Download zip"}</span>
+      {said || "Download zip"}
     </button>
   );
 }

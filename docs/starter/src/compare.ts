@@ -21,14 +21,13 @@ export function entriesOf(files: ProjectFile[]): Entry[] {
 /**
  * Compares two renders.
  *
- * A file is the same one where path and source are; else where the source is, so that a renamed
- * package is no rewrite (one source can make several files: they pair in their order); else
- * where the path is.
+ * A file is the same one where the path is; else where the source is, so that a renamed package
+ * is no rewrite. Paths come first: no path is in the result twice then.
  */
 export function compare(before: ProjectFile[], after: ProjectFile[]): Entry[] {
   const partners = new Map<ProjectFile, ProjectFile>();
   const left = new Set(before);
-  for (const key of [bothOf, sourceOf, pathOf]) {
+  for (const key of [pathOf, sourceOf]) {
     const found = new Map<string, ProjectFile[]>();
     for (const file of left) {
       found.set(key(file), [...(found.get(key(file)) ?? []), file]);
@@ -46,9 +45,8 @@ export function compare(before: ProjectFile[], after: ProjectFile[]): Entry[] {
   return [...kept, ...removed].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-const bothOf = (file: ProjectFile) => `${file.source}\n${file.path}`;
-const sourceOf = (file: ProjectFile) => file.source;
 const pathOf = (file: ProjectFile) => file.path;
+const sourceOf = (file: ProjectFile) => file.source;
 
 function entryOf(file: ProjectFile, before: ProjectFile | undefined): Entry {
   if (!before) {

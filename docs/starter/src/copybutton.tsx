@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import { say } from "./said.tsx";
 
 interface Props {
   text: string;
@@ -15,7 +16,9 @@ interface Props {
 export function CopyButton({ text, label, shortcut, describedBy, ...button }: Props) {
   const [said, setSaid] = useState("");
   const copy = async () => {
-    setSaid(await copied(text));
+    const outcome = await copied(text);
+    setSaid(outcome);
+    say(`${label}: ${outcome}`);
     setTimeout(() => setSaid(""), 2000);
   };
   return (
@@ -26,7 +29,7 @@ export function CopyButton({ text, label, shortcut, describedBy, ...button }: Pr
       aria-describedby={describedBy}
       onClick={copy}
     >
-      <span aria-live="polite">{said || label}</span>
+      {said || label}
     </button>
   );
 }

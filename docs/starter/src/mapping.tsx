@@ -1,4 +1,4 @@
-import { useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Answer } from "./protocol.ts";
 import type { Field } from "./question.tsx";
 
@@ -21,12 +21,17 @@ export function Mapping({ question, value, error, labelledBy, describedBy, onAns
     }
   };
   const put = (index: number, row: Row) => change(rows.with(index, row));
+  const added = useRef(false);
   const add = () => {
     change([...rows, ["", ""]]);
-    requestAnimationFrame(() =>
-      box.current?.querySelector<HTMLElement>(".row:last-of-type input")?.focus(),
-    );
+    added.current = true;
   };
+  useLayoutEffect(() => {
+    if (added.current) {
+      box.current?.querySelector<HTMLElement>(".row:last-of-type input")?.focus();
+      added.current = false;
+    }
+  });
   const remove = (index: number) => {
     change(rows.toSpliced(index, 1));
     box.current?.querySelector<HTMLElement>(".add")?.focus();

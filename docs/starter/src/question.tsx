@@ -49,23 +49,24 @@ export function Question({ question, answer, error, onAnswer, onFault, onForget 
   };
   return (
     <div id={id} class={`question ${touched ? "touched" : ""}`}>
-      <div class="head">
-        <Label id={`${id}-label`} class="label" {...(isOneField && { for: field.id })}>
-          <Prose text={label} />
-        </Label>
+      <Label id={`${id}-label`} class="label" {...(isOneField && { for: field.id })}>
+        <Prose text={label} />
+      </Label>
+      <Widget {...field} />
+      <p id={`${id}-error`} class="error" aria-live="polite">
+        {error}
+      </p>
+      <p id={`${id}-hint`} class="hint">
+        <Prose text={hint} />
+      </p>
+      <div class="foot">
+        <code>{question.name}</code>
         {touched && (
           <button type="button" class="quiet" aria-label={`Back to default: ${label}`} onClick={forget}>
             Back to default
           </button>
         )}
       </div>
-      <Widget {...field} />
-      <p id={`${id}-hint`} class="hint">
-        <Prose text={hint} /> <code class="name">{question.name}</code>
-      </p>
-      <p id={`${id}-error`} class="error" aria-live="polite">
-        {error}
-      </p>
     </div>
   );
 }

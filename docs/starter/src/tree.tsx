@@ -10,20 +10,21 @@ interface Props {
 
 /** The files as a tree of one tab stop: arrows move, and show the file that they come to. */
 export function Tree({ entries, selected, onSelect }: Props) {
-  const [closed, setClosed] = useState<ReadonlySet<string>>(new Set());
+  const [turned, setTurned] = useState<ReadonlySet<string>>(new Set());
   const [focused, setFocused] = useState("");
   const list = useRef<HTMLUListElement>(null);
-  const rows = rowsOf(entries, closed);
+  const rows = rowsOf(entries, turned);
   const known = (path: string) => rows.some((row) => row.path === path);
   const tabStop = [focused, selected].find(known) ?? rows[0]?.path;
 
-  const toggle = (row: Row, close: boolean) => {
-    const next = new Set(closed);
-    close ? next.add(row.path) : next.delete(row.path);
-    setClosed(next);
+  const turn = (row: Row) => {
+    const next = new Set(turned);
+    if (!next.delete(row.path)) {
+      next.add(row.path);
+    }
+    setTurned(next);
   };
-  const act = (row: Row) =>
-    row.entry ? onSelect(row.entry) : toggle(row, !closed.has(row.path));
+  const act = (row: Row) => (row.entry ? onSelect(row.entry) : turn(row));
   const go = (row: Row | undefined) => {
     if (!row) {
       return;
@@ -39,15 +40,14 @@ export function Tree({ entries, selected, onSelect }: Props) {
     if (!row || event.ctrlKey || event.metaKey || event.altKey) {
       return;
     }
-    const isOpen = !row.entry && !closed.has(row.path);
-    const isClosed = !row.entry && !isOpen;
+    const isClosed = !row.entry && !row.open;
     const keys: Record<string, () => void> = {
       ArrowDown: () => go(rows[index + 1]),
       ArrowUp: () => go(rows[index - 1]),
       Home: () => go(rows[0]),
       End: () => go(rows.at(-1)),
-      ArrowRight: () => (isClosed ? toggle(row, false) : isOpen && go(rows[index + 1])),
-      ArrowLeft: () => (isOpen ? toggle(row, true) : go(parentOf(row, rows))),
+      ArrowRight: () => (isClosed ? turn(row) : row.open && go(rows[index + 1])),
+      ArrowLeft: () => (row.open ? turn(row) : go(parentOf(row, rows))),
       Enter: () => act(row),
       " ": () => act(row),
     };
@@ -68,7 +68,7 @@ export function Tree({ entries, selected, onSelect }: Props) {
           aria-posinset={row.position}
           aria-setsize={row.siblings}
           aria-selected={row.path === selected}
-          aria-expanded={row.entry ? undefined : !closed.has(row.path)}
+          aria-expanded={row.entry ? undefined : row.open}
           tabIndex={row.path === tabStop ? 0 : -1}
           onFocus={() => setFocused(row.path)}
           onClick={() => act(row)}
@@ -80,7 +80,7 @@ export function Tree({ entries, selected, onSelect }: Props) {
           {row.entry ? (
             <Marked mark={row.entry.mark} />
           ) : (
-            row.touched && closed.has(row.path) && <Marked mark="changed" />
+            row.touched && !row.open && <Marked mark="changed" />
           )}
         </li>
       ))}

@@ -10,6 +10,8 @@ export interface Row {
   depth: number;
   /** Absent for a folder. */
   entry?: Entry;
+  /** Of a folder: whether what lies in it is shown. */
+  open: boolean;
   /** Of a folder: whether a file below it is marked. */
   touched: boolean;
   position: number;
@@ -21,10 +23,13 @@ interface Folder {
   files: Entry[];
 }
 
-/** Lists what is visible, folders first, without what lies in `closed` folders. */
-export function rowsOf(entries: Entry[], closed: ReadonlySet<string>): Row[] {
+/** A folder of more files would hide all others: it starts closed. */
+const CROWD = 20;
+
+/** Lists what is visible, folders first; the visitor opened or closed the `turned` folders. */
+export function rowsOf(entries: Entry[], turned: ReadonlySet<string>): Row[] {
   const rows: Row[] = [];
-  addRows(folderOf(entries), "", 0, closed, rows);
+  addRows(folderOf(entries), "", 0, turned, rows);
   return rows;
 }
 
@@ -46,7 +51,7 @@ function addRows(
   { folders, files }: Folder,
   above: string,
   depth: number,
-  closed: ReadonlySet<string>,
+  turned: ReadonlySet<string>,
   rows: Row[],
 ): boolean {
   const siblings = folders.size + files.length;
@@ -54,12 +59,14 @@ function addRows(
   let touched = false;
   for (const name of [...folders.keys()].sort()) {
     const path = `${above}${name}/`;
-    const row: Row = { path, name, depth, touched: false, position: ++position, siblings };
-    rows.push(row);
+    const folder = folders.get(name)!;
+    position += 1;
     const below: Row[] = [];
-    row.touched = addRows(folders.get(name)!, path, depth + 1, closed, below);
-    touched ||= row.touched;
-    if (!closed.has(path)) {
+    const marked = addRows(folder, path, depth + 1, turned, below);
+    touched ||= marked;
+    const open = turned.has(path) === folder.files.length > CROWD;
+    rows.push({ path, name, depth, open, touched: marked, position, siblings });
+    if (open) {
       rows.push(...below);
     }
   }
@@ -67,7 +74,8 @@ function addRows(
     const marked = entry.mark !== "same";
     touched ||= marked;
     const name = entry.path.slice(above.length);
-    rows.push({ path: entry.path, name, depth, entry, touched: marked, position: ++position, siblings });
+    position += 1;
+    rows.push({ path: entry.path, name, depth, entry, open: false, touched: marked, position, siblings });
   }
   return touched;
 }
