@@ -20,6 +20,10 @@ export function Preview({ session, view }: { session: Session; view: View }) {
         <Files session={session} />
       </div>
       <div id="panel-layout" role="tabpanel" aria-labelledby="tab-layout" hidden={view !== "layout"}>
+        <p class="caption">
+          An arrow goes from a module to one that it imports. A dashed box belongs to the template, which keeps it
+          up to date.
+        </p>
         <Picture svg={picture} />
       </div>
       <div id="panel-next" role="tabpanel" aria-labelledby="tab-next" hidden={view !== "next"}>
@@ -39,11 +43,10 @@ function Notice({ session }: { session: Session }) {
   );
 }
 
-function noticeOf({ status, fresh, refusal, render }: Session): string {
+function noticeOf({ status, milliseconds, fresh, refusal, render }: Session): string {
   if (status.state === "failed") {
-    return `Copier cannot run in this browser: ${status.reason}. The preview shows ${
-      fresh ? "the answers below" : "the defaults, or what was rendered last"
-    }; the command has your answers.`;
+    const shown = milliseconds ? "what was rendered last" : "the defaults";
+    return `Copier cannot run here: ${status.reason}. The preview shows ${shown}; the command has your answers.`;
   }
   if (refusal) {
     return `Copier could not render these answers: ${refusal}. The preview shows earlier ones.`;
