@@ -27,7 +27,7 @@ from .source import Source
 
 HERE = Path(__file__).parent
 
-SCRIPTS = {"app": "main.tsx", "worker": "worker.ts"}
+SCRIPTS = {"app": "main.tsx", "early": "early.ts", "worker": "worker.ts"}
 
 # The modules that run in the browser, of this package.
 MODULES = ["__init__.py", "browser.py", "engine.py", "picture.py"]
