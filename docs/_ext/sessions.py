@@ -103,7 +103,8 @@ class Block:
     path: str = ""
     text: str = ""
     append: bool = False
-    # What is written takes the place of all from the line that begins with this on.
+    # What is written takes the place of this, or of all from the line on that begins with that.
+    replace: str = ""
     start: str = ""
 
 
@@ -284,13 +285,23 @@ class Player:
         if block.kind == "show":
             return [(path.read_text(encoding="utf-8"), "")]
         text = self.fill_in(block.text, block)
-        kept = path.read_text(encoding="utf-8") if block.append else ""
-        if block.start:
-            kept = path.read_text(encoding="utf-8")
-            kept = kept[: kept.index(f"\n{block.start}") + 1]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{kept}{text}\n", encoding="utf-8")
+        self.write(path, text, block)
         return [(text, "")]
+
+    def write(self, path: Path, text: str, block: Block) -> None:
+        """Write a file, or a part of one that is there."""
+        before = after = ""
+        if block.append or block.replace or block.start:
+            before = path.read_text(encoding="utf-8")
+        if part := block.replace or (block.start and f"\n{block.start}"):
+            if part not in before:
+                raise Unexpected(f"{block.place}: {path.name} has no {part.strip()!r}")
+            before, _, after = before.partition(part)
+        if block.start:
+            before, after = f"{before}\n", ""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        end = after or "\n"
+        path.write_text(f"{before}{text}{end}", encoding="utf-8")
 
     def find(self, block: Block) -> Path:
         """Return the file that a block names."""

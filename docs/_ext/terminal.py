@@ -98,6 +98,7 @@ class FileDirective(SessionDirective):
         "append": directives.flag,
         "answers": directives.unchanged,
         "from": directives.unchanged_required,
+        "replace": directives.unchanged_required,
         "start-at": directives.unchanged_required,
         "end-before": directives.unchanged_required,
     }
@@ -111,6 +112,7 @@ class FileDirective(SessionDirective):
             path=path,
             text=text,
             append="append" in self.options,
+            replace=self.options.get("replace", ""),
             start=self.options.get("start-at", "") if text else "",
         )
         node = shown_file(
