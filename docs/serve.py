@@ -1,0 +1,72 @@
+"""Serve the site with its policies: `python docs/serve.py`, after docs/build.py."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+SITE = Path(__file__).parent / "_build" / "site"
+
+# Nothing comes from elsewhere and nothing goes there; Pyodide needs WebAssembly, and no eval.
+STARTER = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self';"
+    " connect-src 'self'; style-src 'self'; img-src 'self' data:; base-uri 'none';"
+    " form-action 'none'; frame-ancestors 'none'"
+)
+# The theme of the pages has scripts and styles in its HTML.
+PAGES = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline';"
+    " img-src 'self' data:; base-uri 'self'; frame-ancestors 'none'"
+)
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """A file server that sends the policy of each page."""
+
+    extensions_map = {  # noqa: RUF012
+        **SimpleHTTPRequestHandler.extensions_map,
+        ".mjs": "text/javascript",
+        ".wasm": "application/wasm",
+    }
+
+    def log_message(self, *_: object) -> None:
+        """Be silent."""
+
+    def end_headers(self) -> None:
+        """Add the policy, and let nobody guess what a file is."""
+        policy = STARTER if self.path.startswith("/start/") else PAGES
+        self.send_header("Content-Security-Policy", policy)
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Referrer-Policy", "no-referrer")
+        super().end_headers()
+
+
+def server(site: Path, port: int) -> ThreadingHTTPServer:
+    """Return a server on loopback.
+
+    Args:
+        site: the folder of the site.
+        port: where to listen; 0 for any that is free.
+    """
+    return ThreadingHTTPServer(
+        ("127.0.0.1", port), partial(Handler, directory=str(site))
+    )
+
+
+def main() -> None:
+    """Serve until somebody stops it."""
+    parser = argparse.ArgumentParser(description="Serve the site.")
+    parser.add_argument("--port", type=int, default=8000)
+    options = parser.parse_args()
+    with server(SITE, options.port) as http:
+        print(f"http://127.0.0.1:{options.port}/")
+        try:
+            http.serve_forever()
+        except KeyboardInterrupt:
+            print()
+
+
+if __name__ == "__main__":
+    main()

