@@ -21,6 +21,7 @@ extensions = [
     "myst_parser",
     "sphinx_copybutton",
     "_ext.layouts",
+    "_ext.reference",
     "_ext.terminal",
     "_ext.trees",
 ]

@@ -22,14 +22,10 @@ class Layout(SphinxDirective):
         for path in renders.template_paths():
             self.env.note_dependency(path)
         try:
-            answers = renders.parse_answers("".join(self.arguments))
-            files = renders.render({"project_name": "My App"} | answers)
+            render = renders.render(renders.parse_answers("".join(self.arguments)))
         except ValueError as error:
             raise self.error(str(error)) from None
-        from starter.picture import picture
-
-        drawn = picture({path: file.text for path, file in files.items()})
-        html = f'<div class="layout">{drawn}</div>'
+        html = f'<div class="layout">{render["picture"]}</div>'
         return [nodes.raw("", html, format="html")]
 
 

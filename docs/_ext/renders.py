@@ -1,4 +1,4 @@
-"""Projects that the template makes, rendered by Copier once for each set of answers."""
+"""Projects that the template makes, rendered by the starter's engine once for each set of answers."""
 
 from __future__ import annotations
 
@@ -6,32 +6,26 @@ import hashlib
 import json
 import shlex
 import sys
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
-import copier
 import yaml
 
+from starter.engine import Engine, Render
 from support import releases
-from support.faster import faster_copier
 from support.releases import ROOT
 
 # What was rendered or run stays here, under the hash of all that it came from.
 CACHE = ROOT / "docs" / "_build" / "cache"
 
-# The folder of a rendered project, and what it is called without an answer.
+# Where the pages say that the template is.
+ADDRESS = "gh:OWNER/copier-alembic"
+
+# The folder of a rendered project.
 FOLDER = "my-app"
-
-
-@dataclass(frozen=True)
-class File:
-    """A file of a rendered project."""
-
-    text: str
-    executable: bool = False
 
 
 def parse_answers(line: str) -> dict[str, Any]:
@@ -54,16 +48,18 @@ def template_paths() -> list[Path]:
     return [ROOT / name for name in releases.template_files()]
 
 
+def own_code() -> list[Path]:
+    """Return what decides, beside the template, what a page shows."""
+    docs = ROOT / "docs"
+    code = [*docs.glob("_ext/*.py"), *docs.glob("starter/*.py")]
+    return [*code, ROOT / "pyproject.toml"]
+
+
 @cache
 def fingerprint() -> str:
     """Return a hash of all that decides what a page shows: template, tools, and this code."""
-    sources = [
-        *template_paths(),
-        *Path(__file__).parent.glob("*.py"),
-        ROOT / "pyproject.toml",
-    ]
     digest = hashlib.sha256(sys.version.encode())
-    for path in sorted(sources):
+    for path in sorted([*template_paths(), *own_code()]):
         digest.update(f"\0{path.relative_to(ROOT)}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -82,41 +78,47 @@ def remembered(kind: str, key: Any) -> Path:
     return folder / f"{name[:32]}.json"
 
 
-def render(answers: dict[str, Any]) -> dict[str, File]:
-    """Return a project's files by their paths, in their order.
+def keep(path: Path, result: Any) -> None:
+    """Write a result as a whole: another process may read it at the same time."""
+    with TemporaryDirectory(dir=path.parent) as folder:
+        new = Path(folder, path.name)
+        new.write_text(json.dumps(result), encoding="utf-8")
+        new.replace(path)
+
+
+@cache
+def engine() -> Engine:
+    """Return what renders the template of the working tree."""
+    *_, version = releases.versions()
+    return Engine(ROOT, ADDRESS, f"v{version}")
+
+
+def state(answers: Mapping[str, Any]) -> Render:
+    """Return a project and its questions, as the starter's page has them.
 
     Args:
         answers: those that are not the default.
-
-    Raises:
-        ValueError: if Copier refuses an answer, or takes another one.
     """
     known = remembered("renders", answers)
-    if known.exists():
-        saved = json.loads(known.read_text(encoding="utf-8"))
-        return {path: File(**file) for path, file in saved.items()}
-    with TemporaryDirectory() as name, faster_copier():
-        template = releases.copy_template(Path(name, "template"))
-        project = Path(name, FOLDER)
-        worker = copier.run_copy(
-            str(template), project, data=answers, defaults=True, quiet=True
-        )
-        taken = worker.answers.combined
-        for question, answer in answers.items():
-            if taken.get(question) != answer:
-                raise ValueError(f"{question}={answer!r} is no answer of the template")
-        files = {
-            path.relative_to(project).as_posix(): File(
-                path.read_text(encoding="utf-8").replace(str(template), ADDRESS),
-                bool(path.stat().st_mode & 0o100),
-            )
-            for path in sorted(project.rglob("*"))
-            if path.is_file()
-        }
-    saved = {path: asdict(file) for path, file in files.items()}
-    known.write_text(json.dumps(saved), encoding="utf-8")
-    return files
+    if not known.exists():
+        keep(known, engine().render(answers))
+    return cast("Render", json.loads(known.read_text(encoding="utf-8")))
 
 
-# Where the pages say that the template is.
-ADDRESS = "gh:OWNER/copier-alembic"
+def render(answers: Mapping[str, Any]) -> Render:
+    """Return a project as `state` does.
+
+    Raises:
+        ValueError: if an answer is refused.
+    """
+    answers = {"project_name": "My App"} | dict(answers)
+    if answers.get("base_location") == "existing":
+        del answers["project_name"]
+    result = state(answers)
+    questions = {question["name"]: question for question in result["questions"]}
+    for name in answers:
+        if name not in questions or not questions[name]["asked"]:
+            raise ValueError(f"{name} is not asked with these answers")
+        if error := questions[name]["error"]:
+            raise ValueError(f"{name}: {error}")
+    return result

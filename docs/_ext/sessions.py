@@ -112,6 +112,27 @@ class Session:
     version: str | None = None
     blocks: list[Block] = field(default_factory=list)
 
+    @property
+    def server(self) -> str:
+        """The server on which the project gets a database; empty where it names one itself."""
+        answers = self.answers or {}
+        database = answers.get("database", "sqlite")
+        if database == "sqlite" or "database_url" in answers:
+            return ""
+        return server_of(database)
+
+    def all_answers(self) -> dict[str, Any]:
+        """Return the answers that the project is made with, of a server's database as well."""
+        answers = self.answers or {}
+        if not self.server:
+            return answers
+        database = answers["database"]
+        driver = {"postgresql": "psycopg"}.get(database, "pymysql")
+        url = SERVERS[self.server].set(
+            drivername=f"{database}+{answers.get('driver', driver)}", database=DATABASE
+        )
+        return answers | {"database_url": url_text(url)}
+
 
 # What the blocks of a session showed: a text for each command, or for the file.
 Results = list[list[str]]
@@ -179,7 +200,8 @@ class Player:
         }
         if answers.get("async_engine"):
             self.env["PYTEST_PLUGINS"] = "pytest_asyncio.plugin"
-        self.database = ""
+        # Other builds may have theirs on the same server.
+        self.database = f"copier_alembic_{uuid4().hex[:12]}" if session.server else ""
 
     @property
     def project(self) -> Path:
@@ -192,50 +214,46 @@ class Player:
         Raises:
             Unexpected: if a command does not do what its page says.
         """
-        with self.own_database() as url:
+        with self.own_database():
             if self.session.answers is not None:
-                self.start(self.session.answers, url)
+                self.start()
             return [self.play_block(block) for block in self.session.blocks]
 
     @contextmanager
-    def own_database(self) -> Iterator[str]:
+    def own_database(self) -> Iterator[None]:
         """Create a database where the project's is on a server, and drop it afterwards."""
-        database = (self.session.answers or {}).get("database", "sqlite")
-        if database == "sqlite":
-            yield ""
+        if not self.session.server:
+            yield
             return
-        answers = self.session.answers or {}
-        server = SERVERS[server_of(database)]
-        default = {"postgresql": "psycopg"}.get(database, "pymysql")
-        url = server.set(
-            drivername=f"{database}+{answers.get('driver', default)}",
-            database=f"copier_alembic_{uuid4().hex[:12]}",
-        )
-        self.database = str(url.database)
-        execute(server, f"CREATE DATABASE {url.database}")
+        server = SERVERS[self.session.server]
+        execute(server, f"CREATE DATABASE {self.database}")
         try:
-            yield url_text(url)
+            yield
         finally:
-            force = " WITH (FORCE)" if database == "postgresql" else ""
-            for name in [*databases_beside(url), url.database]:
+            force = " WITH (FORCE)" if self.session.server == "postgresql" else ""
+            url = server.set(database=self.database)
+            for name in [*databases_beside(url), self.database]:
                 execute(server, f"DROP DATABASE {name}{force}")
 
-    def start(self, answers: dict[str, Any], url: str) -> None:
+    def start(self) -> None:
         """Make the project, and go to its folder."""
-        if url:
-            # The render is remembered, and the database's name is new each time.
-            shown = url.replace(self.database, DATABASE)
-            answers = answers | {"database_url": shown}
+        answers = self.session.all_answers()
         if self.session.version:
             self.start_from_release(answers, self.session.version)
         else:
-            for path, file in renders.render(answers).items():
-                target = self.project / path
+            for file in renders.render(answers)["files"]:
+                target = self.project / file["path"]
                 target.parent.mkdir(parents=True, exist_ok=True)
-                text = file.text.replace(shown, url) if url else file.text
-                target.write_text(text, encoding="utf-8")
-                target.chmod(0o755 if file.executable else 0o644)
+                target.write_text(self.own(file["text"], answers), encoding="utf-8")
+                target.chmod(0o755 if file["executable"] else 0o644)
         self.env["PWD"] = str(self.project)
+
+    def own(self, text: str, answers: dict[str, Any]) -> str:
+        """Lead a file of the project to the database that was created for it."""
+        if not self.database:
+            return text
+        shown = answers["database_url"]
+        return text.replace(shown, f"{shown.removesuffix(DATABASE)}{self.database}")
 
     def start_from_release(self, answers: dict[str, Any], version: str) -> None:
         """Make the project of an older release, as its owner did, and commit it."""
@@ -313,7 +331,7 @@ def play(session: Session, repository: Path) -> Results:
         home = Path(folder).resolve() / "home"
         home.mkdir()
         results = Player(session, home, repository).play()
-    known.write_text(json.dumps(results), encoding="utf-8")
+    renders.keep(known, results)
     return results
 
 
@@ -398,9 +416,10 @@ def play_all(app: Sphinx, env: BuildEnvironment) -> list[str]:
     problems: list[str] = []
     playable = {key: s for key, s in named.items() if server_answers(s, problems)}
     for session in playable.values():
-        if session.answers is not None:
-            # Copier is no thing for several threads.
-            warm_up(session)
+        if session.answers is not None and not session.version:
+            renders.render(
+                session.all_answers()
+            )  # Copier is no thing for several threads
     with TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
         repository = Path(folder).resolve() / "copier-alembic"
         build_repository(repository, {s.version for s in named.values() if s.version})
@@ -420,17 +439,9 @@ def play_all(app: Sphinx, env: BuildEnvironment) -> list[str]:
     return sorted({page for page, _ in named})
 
 
-def warm_up(session: Session) -> None:
-    """Render a session's project beforehand."""
-    answers = session.answers or {}
-    if answers.get("database", "sqlite") == "sqlite" and not session.version:
-        renders.render(answers)
-
-
 def server_answers(session: Session, problems: list[str]) -> bool:
     """Tell whether a session's server is there; in CI it must be."""
-    database = (session.answers or {}).get("database", "sqlite")
-    reason = missing(server_of(database)) if database != "sqlite" else ""
+    reason = missing(session.server) if session.server else ""
     if reason and os.environ.get("CI"):
         problems.append(reason)
     return not reason

@@ -27,6 +27,9 @@ LANGUAGES = {
     ".yml": "yaml",
 }
 
+# The eight of a terminal, in their order; bright ones are the same.
+COLORS = ["black", "red", "green", "yellow", "blue", "magenta", "cyan", "white"]
+
 
 class terminal(nodes.General, nodes.Element):
     """Commands, and the place of what they print."""
@@ -126,7 +129,7 @@ def html_of(text: str) -> str:
         if style and not isinstance(style, str):
             classes += [name for name in ("bold", "dim") if getattr(style, name)]
             if style.color:
-                classes.append(style.color.name.replace("bright_", ""))
+                classes.append(COLORS[(style.color.number or 0) % len(COLORS)])
         inner = escape(part)
         if classes and part.strip():
             inner = (

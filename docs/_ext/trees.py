@@ -33,7 +33,7 @@ class TreeDirective(SphinxDirective):
             self.env.note_dependency(path)
         try:
             answers = renders.parse_answers("".join(self.arguments))
-            files = renders.render({"project_name": "My App"} | answers)
+            files = [file["path"] for file in renders.render(answers)["files"]]
         except ValueError as error:
             raise self.error(str(error)) from None
         top = self.options.get("under", "").strip("/")
