@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from sphinx.cmd.build import build_main
+
 from starter.build import build as build_starter
 from starter.source import ROOT, Source
 
