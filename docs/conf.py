@@ -8,8 +8,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 
-# The extensions beside this file, the starter, and what the tests share.
-sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
+# The extensions and the starter are beside this file.
+sys.path.insert(0, str(HERE))
 
 _project = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]
 
@@ -26,6 +26,8 @@ extensions = [
     "_ext.trees",
 ]
 nitpicky = True
+# Quotes are those of code, also where a text of the template is shown.
+smartquotes = False
 exclude_patterns = ["_build", "starter"]
 include_patterns = [
     "index.md",

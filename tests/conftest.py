@@ -21,6 +21,8 @@ from support.projects import Database, New, Project, Render
 from support.servers import PROGRAMS, missing_package
 from support.variants import Engine, Variant
 
+pytest_plugins = ["support.site"]
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse to run in CI without the servers: a skipped test would look like a passed one."""

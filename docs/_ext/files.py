@@ -80,7 +80,7 @@ class File:
     Attributes:
         path: in a project whose package is `my_app`.
         source: of the template.
-        owner: `you`, `the template` or `both`.
+        owner: `you`, `template` or `both`.
         purpose: in one line; empty where nobody wrote one.
     """
 
@@ -100,7 +100,7 @@ def all_files() -> dict[str, File]:
             path = file["path"]
             owner = "both"
             if templates.match_file(path):
-                owner = "the template"
+                owner = "template"
             if yours.match_file(path):
                 owner = "you"
             files[path] = File(path, file["source"], owner, purpose(path, file["text"]))

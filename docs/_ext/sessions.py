@@ -82,6 +82,9 @@ LEFT_OUT = re.compile(
     re.MULTILINE,
 )
 
+# `<id of add_capes>` in a command or a file is the identifier of that revision.
+ID = re.compile(r"<id of (\w+)>")
+
 # A number that is another one each time says nothing on a page.
 SECONDS = re.compile(r"(passed|failed|skipped|error)(\S*) in \d+\.\d+s")
 
@@ -100,6 +103,9 @@ class Block:
     path: str = ""
     text: str = ""
     append: bool = False
+    # What is written takes the place of this, or of all from the line on that begins with that.
+    replace: str = ""
+    start: str = ""
 
 
 @dataclass
@@ -134,8 +140,8 @@ class Session:
         return answers | {"database_url": url_text(url)}
 
 
-# What the blocks of a session showed: a text for each command, or for the file.
-Results = list[list[str]]
+# What the blocks of a session showed: each command with its output, or a file's text alone.
+Results = list[list[tuple[str, str]]]
 
 
 class Unexpected(Exception):
@@ -271,32 +277,60 @@ class Player:
         for command in commands:
             subprocess.run(command, cwd=self.home, env=self.env, check=True)
 
-    def play_block(self, block: Block) -> list[str]:
+    def play_block(self, block: Block) -> list[tuple[str, str]]:
         """Do what one block says, and return what it shows."""
         if block.kind == "run":
             return [self.run(command, block) for command in block.commands]
         path = self.find(block)
         if block.kind == "show":
-            return [path.read_text(encoding="utf-8")]
+            return [(path.read_text(encoding="utf-8"), "")]
+        text = self.fill_in(block.text, block)
+        self.write(path, text, block)
+        return [(text, "")]
+
+    def write(self, path: Path, text: str, block: Block) -> None:
+        """Write a file, or a part of one that is there."""
+        before = after = ""
+        if block.append or block.replace or block.start:
+            before = path.read_text(encoding="utf-8")
+        if part := block.replace or (block.start and f"\n{block.start}"):
+            if part not in before:
+                raise Unexpected(f"{block.place}: {path.name} has no {part.strip()!r}")
+            before, _, after = before.partition(part)
+        if block.start:
+            before, after = f"{before}\n", ""
         path.parent.mkdir(parents=True, exist_ok=True)
-        before = path.read_text(encoding="utf-8") if block.append else ""
-        path.write_text(f"{before}{block.text}\n", encoding="utf-8")
-        return []
+        end = after or "\n"
+        path.write_text(f"{before}{text}{end}", encoding="utf-8")
 
     def find(self, block: Block) -> Path:
         """Return the file that a block names."""
         if "*" not in block.path:
             return self.project / block.path
-        found = sorted(self.project.glob(block.path))
+        return self.the_one(block.path, block)
+
+    def the_one(self, pattern: str, block: Block) -> Path:
+        """Return the only file of a pattern."""
+        found = sorted(self.project.glob(pattern))
         if len(found) != 1:
             names = ", ".join(path.name for path in found) or "none"
-            raise Unexpected(f"{block.place}: {block.path} is not one file: {names}")
+            raise Unexpected(f"{block.place}: {pattern} is not one file: {names}")
         return found[0]
 
-    def run(self, command: str, block: Block) -> str:
-        """Run a command, and return what it printed."""
+    def fill_in(self, text: str, block: Block) -> str:
+        """Write identifiers of revisions, which are new each time, for what names them."""
+
+        def identifier(name: re.Match[str]) -> str:
+            path = self.the_one(f"**/versions/*_{name[1]}.py", block)
+            return path.name.split("-")[1].split("_")[0]
+
+        return ID.sub(identifier, text)
+
+    def run(self, command: str, block: Block) -> tuple[str, str]:
+        """Run a command, and return it with what it printed."""
+        command = self.fill_in(command, block)
         if command.startswith("#"):
-            return ""
+            return command, ""
         process = subprocess.run(
             ["bash", "-c", SCRIPT % command],
             cwd=self.env["PWD"],
@@ -315,7 +349,7 @@ class Player:
         if bool(process.returncode) != block.fails:
             what = "succeeded, and must fail" if block.fails else "failed"
             raise Unexpected(f"{block.place}: {what}:\n$ {command}\n{output}")
-        return SECONDS.sub(r"\1\2", output)
+        return command, SECONDS.sub(r"\1\2", output)
 
 
 def play(session: Session, repository: Path) -> Results:
@@ -391,7 +425,7 @@ def add_block(
 
 def shown_by(
     env: BuildEnvironment, page: str, name: str, block: int
-) -> list[str] | None:
+) -> list[tuple[str, str]] | None:
     """Return what a block showed; None where its server is missing."""
     results: dict[tuple[str, str], Results | None]
     results = env.copier_alembic_results  # type: ignore[attr-defined]

@@ -52,24 +52,19 @@ def table(*rows: tuple[str, ...]) -> str:
 
 
 def run_markdown() -> str:
-    """Return what `run()` takes: name, type, default, meaning."""
+    """Return what `run()` takes as a list of definitions."""
     run = function("run", "environment")
     described = described_arguments(ast.get_docstring(run) or "")
     given: list[tuple[ast.arg, ast.expr | None]]
     given = [(argument, None) for argument in run.args.args]
     given += zip(run.args.kwonlyargs, run.args.kw_defaults, strict=True)
-    rows = [("argument", "type", "default", "what")]
+    entries = []
     for argument, default in given:
-        shown = f"`{ast.unparse(default)}`" if default else "required"
-        rows.append(
-            (
-                f"`{argument.arg}`",
-                f"`{annotation(argument)}`",
-                shown,
-                described[argument.arg],
-            )
-        )
-    return table(*rows)
+        shown = f"{argument.arg}: {annotation(argument)}"
+        if default:
+            shown += f" = {ast.unparse(default)}"
+        entries.append(f"`{shown}`\n: {described[argument.arg]}")
+    return "\n\n".join(entries)
 
 
 def annotation(argument: ast.arg) -> str:

@@ -98,6 +98,7 @@ class FileDirective(SessionDirective):
         "append": directives.flag,
         "answers": directives.unchanged,
         "from": directives.unchanged_required,
+        "replace": directives.unchanged_required,
         "start-at": directives.unchanged_required,
         "end-before": directives.unchanged_required,
     }
@@ -111,6 +112,8 @@ class FileDirective(SessionDirective):
             path=path,
             text=text,
             append="append" in self.options,
+            replace=self.options.get("replace", ""),
+            start=self.options.get("start-at", "") if text else "",
         )
         node = shown_file(
             path=path.replace("*", "…"),
@@ -142,9 +145,9 @@ def html_of(text: str) -> str:
 def visit_terminal(self: HTML5Translator, node: nodes.Element) -> None:
     """Write commands, each with what it printed."""
     env = self.builder.env
-    outputs = sessions.shown_by(env, node["page"], node["session"], node["block"])
+    played = sessions.shown_by(env, node["page"], node["session"], node["block"])
     lines = []
-    for number, command in enumerate(node["commands"]):
+    for command, output in played or [(command, "") for command in node["commands"]]:
         if command.startswith("#"):
             lines.append(f'<span class="comment">{escape(command)}</span>')
             continue
@@ -152,12 +155,12 @@ def visit_terminal(self: HTML5Translator, node: nodes.Element) -> None:
             '<span class="gp" aria-hidden="true">$ </span>'
             f'<span class="command">{escape(command)}</span>'
         )
-        if outputs and outputs[number] and not node["quiet"]:
-            lines.append(f'<span class="go">{html_of(outputs[number])}</span>')
+        if output and not node["quiet"]:
+            lines.append(f'<span class="go">{html_of(output)}</span>')
     self.body.append('<div class="terminal"><pre tabindex="0" aria-label="Terminal">')
     self.body.append("\n".join(lines))
     self.body.append("</pre></div>\n")
-    if outputs is None:
+    if played is None:
         self.body.append(
             '<p class="not-run">Built without a server: not run, so nothing is shown.</p>\n'
         )
@@ -166,11 +169,11 @@ def visit_terminal(self: HTML5Translator, node: nodes.Element) -> None:
 
 def visit_shown_file(self: HTML5Translator, node: nodes.Element) -> None:
     """Write a file with its path."""
-    text = node["text"]
-    if not text:
-        env = self.builder.env
-        shown = sessions.shown_by(env, node["page"], node["session"], node["block"])
-        text = cut((shown or [""])[0], node["start"], node["end"])
+    env, text = self.builder.env, node["text"]
+    played = sessions.shown_by(env, node["page"], node["session"], node["block"])
+    if played:
+        [(shown, _)] = played
+        text = shown if text else cut(shown, node["start"], node["end"])
     language = LANGUAGES.get(PurePosixPath(node["path"]).suffix, "text")
     highlighted = self.highlighter.highlight_block(text, language, location=node)
     self.body.append(

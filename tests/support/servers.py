@@ -23,6 +23,7 @@ from support.databases import SERVERS, connect, execute, query
 
 # What the tests start, by the package of Debian that has it.
 PROGRAMS = {
+    "chromium": ["chromium"],
     "pgbouncer": ["pgbouncer"],
     "postgresql": ["initdb", "pg_basebackup", "postgres"],
     "galera-4": ["libgalera_smm.so"],

@@ -1,0 +1,337 @@
+"""The starter's engine makes the same project as `copier copy`, here and in a browser."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import shutil
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from xml.etree import ElementTree
+
+import copier
+import pytest
+from playwright.sync_api import Browser, Page
+
+from starter.engine import Engine, Render, UnknownWidget
+from support import history
+from support.projects import alembic
+from support.variants import EXISTING, PAIRWISE, SEVERAL, TENANTS
+
+TITLES = [
+    'Acme "Orders"',
+    "It's a {{ project }} {% raw %} {# not a comment #}",
+    "Größe 日本 🦉 <img src=x onerror=alert(1)>",
+    "back\\slash `tick` $HOME %PATH% & | ; # ~",
+    "yes",
+    "1.0",
+    "null",
+    "-x",
+]
+URLS = [
+    "postgresql+psycopg://o%27b:p%25%22q@localhost:5433/app",
+    "postgresql+psycopg://ada:s%20x@[::1]/a-b.c?application_name=it%27s",
+]
+GOOD: list[dict[str, Any]] = [
+    *(variant.answers for variant in [*PAIRWISE, *SEVERAL, *TENANTS, *EXISTING[:4]]),
+    *({"project_name": title} for title in TITLES),
+    *({"database": "postgresql", "database_url": url} for url in URLS),
+    {"package_name": "Hall_of_2", "migrations_dir": "alembic_"},
+    {
+        "base_location": "existing",
+        "base_import": "hall.tables:db.Model",
+        "source_dir": "root",
+        "migrations_dir": "hall/alembic",
+        "version_table": "own.versions",
+    },
+]
+
+# An answer that Copier refuses, and others that stand.
+POSTGRESQL = {"database": "postgresql"}
+BAD: list[tuple[str, Any, dict[str, Any]]] = [
+    ("project_name", "", {}),
+    ("package_name", "9", {}),
+    ("package_name", "class", {"ci": "none"}),
+    ("database_url", "sqlite:///x.db", POSTGRESQL),
+    ("more_databases", {"analytics": "nonsense"}, {}),
+    ("more_databases", ["analytics"], {}),
+    ("tenants", "schema", {}),
+    ("migrations_dir", "a/b", {}),
+]
+# An answer to a question that is not asked, or that is among the choices no longer.
+STALE: list[tuple[str, Any, dict[str, Any]]] = [
+    ("driver", "asyncpg", {}),
+    ("driver", "asyncpg", {"database": "mariadb", "async_engine": True}),
+    ("compose", True, {}),
+    (
+        "compose",
+        True,
+        POSTGRESQL | {"database_url": "postgresql+psycopg://localhost/x"},
+    ),
+    ("base_import", "hall.models:Base", {}),
+    ("example", "tour", {"base_location": "existing", "base_import": "a.b:C"}),
+    ("sqlite", False, {}),
+    ("no_such_question", "x", {}),
+]
+CASES = [*GOOD, *(others | {name: answer} for name, answer, others in BAD + STALE)]
+
+# A worker as the page starts it, and what it answers to one request after another.
+START = 'window.engine = new Worker("worker.js", { type: "module" })'
+ASK = """(requests) => new Promise((resolve, reject) => {
+    const responses = [];
+    engine.onmessage = ({ data }) => {
+        if (["failed", "error"].includes(data.kind)) reject(new Error(data.reason));
+        // A text is read by the test much faster than an object.
+        if (data.kind === "render") responses.push(JSON.stringify(data.render));
+        if (data.kind === "zip") responses.push(data);
+        if (responses.length === requests.length) resolve(responses);
+    };
+    requests.forEach((request, id) => engine.postMessage({ id, ...request }));
+})"""
+
+# What only a copy from the address knows.
+ORIGIN = ("_commit:", "_src_path:")
+
+
+@pytest.fixture(scope="module")
+def engine(template: Path) -> Engine:
+    return Engine(template, "gh:OWNER/copier-alembic", "v1.0.0")
+
+
+@pytest.fixture(scope="module")
+def worker(browser: Browser, starter: str) -> Iterator[Page]:
+    """A page with nothing but the worker."""
+    page = browser.new_page()
+    page.goto(f"{starter}source.json")
+    page.evaluate(START)
+    yield page
+    page.close()
+
+
+def by_copier(
+    template: Path, answers: Mapping[str, Any], destination: str
+) -> tuple[Any, str]:
+    """Return what `copier copy --defaults --data` makes: files with their modes, and what it says."""
+    said = io.StringIO()
+    with TemporaryDirectory() as folder, contextlib.chdir(folder):
+        Path("my-app").mkdir()
+        with (
+            contextlib.chdir("my-app")
+            if destination == "."
+            else contextlib.nullcontext()
+        ):
+            with contextlib.redirect_stderr(said):
+                copier.run_copy(
+                    str(template), destination, data=dict(answers), defaults=True
+                )
+            project = Path(destination)
+            files = {
+                path.relative_to(project).as_posix(): (
+                    without_origin(path.read_text(encoding="utf-8")),
+                    bool(path.stat().st_mode & 0o100),
+                )
+                for path in project.rglob("*")
+                if path.is_file()
+            }
+    return files, said.getvalue()
+
+
+def without_origin(text: str) -> str:
+    return "".join(
+        line for line in text.splitlines(True) if not line.startswith(ORIGIN)
+    )
+
+
+def assert_same(render: Render, template: Path, answers: Mapping[str, Any]) -> None:
+    files = {
+        file["path"]: (without_origin(file["text"]), file["executable"])
+        for file in render["files"]
+    }
+    expected, said = by_copier(template, answers, render["destination"])
+    assert files == expected
+    assert said.rstrip().endswith(render["message"].rstrip())
+
+
+def given(render: Render) -> set[str]:
+    """Return the questions whose answer the page would put on the command line."""
+    return {
+        state["name"]
+        for state in render["questions"]
+        if state["touched"] and not state["error"]
+    }
+
+
+@pytest.mark.parametrize("case", range(len(GOOD)))
+def test_project_is_the_same(case: int, engine: Engine, template: Path) -> None:
+    render = engine.render(GOOD[case])
+    assert not [state for state in render["questions"] if state["error"]]
+    assert given(render) == set(GOOD[case])
+    assert_same(render, template, GOOD[case])
+
+
+@pytest.mark.parametrize(("name", "answer", "others"), BAD)
+def test_refused_answer_is_left_out(
+    name: str, answer: Any, others: dict[str, Any], engine: Engine, template: Path
+) -> None:
+    """The page says what Copier says, and shows the project without that answer."""
+    render = engine.render({**others, name: answer})
+    [state] = [state for state in render["questions"] if state["name"] == name]
+    assert state["touched"]
+    assert state["answer"] == answer
+    with pytest.raises(ValueError, match=name) as refusal:
+        by_copier(template, {**others, name: answer}, "my-app")
+    assert str(refusal.value).endswith(f": {state['error']}")
+    assert given(render) == set(others)
+    assert_same(render, template, others)
+
+
+@pytest.mark.parametrize(("name", "answer", "others"), STALE)
+def test_stale_answer_is_forgotten(
+    name: str, answer: Any, others: dict[str, Any], engine: Engine, template: Path
+) -> None:
+    render = engine.render({**others, name: answer})
+    assert not [state for state in render["questions"] if state["error"]]
+    assert given(render) == set(others)
+    assert_same(render, template, others)
+
+
+def test_missing_answer_is_asked_for(engine: Engine) -> None:
+    """Its placeholder stands in for it, so that there is a project to see."""
+    render = engine.render({"base_location": "existing"})
+    [state] = [state for state in render["questions"] if state["error"]]
+    assert (state["name"], state["answer"], state["touched"]) == (
+        "base_import",
+        None,
+        False,
+    )
+    [env] = [file for file in render["files"] if file["path"] == "migrations/env.py"]
+    assert "from my_app.models import Base" in env["text"]
+
+
+def test_computed_default_may_be_refused(engine: Engine) -> None:
+    """A default that follows from another answer is shown with what is wrong with it."""
+    render = engine.render({"base_location": "existing", "base_import": "env:Base"})
+    assert "base_import" in {
+        state["name"] for state in render["questions"] if state["error"]
+    }
+
+
+def test_file_is_known_by_its_source(engine: Engine) -> None:
+    """A renamed package is no rewrite, and a file of a further database is not the first one's."""
+    more = {"more_databases": {"analytics": "sqlite+pysqlite:///analytics.db"}}
+    before, after = (
+        {file["source"]: file["path"] for file in engine.render(answers)["files"]}
+        for answers in (
+            more,
+            {**more, "package_name": "hall", "migrations_dir": "alembic_"},
+        )
+    )
+    assert before.keys() == after.keys()
+    assert len(before) == len(set(before.values()))
+    assert [path for path in after.values() if path.startswith("src/my_app/")] == []
+
+
+def test_every_type_of_question_has_a_field(template: Path, tmp_path: Path) -> None:
+    for number, lines in enumerate(
+        ["type: int", "type: str\n  secret: true\n  default: x"]
+    ):
+        folder = shutil.copytree(template, tmp_path / str(number))
+        questions = folder / "copier.yml"
+        text = questions.read_text(encoding="utf-8")
+        new = f"new_question:\n  default: 1\n  {lines}\n\nci:\n"
+        questions.write_text(text.replace("\nci:\n", f"\n{new}"), encoding="utf-8")
+        with pytest.raises(UnknownWidget, match="new_question"):
+            Engine(folder, "address", "commit").render({})
+
+
+PICTURED: list[tuple[dict[str, Any], str]] = [
+    (
+        {},
+        """migrations/env.py imports migration_kit/, models/__init__.py.
+        tests/conftest.py imports migration_kit/, engine.py.
+        models/__init__.py imports models/base.py, models/*.py.
+        models/*.py imports models/base.py.""",
+    ),
+    (
+        {"base_location": "module", "migrations_in_package": True},
+        """migrations/env.py imports migration_kit/, database.py.
+        tests/conftest.py imports migration_kit/, engine.py.
+        database.py imports models/__init__.py, base.py.
+        models/__init__.py imports models/*.py. models/*.py imports base.py.""",
+    ),
+    (
+        {"base_location": "existing", "base_import": "a.b:C"},
+        "migrations/env.py imports migration_kit/, a.b.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("answers", "sentences"), PICTURED)
+def test_picture_says_who_imports_whom(
+    answers: dict[str, Any], sentences: str, engine: Engine
+) -> None:
+    picture = ElementTree.fromstring(engine.render(answers)["picture"])
+    assert picture.get("aria-label") == " ".join(sentences.split())
+
+
+def test_browser_renders_the_same(worker: Page, tagged: Path, template: Path) -> None:
+    """Each case, byte for byte, in the Python of the browser."""
+    requests = [{"kind": "render", "answers": answers} for answers in CASES]
+    here = Engine(template, str(tagged), history.NOW)
+    for answers, response in zip(CASES, worker.evaluate(ASK, requests), strict=True):
+        assert json.loads(response) == here.render(answers), answers
+
+
+def test_zip_of_the_browser_lives_on(worker: Page, tmp_path: Path) -> None:
+    """Unpacked, migrated, and updated to the next release."""
+    answers = {"project_name": "Größe", "package_name": "hall"}
+    [response] = worker.evaluate(ASK, [{"kind": "zip", "answers": answers}])
+    name, content = response["name"], bytes(response["bytes"])
+    assert name == "hall.zip"
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for member in archive.infolist():
+            path = Path(archive.extract(member, tmp_path))
+            path.chmod(member.external_attr >> 16)
+    project = tmp_path / "hall"
+    assert "Running upgrade" in alembic(project, "upgrade", "head")
+    history.git(project, "init", "--quiet")
+    history.commit(project, "Start")
+    history.update(project, history.NEXT)
+    assert history.git(project, "diff", "--name-only").split() == [
+        ".copier-answers.yml",
+        "README.md",
+    ]
+
+
+def test_zip_keeps_the_executable_bit(template: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(template, tmp_path / "template")
+    script = folder / "template" / "deploy.sh"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    engine = Engine(folder, "address", "commit")
+    name, content = engine.archive({})
+    assert name == "my-app.zip"
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        modes = {
+            member.filename: member.external_attr >> 16 for member in archive.infolist()
+        }
+    assert {path for path, mode in modes.items() if mode == 0o100755} == {
+        "my-app/deploy.sh"
+    }
+    assert set(modes.values()) == {0o100755, 0o100644}
+    assert {
+        file["path"] for file in engine.render({})["files"] if file["executable"]
+    } == {"deploy.sh"}
+
+
+def test_zip_for_a_project_that_exists_has_no_folder(engine: Engine) -> None:
+    name, content = engine.archive(
+        {"base_location": "existing", "base_import": "a.b:C"}
+    )
+    assert name == "migrations.zip"
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert "migrations/env.py" in archive.namelist()
