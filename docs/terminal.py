@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
-import sysconfig
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rich.console import Console
 from rich.text import Text
 
-ROOT = Path(__file__).parent.parent
+from _ext.sessions import Block, Player, Session
+from support import releases
+
 PICTURE = Path(__file__).with_suffix(".svg")
 TITLE = "my-app"
 WIDTH = 104
@@ -33,11 +33,6 @@ class Cape(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     color: Mapped[str | None]
 """
-
-LEFT_OUT = re.compile(
-    r"^INFO .*(Context impl|Will assume).*\n|^Running post write hook.*\n  done\n",
-    re.MULTILINE,
-)
 
 SESSION = [
     "copier copy --quiet --defaults ./copier-alembic my-app && cd my-app && ls -m migrations",
@@ -53,40 +48,24 @@ SESSION = [
 
 
 def run_session(folder: Path) -> list[tuple[str, str]]:
-    """Run the commands one after another in one shell.
+    """Run the commands one after another in one shell, beside a copy of the template.
 
     Args:
-        folder: where it starts; it holds the template.
+        folder: an empty one.
 
     Returns:
         Each command with what it printed.
     """
-    environment = {
-        "HOME": str(folder),
-        "LANG": "C.UTF-8",
-        "PATH": os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]]),
-        # A project has neither what is installed here besides, nor asyncio's plugin on SQLite.
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "true",
-        "PYTHONPATH": "src",
-    }
-    printed, state = [], "true"
-    for command in SESSION:
-        # The next command starts in the folder that this one leaves.
-        script = f"{state}; {command}\nprintf '\\0%s' \"$PWD\""
-        output = subprocess.run(
-            ["bash", "-c", script],
-            cwd=folder,
-            env=environment,
-            check=False,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        ).stdout
-        output, _, here = output.rpartition("\0")
-        state = f"cd '{here}'"
-        output = LEFT_OUT.sub("", output.replace(str(folder), "~"))
-        printed.append((command, output.rstrip()))
-    return printed
+    home = folder / "home"
+    template = home / "copier-alembic"
+    template.mkdir(parents=True)
+    releases.copy_template(template)
+    # The last one shows an error.
+    blocks = [
+        Block("run", "SESSION", tuple(SESSION[:-1])),
+        Block("run", "SESSION", tuple(SESSION[-1:]), fails=True),
+    ]
+    return [*chain(*Player(Session(blocks=blocks), home, template).play())]
 
 
 def draw(session: list[tuple[str, str]]) -> str:
@@ -97,7 +76,7 @@ def draw(session: list[tuple[str, str]]) -> str:
             style = "dim" if command.startswith("#") else "bold"
             console.print(Text.assemble(("$ ", "green"), (command, style)))
             if output:
-                console.print(Text(output), soft_wrap=False)
+                console.print(Text.from_ansi(output), soft_wrap=False)
         svg = console.export_svg(title=TITLE, unique_id="terminal")
     return re.sub(r"\s*@font-face \{.*?\}\n", "\n", svg, flags=re.DOTALL)
 
@@ -105,13 +84,8 @@ def draw(session: list[tuple[str, str]]) -> str:
 def main() -> None:
     """Run the session and draw it."""
     with TemporaryDirectory() as name:
-        folder = Path(name).resolve()
-        template = folder / "copier-alembic"
-        template.mkdir()
-        shutil.copy(ROOT / "copier.yml", template)
-        for part in ("questions", "template"):
-            shutil.copytree(ROOT / part, template / part)
-        PICTURE.write_text(draw(run_session(folder)) + "\n", encoding="utf-8")
+        session = run_session(Path(name).resolve())
+    PICTURE.write_text(draw(session) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ def test_project_of_the_readme_can_be_updated(tmp_path: Path, source: str) -> No
     readme.write_text(readme.read_text().replace("## Every day", "## Each day"))
     history.release(repository, history.NEXT)
     assert "999.1.0" in shell("uvx copier check-update", project)
-    update, *_ = readme_commands(r"^(uvx copier update.*)$", "docs/update.md")
+    update, *_ = readme_commands(r"^(uvx copier update.*)$", "docs/how-to/update.md")
     shell(update, project)
     assert history.git(project, "diff", "--name-only").split() == [
         ".copier-answers.yml",

@@ -159,7 +159,7 @@ def test_recopy_brings_an_example_and_nothing_else(
     before: dict[str, Any],
     after: dict[str, Any],
 ) -> None:
-    """The second step of docs/switch.md: `copier recopy --skip '*'`."""
+    """The second step of docs/how-to/switch.md: `copier recopy --skip '*'`."""
     url = database("sqlite", "pysqlite")
     project = copy(history, tmp_path / "project", before)
     edit(project)
@@ -179,7 +179,7 @@ def test_recopy_brings_an_example_and_nothing_else(
 
 
 def move_base(project: Path, before: str, after: str) -> None:
-    """Do what docs/switch.md says: move the file, then its name in the models."""
+    """Do what docs/how-to/switch.md says: move the file, then its name in the models."""
     if before == "base":
         git(project, "rm", "--quiet", "src/my_app/database.py")
     old, new = (f"src/my_app/{name.replace('.', '/')}.py" for name in (before, after))

@@ -292,7 +292,7 @@ def read(path: Path) -> str:
 def test_interrupted_update_is_undone_by_git(
     history: Path, tmp_path: Path, last: str
 ) -> None:
-    """The commands of docs/update.md bring back what was there, and the next try succeeds."""
+    """The commands of docs/how-to/update.md bring back what was there, and the next try succeeds."""
     project = copy(history, tmp_path / "project", {}, "v1.0.0")
     before = contents(project)
     process = subprocess.Popen(
@@ -376,7 +376,7 @@ def test_commit_hook_refuses_conflicts(project: Path, path: str, content: str) -
 GIT = "git config user.name Ada; git config user.email ada@example.com"
 
 
-@pytest.mark.parametrize("page", ["docs/update.md", "CHANGELOG.md"])
+@pytest.mark.parametrize("page", ["docs/how-to/update.md", "CHANGELOG.md"])
 def test_git_mv_of_the_page_keeps_an_edit_of_a_flat_module(
     history: Path, tmp_path: Path, page: str
 ) -> None:

@@ -1,0 +1,124 @@
+"""Projects that the template makes, rendered by the starter's engine once for each set of answers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import sys
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, cast
+
+import yaml
+
+from starter.engine import Engine, Render
+from support import releases
+from support.releases import ROOT
+
+# What was rendered or run stays here, under the hash of all that it came from.
+CACHE = ROOT / "docs" / "_build" / "cache"
+
+# Where the pages say that the template is.
+ADDRESS = "gh:OWNER/copier-alembic"
+
+# The folder of a rendered project.
+FOLDER = "my-app"
+
+
+def parse_answers(line: str) -> dict[str, Any]:
+    """Return the answers of a line as a shell splits it: `database=sqlite example=tour`.
+
+    Raises:
+        ValueError: if a word is no answer.
+    """
+    answers = {}
+    for word in shlex.split(line):
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise ValueError(f"{word!r} is no answer: write question=value")
+        answers[name] = yaml.safe_load(value)
+    return answers
+
+
+def template_paths() -> list[Path]:
+    """Return the template's files."""
+    return [ROOT / name for name in releases.template_files()]
+
+
+def own_code() -> list[Path]:
+    """Return what decides, beside the template, what a page shows."""
+    docs = ROOT / "docs"
+    code = [*docs.glob("_ext/*.py"), *docs.glob("starter/*.py")]
+    return [*code, ROOT / "pyproject.toml"]
+
+
+@cache
+def fingerprint() -> str:
+    """Return a hash of all that decides what a page shows: template, tools, and this code."""
+    digest = hashlib.sha256(sys.version.encode())
+    for path in sorted([*template_paths(), *own_code()]):
+        digest.update(f"\0{path.relative_to(ROOT)}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def remembered(kind: str, key: Any) -> Path:
+    """Return the file that keeps a result.
+
+    Args:
+        kind: the folder, and so what the file holds.
+        key: what the result comes from, beside the fingerprint; as JSON has it.
+    """
+    name = hashlib.sha256(f"{fingerprint()}{json.dumps(key)}".encode()).hexdigest()
+    folder = CACHE / kind
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{name[:32]}.json"
+
+
+def keep(path: Path, result: Any) -> None:
+    """Write a result as a whole: another process may read it at the same time."""
+    with TemporaryDirectory(dir=path.parent) as folder:
+        new = Path(folder, path.name)
+        new.write_text(json.dumps(result), encoding="utf-8")
+        new.replace(path)
+
+
+@cache
+def engine() -> Engine:
+    """Return what renders the template of the working tree."""
+    *_, version = releases.versions()
+    return Engine(ROOT, ADDRESS, f"v{version}")
+
+
+def state(answers: Mapping[str, Any]) -> Render:
+    """Return a project and its questions, as the starter's page has them.
+
+    Args:
+        answers: those that are not the default.
+    """
+    known = remembered("renders", answers)
+    if not known.exists():
+        keep(known, engine().render(answers))
+    return cast("Render", json.loads(known.read_text(encoding="utf-8")))
+
+
+def render(answers: Mapping[str, Any]) -> Render:
+    """Return a project as `state` does.
+
+    Raises:
+        ValueError: if an answer is refused.
+    """
+    answers = {"project_name": "My App"} | dict(answers)
+    if answers.get("base_location") == "existing":
+        del answers["project_name"]
+    result = state(answers)
+    questions = {question["name"]: question for question in result["questions"]}
+    for name in answers:
+        if name not in questions or not questions[name]["asked"]:
+            raise ValueError(f"{name} is not asked with these answers")
+        if error := questions[name]["error"]:
+            raise ValueError(f"{name}: {error}")
+    return result
