@@ -22,7 +22,7 @@ export function App({ site }: { site: Site }) {
     : { "aria-label": "Questions" };
   return (
     <>
-      <Skip to="project">Skip to the project</Skip>
+      {view !== "questions" && <Skip to="project">Skip to the project</Skip>}
       <Skip to="command">Skip to the command</Skip>
       <header class="top">
         <a href="../">copier-alembic</a>
