@@ -123,7 +123,7 @@ def test_the_project_command_and_link_follow_the_answers(
 ) -> None:
     markup = "<img src=x onerror=alert(1)>"
     shown = r"\<img src=x onerror=alert(1)\>"  # in the title of a README
-    link = "database=postgresql&async_engine=true&driver=psycopg&what=1&tenants="
+    link = "database=postgresql&async_engine=true&driver=psycopg&what=1"
     visit(page, starter, link)
     notice = page.locator(".notice")
     expect(notice).to_have_text(
@@ -141,7 +141,21 @@ def test_the_project_command_and_link_follow_the_answers(
     page.get_by_role("radio", name="PostgreSQL", exact=True).check()
     expect(driver.get_by_role("radio", name="asyncpg")).to_be_checked()
     assert "driver" not in command(page)
-    expect(page).to_have_url(re.compile(r"#database=postgresql&async_engine=true$"))
+
+    # So is one that cannot be chosen any more, and the page says so.
+    driver.get_by_role("radio", name="psycopg").check()
+    page.get_by_role("radio", name="MySQL", exact=True).check()
+    expect(page.locator(".reason")).to_contain_text("default is taken: driver")
+    page.get_by_role("radio", name="PostgreSQL", exact=True).check()
+
+    # What is answered while Copier renders is not lost.
+    page.get_by_role("radio", name="GitLab CI").check()
+    page.get_by_role("radio", name="Tour").check()
+    expect(page.get_by_role("treeitem", name=".gitlab-ci.yml")).to_be_visible()
+    expect(page.get_by_role("treeitem", name="employee.py")).to_be_visible()
+    expect(page).to_have_url(
+        re.compile(r"#database=postgresql&async_engine=true&example=tour&ci=gitlab$")
+    )
 
     # Focus and caret stay, whatever arrives meanwhile; and a text is no markup.
     title = answer(page, "What is the project called?")

@@ -15,7 +15,9 @@ export function App({ site }: { site: Site }) {
   const session = useSession(site);
   const narrow = useMedia(NARROW);
   const [chosen, setView] = useState<View>("questions");
-  const views: View[] = narrow ? ["questions", "files", "layout", "next"] : ["files", "layout", "next"];
+  const views: View[] = narrow
+    ? ["questions", "files", "layout", "next"]
+    : ["files", "layout", "next"];
   const view = views.includes(chosen) ? chosen : views[0]!;
   const questions = narrow
     ? { role: "tabpanel" as const, "aria-labelledby": "tab-questions" }

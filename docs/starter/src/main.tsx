@@ -16,5 +16,6 @@ const site = await load();
 if (site) {
   render(<App site={site} />, place);
 } else {
-  place.textContent = "This page could not be loaded as a whole. Reload it; Copier asks the same on the command line.";
+  place.textContent =
+    "This page could not be loaded as a whole. Reload it; Copier asks the same on the command line.";
 }

@@ -19,15 +19,25 @@ export function Preview({ session, view }: { session: Session; view: View }) {
       <div id="panel-files" role="tabpanel" aria-labelledby="tab-files" hidden={view !== "files"}>
         <Files session={session} />
       </div>
-      <div id="panel-layout" role="tabpanel" aria-labelledby="tab-layout" hidden={view !== "layout"}>
+      <div
+        id="panel-layout"
+        role="tabpanel"
+        aria-labelledby="tab-layout"
+        hidden={view !== "layout"}
+      >
         <p class="caption">
-          An arrow goes from a module to one that it imports. A dashed box belongs to the template, which keeps it
-          up to date.
+          An arrow goes from a module to one that it imports. A dashed box belongs to the template,
+          which keeps it up to date.
         </p>
         <Picture svg={picture} />
       </div>
       <div id="panel-next" role="tabpanel" aria-labelledby="tab-next" hidden={view !== "next"}>
-        <pre class="message" tabIndex={0} role="region" aria-label="What Copier says after the copy">
+        <pre
+          class="message"
+          tabIndex={0}
+          role="region"
+          aria-label="What Copier says after the copy"
+        >
           {message}
         </pre>
       </div>
@@ -54,7 +64,9 @@ function noticeOf({ status, milliseconds, fresh, refusal, render }: Session): st
   if (status.state === "starting" && !fresh) {
     return "The preview shows the defaults until Copier has started.";
   }
-  return render.files.length ? "" : "There is a project to see when the marked question is answered.";
+  return render.files.length
+    ? ""
+    : "There is a project to see when the marked question is answered.";
 }
 
 function Files({ session }: { session: Session }) {
@@ -62,7 +74,10 @@ function Files({ session }: { session: Session }) {
   const [pinned, setPinned] = useState<ProjectFile[]>();
   const [onlyMarked, setOnlyMarked] = useState(false);
   const [chosen, setChosen] = useState<ProjectFile>();
-  const entries = useMemo(() => (pinned ? compare(pinned, files) : entriesOf(files)), [pinned, files]);
+  const entries = useMemo(
+    () => (pinned ? compare(pinned, files) : entriesOf(files)),
+    [pinned, files],
+  );
   const shown = pinned && onlyMarked ? entries.filter((entry) => entry.mark !== "same") : entries;
   const entry = findEntry(shown, chosen);
   return (
@@ -104,7 +119,11 @@ function Files({ session }: { session: Session }) {
       </div>
       <div class="panes">
         <nav aria-label="Files of the project">
-          <Tree entries={shown} selected={entry?.path ?? ""} onSelect={({ file }) => setChosen(file)} />
+          <Tree
+            entries={shown}
+            selected={entry?.path ?? ""}
+            onSelect={({ file }) => setChosen(file)}
+          />
         </nav>
         {entry && <FileView entry={entry} />}
       </div>

@@ -62,7 +62,12 @@ export function Question({ question, answer, error, onAnswer, onFault, onForget 
       <div class="foot">
         <code>{question.name}</code>
         {touched && (
-          <button type="button" class="quiet" aria-label={`Back to default: ${label}`} onClick={forget}>
+          <button
+            type="button"
+            class="quiet"
+            aria-label={`Back to default: ${label}`}
+            onClick={forget}
+          >
             Back to default
           </button>
         )}

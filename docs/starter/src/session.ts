@@ -10,6 +10,9 @@ import type { Answer, Answers, Question, Render, Site } from "./protocol.ts";
 /** A pause in typing, in milliseconds. */
 const PAUSE = 150;
 
+/** The same for the page's address: browsers refuse one that changes too often. */
+const LONG_PAUSE = 400;
+
 interface State {
   /** What the visitor touched. */
   answers: Answers;
@@ -22,7 +25,7 @@ interface State {
   milliseconds: number;
   /** Why the engine could not render the newest answers. */
   refusal: string;
-  /** What could not be read in the link. */
+  /** Which answers were left out, and why. */
   complaint: string;
 }
 
@@ -82,8 +85,8 @@ export function useSession(site: Site): Session {
   }, [state.answers, status.state]);
 
   useEffect(() => {
-    // Browsers refuse an address that changes with every letter.
-    const timer = setTimeout(() => history.replaceState(null, "", addressOf(state.answers)), PAUSE);
+    const follow = () => history.replaceState(null, "", addressOf(state.answers));
+    const timer = setTimeout(follow, LONG_PAUSE);
     return () => clearTimeout(timer);
   }, [state.answers]);
 
@@ -173,14 +176,29 @@ function reduce(state: State, action: Action): State {
       if (action.answers !== state.answers) {
         return state;
       }
-      // Copier dropped what it does not ask any more, or what is no choice any more.
+      // Copier drops what it does not ask any more, and what is no choice any more.
       const { render, milliseconds } = action;
-      const dropped = render.questions.filter((question) => !question.touched).map(nameOf);
-      const stale = dropped.some((name) => name in state.answers);
-      const answers = stale ? without(state.answers, ...dropped) : state.answers;
+      const dropped = render.questions.filter(
+        ({ name, touched }) => name in state.answers && !touched,
+      );
+      const names = dropped.map(nameOf);
+      const answers = names.length ? without(state.answers, ...names) : state.answers;
+      const lost = dropped.filter((question) => question.asked).map(nameOf);
+      const complaint = lost.length
+        ? `The answer is none of the choices, so the default is taken: ${lost.join(", ")}`
+        : state.complaint;
       const hidden = render.questions.filter((question) => !question.asked).map(nameOf);
       const faults = without(state.faults, ...hidden);
-      return { ...state, answers, faults, render, rendered: answers, milliseconds, refusal: "" };
+      return {
+        ...state,
+        answers,
+        faults,
+        render,
+        rendered: answers,
+        milliseconds,
+        refusal: "",
+        complaint,
+      };
     }
     case "refused":
       return action.answers === state.answers ? { ...state, refusal: action.reason } : state;
