@@ -1,6 +1,6 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import type { Field } from "./field.ts";
 import type { Answer } from "./protocol.ts";
-import type { Field } from "./question.tsx";
 
 type Row = [name: string, text: string];
 
