@@ -83,7 +83,10 @@ export function reduce(state: State, action: Action): State {
 }
 
 /** Takes the render of the newest answers; Copier may have dropped some of them. */
-function take(state: State, { render, milliseconds }: Extract<Action, { kind: "rendered" }>): State {
+function take(
+  state: State,
+  { render, milliseconds }: Extract<Action, { kind: "rendered" }>,
+): State {
   const dropped = render.questions.filter(({ name, touched }) => name in state.answers && !touched);
   const answers = dropped.length ? without(state.answers, ...dropped.map(nameOf)) : state.answers;
   const lost = dropped.filter((question) => question.asked).map(nameOf);
