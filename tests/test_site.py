@@ -15,10 +15,11 @@ from urllib.parse import unquote, urldefrag
 import pytest
 from filelock import FileLock
 
-from _ext import files, questions
+from _ext import files, questions, renders
 from _ext.sessions import Block, Player, Session, Unexpected, split_commands
 from _ext.settings import KIT
 from _ext.terminal import html_of
+from support import releases
 from support.commands import run
 from support.layout import expected_tree
 from support.releases import ROOT
@@ -233,13 +234,13 @@ def test_output_becomes_text_and_its_colours_classes() -> None:
 def test_every_file_has_an_owner_and_a_purpose() -> None:
     found = files.all_files()
     assert not [path for path, file in found.items() if not file.purpose]
-    template = ROOT / "template"
-    there = {
-        path.relative_to(template).as_posix()
-        for path in template.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+    there = {name for name in releases.template_files() if name.startswith("template/")}
+    rendered = {
+        file["source"].partition("#")[0]
+        for answers in files.RENDERS
+        for file in renders.render(answers)["files"]
     }
-    assert {file.source.partition("#")[0] for file in found.values()} == there
+    assert rendered == there
     written = {re.sub(r"\.jinja$", "", path) for path in files.PURPOSES}
     assert written <= set(found)  # no line for a file that is gone
 
