@@ -28,7 +28,55 @@ from support.variants import PAIRWISE
 DOCS = ROOT / "docs"
 
 # Commands of the pages that no session runs, by the page and the first line of their block.
-ELSEWHERE: dict[tuple[str, str], str] = {}
+ADOPT, UPDATE, SWITCH = (f"how-to/{name}.md" for name in ("adopt", "update", "switch"))
+ELSEWHERE = {
+    (
+        ADOPT,
+        "uvx copier copy --data base_location=existing ADDRESS .",
+    ): "asks questions",
+    (
+        ADOPT,
+        "uvx copier copy --data base_location=existing --data base_import=shop.models:Base \\",
+    ): "ADDRESS is the reader's; test_adopt.py adopts several databases",
+    (ADOPT, "uv run alembic revision --autogenerate -m baseline"): "in test_adopt.py",
+    (
+        ADOPT,
+        "DATABASE_URL=<an empty database> uv run alembic revision --autogenerate -m baseline",
+    ): "the reader's databases; in test_adopt.py",
+    (
+        ADOPT,
+        'uvx --with "psycopg[binary]" sqlacodegen --noviews --options nosyntheticenums \\',
+    ): "the reader's server; in test_adopt.py",
+    (ADOPT, "uv run alembic current"): "in test_adopt.py",
+    (ADOPT, "uv run python migrations head"): "in test_adopt.py",
+    (
+        ADOPT,
+        "DATABASE_URL=<an empty database> uv run alembic revision \\",
+    ): "the reader's databases; in test_adopt.py",
+    (
+        "how-to/branches.md",
+        'uv run alembic merge heads -m "merge capes and masks"',
+    ): "the other way out of what the session has left by `rebase`",
+    ("how-to/clusters.md", "alembic -x lock=none upgrade head"): "in test_clusters.py",
+    (
+        "how-to/pgbouncer.md",
+        'DATABASE_URL="$DIRECT_DATABASE_URL" uv run --no-dev alembic upgrade head',
+    ): "a pooler of the reader's; in test_poolers.py",
+    (
+        SWITCH,
+        "uvx copier update --vcs-ref=:current: --defaults --data database=postgresql",
+    ): "in test_switch.py",
+    (SWITCH, "git status"): "after any switch; in test_switch.py",
+    (UPDATE, "uvx copier update --defaults"): "in test_repository.py",
+    (UPDATE, "uv run python migrations head"): "in test_update.py",
+    (
+        UPDATE,
+        'git log --oneline --diff-filter=M -- "*/migration_*.py"',
+    ): "a project of 1.x with an edit of its owner's",
+    (UPDATE, "mkdir migrations/migration_kit"): "in test_update.py",
+    (UPDATE, "git reset --hard"): "in test_update.py",
+    (UPDATE, "git diff --diff-filter=D"): "shows what the reader's update deleted",
+}
 
 
 @pytest.fixture(scope="session")
