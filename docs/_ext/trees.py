@@ -1,4 +1,8 @@
-"""The directive `tree`: the files of a project that is rendered for the page."""
+"""The directive `tree`: the files of a project that is rendered for the page.
+
+A line `path: comment` of its body says what a file or a folder is for; one `folder/: comment`, with a
+slash, leaves out what is in it.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +17,12 @@ from _ext import renders
 
 Tree = dict[str, "Tree"]
 
+# What stands for a file in a tree: a folder may be empty as well.
+FILE: Tree = {}
+
 
 class TreeDirective(SphinxDirective):
-    """The tree of a project; a line `path: comment` of the body says what a file is for."""
+    """The tree of a project, with comments."""
 
     optional_arguments = 1
     final_argument_whitespace = True
@@ -36,20 +43,24 @@ class TreeDirective(SphinxDirective):
             files = [file["path"] for file in renders.render(answers)["files"]]
         except ValueError as error:
             raise self.error(str(error)) from None
-        top = self.options.get("under", "").strip("/")
         comments = dict(line.split(": ", 1) for line in self.content if line.strip())
-        tree = nest(
-            [path for path in files if path.startswith(f"{top}/" if top else "")]
-        )
-        unknown = {path for path in comments if not found(tree, path)}
-        if unknown:
+        closed = tuple(path for path in comments if path.endswith("/"))
+        folders = {parent for path in files for parent in parents(path)}
+        if unknown := comments.keys() - {
+            *files,
+            *folders,
+            *(f.strip("/") for f in folders),
+        }:
             raise self.error(f"no render has {', '.join(sorted(unknown))}")
+        top = self.options.get("under", "").strip("/")
+        prefix = f"{top}/" if top else ""
+        shown = [path for path in files if path.startswith(prefix)]
+        tree = nest([path for path in shown if not path.startswith(closed)] + [*closed])
         for name in top.split("/") if top else []:
             tree = tree[name]
-        shown = nodes.bullet_list(classes=["tree"])
-        root = f"{top or renders.FOLDER}/"
-        shown += self.entry(root, "", tree, comments, f"{top}/" if top else "", 1)
-        return [shown]
+        comments = {path.strip("/"): comment for path, comment in comments.items()}
+        root = self.entry(prefix or f"{renders.FOLDER}/", "", tree, comments, prefix, 1)
+        return [nodes.bullet_list("", root, classes=["tree"])]
 
     def entry(
         self,
@@ -71,39 +82,44 @@ class TreeDirective(SphinxDirective):
             children = nodes.bullet_list()
             for child, inside in below.items():
                 path = prefix + child
-                remark = comments.get(path, comments.get(f"{path}/", ""))
-                if inside:
-                    child += "/"
                 children += self.entry(
-                    child, remark, inside, comments, f"{path}/", level + 1
+                    f"{child}/" if inside is not FILE else child,
+                    comments.get(path, ""),
+                    inside,
+                    comments,
+                    f"{path}/",
+                    level + 1,
                 )
             item += children
         return item
 
 
+def parents(path: str) -> set[str]:
+    """Return the folders above a file, each with a slash at its end."""
+    names = path.split("/")
+    return {"/".join(names[:length]) + "/" for length in range(1, len(names))}
+
+
 def nest(paths: list[str]) -> Tree:
-    """Return folders and files as nested mappings, folders first."""
+    """Return folders and files as nested mappings, folders first; a folder ends with a slash."""
     tree: Tree = {}
     for path in paths:
+        *folders, name = path.split("/")
         below = tree
-        for name in path.split("/"):
-            below = below.setdefault(name, {})
+        for folder in folders:
+            below = below.setdefault(folder, {})
+        if name:
+            below[name] = FILE
     return folders_first(tree)
 
 
 def folders_first(tree: Tree) -> Tree:
     """Sort as file managers do."""
-    order = sorted(tree, key=lambda name: (not tree[name], name.lower()))
-    return {name: folders_first(tree[name]) for name in order}
-
-
-def found(tree: Tree, path: str) -> bool:
-    """Tell whether a tree has a file or a folder."""
-    for name in path.strip("/").split("/"):
-        if name not in tree:
-            return False
-        tree = tree[name]
-    return True
+    order = sorted(tree, key=lambda name: (tree[name] is FILE, name.lower()))
+    return {
+        name: FILE if tree[name] is FILE else folders_first(tree[name])
+        for name in order
+    }
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
