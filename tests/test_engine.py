@@ -58,12 +58,14 @@ BAD: list[tuple[str, Any, dict[str, Any]]] = [
     ("package_name", "class", {"ci": "none"}),
     ("database_url", "sqlite:///x.db", POSTGRESQL),
     ("more_databases", {"analytics": "nonsense"}, {}),
-    ("more_databases", ["analytics"], {}),
     ("tenants", "schema", {}),
     ("migrations_dir", "a/b", {}),
 ]
 # An answer to a question that is not asked, or that is among the choices no longer.
 STALE: list[tuple[str, Any, dict[str, Any]]] = [
+    ("more_databases", ["analytics"], {}),
+    ("more_databases", None, {}),
+    ("ci", True, {}),
     ("driver", "asyncpg", {}),
     ("driver", "asyncpg", {"database": "mariadb", "async_engine": True}),
     ("compose", True, {}),

