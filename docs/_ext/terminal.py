@@ -157,12 +157,12 @@ def visit_terminal(self: HTML5Translator, node: nodes.Element) -> None:
         )
         if output and not node["quiet"]:
             lines.append(f'<span class="go">{html_of(output)}</span>')
-    self.body.append('<div class="terminal"><pre tabindex="0" aria-label="Terminal">')
+    self.body.append('<figure class="terminal" aria-label="Terminal"><pre>')
     self.body.append("\n".join(lines))
-    self.body.append("</pre></div>\n")
+    self.body.append("</pre></figure>\n")
     if played is None:
         self.body.append(
-            '<p class="not-run">Built without a server: not run, so nothing is shown.</p>\n'
+            '<p class="not-run">Not run when this page was built, for want of a server.</p>\n'
         )
     raise nodes.SkipNode
 
