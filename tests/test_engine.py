@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
 import json
 import shutil
@@ -278,6 +279,12 @@ def test_picture_says_who_imports_whom(
 ) -> None:
     picture = ElementTree.fromstring(engine.render(answers)["picture"])
     assert picture.get("aria-label") == " ".join(sentences.split())
+
+
+def test_page_is_less_than_ten_megabytes(tagged: Path) -> None:
+    """So it says; compressed, as web servers send it."""
+    page = tagged.with_name("site") / "start"
+    assert sum(len(gzip.compress(path.read_bytes())) for path in page.rglob("*.*")) < 10e6
 
 
 def test_browser_renders_the_same(worker: Page, tagged: Path, template: Path) -> None:

@@ -15,10 +15,11 @@ from urllib.parse import unquote, urldefrag
 import pytest
 from filelock import FileLock
 
-from _ext import files, questions
+from _ext import files, questions, renders
 from _ext.sessions import Block, Player, Session, Unexpected, split_commands
 from _ext.settings import KIT
 from _ext.terminal import html_of
+from support import releases
 from support.commands import run
 from support.layout import expected_tree
 from support.releases import ROOT
@@ -27,7 +28,55 @@ from support.variants import PAIRWISE
 DOCS = ROOT / "docs"
 
 # Commands of the pages that no session runs, by the page and the first line of their block.
-ELSEWHERE: dict[tuple[str, str], str] = {}
+ADOPT, UPDATE, SWITCH = (f"how-to/{name}.md" for name in ("adopt", "update", "switch"))
+ELSEWHERE = {
+    (
+        ADOPT,
+        "uvx copier copy --data base_location=existing ADDRESS .",
+    ): "asks questions",
+    (
+        ADOPT,
+        "uvx copier copy --data base_location=existing --data base_import=shop.models:Base \\",
+    ): "ADDRESS is the reader's; test_adopt.py adopts several databases",
+    (ADOPT, "uv run alembic revision --autogenerate -m baseline"): "in test_adopt.py",
+    (
+        ADOPT,
+        "DATABASE_URL=<an empty database> uv run alembic revision --autogenerate -m baseline",
+    ): "the reader's databases; in test_adopt.py",
+    (
+        ADOPT,
+        'uvx --with "psycopg[binary]" sqlacodegen --noviews --options nosyntheticenums \\',
+    ): "the reader's server; in test_adopt.py",
+    (ADOPT, "uv run alembic current"): "in test_adopt.py",
+    (ADOPT, "uv run python migrations head"): "in test_adopt.py",
+    (
+        ADOPT,
+        "DATABASE_URL=<an empty database> uv run alembic revision \\",
+    ): "the reader's databases; in test_adopt.py",
+    (
+        "how-to/branches.md",
+        'uv run alembic merge heads -m "merge capes and masks"',
+    ): "the other way out of what the session has left by `rebase`",
+    ("how-to/clusters.md", "alembic -x lock=none upgrade head"): "in test_clusters.py",
+    (
+        "how-to/pgbouncer.md",
+        'DATABASE_URL="$DIRECT_DATABASE_URL" uv run --no-dev alembic upgrade head',
+    ): "a pooler of the reader's; in test_poolers.py",
+    (
+        SWITCH,
+        "uvx copier update --vcs-ref=:current: --defaults --data database=postgresql",
+    ): "in test_switch.py",
+    (SWITCH, "git status"): "after any switch; in test_switch.py",
+    (UPDATE, "uvx copier update --defaults"): "in test_repository.py",
+    (UPDATE, "uv run python migrations head"): "in test_update.py",
+    (
+        UPDATE,
+        'git log --oneline --diff-filter=M -- "*/migration_*.py"',
+    ): "a project of 1.x with an edit of its owner's",
+    (UPDATE, "mkdir migrations/migration_kit"): "in test_update.py",
+    (UPDATE, "git reset --hard"): "in test_update.py",
+    (UPDATE, "git diff --diff-filter=D"): "shows what the reader's update deleted",
+}
 
 
 @pytest.fixture(scope="session")
@@ -233,13 +282,13 @@ def test_output_becomes_text_and_its_colours_classes() -> None:
 def test_every_file_has_an_owner_and_a_purpose() -> None:
     found = files.all_files()
     assert not [path for path, file in found.items() if not file.purpose]
-    template = ROOT / "template"
-    there = {
-        path.relative_to(template).as_posix()
-        for path in template.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+    there = {name for name in releases.template_files() if name.startswith("template/")}
+    rendered = {
+        file["source"].partition("#")[0]
+        for answers in files.RENDERS
+        for file in renders.render(answers)["files"]
     }
-    assert {file.source.partition("#")[0] for file in found.values()} == there
+    assert rendered == there
     written = {re.sub(r"\.jinja$", "", path) for path in files.PURPOSES}
     assert written <= set(found)  # no line for a file that is gone
 

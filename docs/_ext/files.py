@@ -79,13 +79,11 @@ class File:
 
     Attributes:
         path: in a project whose package is `my_app`.
-        source: of the template.
         owner: `you`, `template` or `both`.
         purpose: in one line; empty where nobody wrote one.
     """
 
     path: str
-    source: str
     owner: str
     purpose: str
 
@@ -103,7 +101,7 @@ def all_files() -> dict[str, File]:
                 owner = "template"
             if yours.match_file(path):
                 owner = "you"
-            files[path] = File(path, file["source"], owner, purpose(path, file["text"]))
+            files[path] = File(path, owner, purpose(path, file["text"]))
     return dict(sorted(files.items(), key=order))
 
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
+import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +29,7 @@ from sphinx.errors import ExtensionError
 
 from _ext import renders
 from _ext.renders import ADDRESS, FOLDER
-from support import history, releases
+from support import fork, history, releases
 from support.commands import UV_RUNS_HERE
 from support.databases import (
     SERVERS,
@@ -37,6 +39,7 @@ from support.databases import (
     server_of,
     url_text,
 )
+from support.releases import ROOT
 
 # What a server's database is called on the pages.
 DATABASE = "my_app"
@@ -49,6 +52,17 @@ UVX = """\
 #!/bin/sh
 while [ "$1" = --with ]; do shift 2; done
 exec "$@"
+"""
+
+# The template is read and cloned several times for an update, and once will do.
+COPIER = f"""\
+#!{sys.executable}
+import sys
+sys.path.append({str(ROOT / "tests")!r})
+from copier._cli import CopierApp
+from support.faster import faster_copier
+with faster_copier():
+    CopierApp.run()
 """
 
 GIT = f"""\
@@ -65,16 +79,20 @@ GIT = f"""\
     insteadOf = https://github.com/{ADDRESS.removeprefix("gh:")}.git
 """
 
-# The shell that runs a command goes on where the one before it stopped.
+# The shell of the next command goes on with the folder and the variables of this one.
 SCRIPT = """\
 set -o pipefail
-[ ! -e "$HOME/.state" ] || . "$HOME/.state"
-cd "$PWD"
 %s
 status=$?
-export -p > "$HOME/.state"
+env --null > "$HOME/.state"
 exit $status
 """
+
+# What these run is most of all commands, and it is their imports that take time.
+FORKED = {"alembic", "pytest", "python"}
+
+# What only a shell understands.
+FOR_A_SHELL = re.compile(r"[$&|;<>`*?~()#\\\n]")
 
 # What Alembic and its hooks say each time.
 LEFT_OUT = re.compile(
@@ -186,9 +204,9 @@ class Player:
         # Beside the home, where no command of a page sees them.
         programs = home.with_name("programs")
         programs.mkdir()
-        uvx = programs / "uvx"
-        uvx.write_text(UVX)
-        uvx.chmod(0o755)
+        for name, text in {"uvx": UVX, "copier": COPIER}.items():
+            (programs / name).write_text(text, encoding="utf-8")
+            (programs / name).chmod(0o755)
         (home / ".gitconfig").write_text(GIT % repository)
         answers = session.answers or {}
         path = [str(programs), sysconfig.get_path("scripts"), os.environ["PATH"]]
@@ -331,6 +349,17 @@ class Player:
         command = self.fill_in(command, block)
         if command.startswith("#"):
             return command, ""
+        output, status = self.fork(command) or self.bash(command)
+        output = LEFT_OUT.sub("", output.replace(str(self.home), "~")).rstrip()
+        if self.database:
+            output = output.replace(self.database, DATABASE)
+        if bool(status) != block.fails:
+            what = "succeeded, and must fail" if block.fails else "failed"
+            raise Unexpected(f"{block.place}: {what}:\n$ {command}\n{output}")
+        return command, SECONDS.sub(r"\1\2", output)
+
+    def bash(self, command: str) -> tuple[str, int]:
+        """Run a command in a shell, and return what it printed and its exit status."""
         process = subprocess.run(
             ["bash", "-c", SCRIPT % command],
             cwd=self.env["PWD"],
@@ -343,13 +372,26 @@ class Player:
             encoding="utf-8",
             timeout=PATIENCE,
         )
-        output = LEFT_OUT.sub("", process.stdout.replace(str(self.home), "~")).rstrip()
-        if self.database:
-            output = output.replace(self.database, DATABASE)
-        if bool(process.returncode) != block.fails:
-            what = "succeeded, and must fail" if block.fails else "failed"
-            raise Unexpected(f"{block.place}: {what}:\n$ {command}\n{output}")
-        return command, SECONDS.sub(r"\1\2", output)
+        state = self.home / ".state"
+        if state.exists():
+            variables = state.read_text(encoding="utf-8").rstrip("\0").split("\0")
+            self.env = dict(variable.split("=", 1) for variable in variables)
+            state.unlink()
+        return process.stdout, process.returncode
+
+    def fork(self, command: str) -> tuple[str, int] | None:
+        """Run `uv run alembic` and the like without their imports; None for any other command."""
+        command = command.replace("\\\n", " ")
+        if FOR_A_SHELL.search(command):
+            return None
+        words, variables = shlex.split(command), {}
+        while words and re.match(r"\w+=", words[0]):
+            name, _, variables[name] = words.pop(0).partition("=")
+        if words[:2] != ["uv", "run"] or words[2] not in FORKED:
+            return None
+        process = fork.start(words[2:], Path(self.env["PWD"]), self.env | variables)
+        output = process.finish(PATIENCE)
+        return output, process.returncode or 0
 
 
 def play(session: Session, repository: Path) -> Results:
@@ -458,6 +500,7 @@ def play_all(app: Sphinx, env: BuildEnvironment) -> list[str]:
         repository = Path(folder).resolve() / "copier-alembic"
         build_repository(repository, {s.version for s in named.values() if s.version})
         longest = sorted(playable, key=lambda key: -len(playable[key].blocks))
+        fork.server()  # one for all
         futures = {key: pool.submit(play, playable[key], repository) for key in longest}
         results: dict[tuple[str, str], Results | None] = dict.fromkeys(named)
         for key, future in futures.items():

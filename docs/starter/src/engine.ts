@@ -15,7 +15,7 @@ export interface Engine {
 type Answered<Kind extends Response["kind"]> = Extract<Response, { kind: Kind }>;
 type Waiting = { resolve: (response: never) => void; reject: (error: Error) => void };
 
-/** Longer than the slowest start that anybody waits for; some policies stop a worker silently. */
+/** Milliseconds until a worker says something; how long it loads is a matter of the line. */
 const PATIENCE = 60_000;
 
 /** Start Copier in a worker; what it says of itself goes to `tell`. */
@@ -33,16 +33,16 @@ export function startEngine(tell: (status: Status) => void): Engine {
     waiting.clear();
     tell({ state: "failed", reason });
   };
-  const timeout = setTimeout(() => fail("it did not start within a minute"), PATIENCE);
+  const timeout = setTimeout(() => fail("it says nothing"), PATIENCE);
 
   worker.onerror = (event) => fail(event.message || "the browser does not run it");
   worker.onmessage = ({ data: response }: MessageEvent<Response>): void => {
+    clearTimeout(timeout);
     switch (response.kind) {
       case "progress":
         tell({ state: "starting", step: response.step });
         break;
       case "ready":
-        clearTimeout(timeout);
         tell({ state: "ready" });
         break;
       case "failed":
