@@ -6,12 +6,15 @@ import contextlib
 import gzip
 import io
 import json
+import os
 import shutil
+import sys
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import urlencode
 from xml.etree import ElementTree
 
 import copier
@@ -20,6 +23,7 @@ from playwright.sync_api import Browser, Page
 
 from starter.engine import Engine, Render, UnknownWidget
 from support import history
+from support.commands import run
 from support.projects import alembic
 from support.variants import EXISTING, PAIRWISE, SEVERAL, TENANTS
 
@@ -284,7 +288,9 @@ def test_picture_says_who_imports_whom(
 def test_page_is_less_than_ten_megabytes(tagged: Path) -> None:
     """So it says; compressed, as web servers send it."""
     page = tagged.with_name("site") / "start"
-    assert sum(len(gzip.compress(path.read_bytes())) for path in page.rglob("*.*")) < 10e6
+    assert (
+        sum(len(gzip.compress(path.read_bytes())) for path in page.rglob("*.*")) < 10e6
+    )
 
 
 def test_browser_renders_the_same(worker: Page, tagged: Path, template: Path) -> None:
@@ -344,3 +350,32 @@ def test_zip_for_a_project_that_exists_has_no_folder(engine: Engine) -> None:
     assert name == "migrations.zip"
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert "migrations/env.py" in archive.namelist()
+
+
+def test_command_of_the_page_makes_what_the_page_shows(
+    browser: Browser, starter: str, tagged: Path, template: Path, tmp_path: Path
+) -> None:
+    answers: dict[str, Any] = {
+        "project_name": 'It\'s "größer" {{ x }} $HOME \\',
+        "database": "postgresql",
+        "async_engine": True,
+        "more_databases": {"analytics": "sqlite+pysqlite:///analytics.db"},
+    }
+    page = browser.new_page()
+    fragment = urlencode({name: json_of(answer) for name, answer in answers.items()})
+    page.goto(f"{starter}#{fragment}")
+    page.locator(".status.ready", has_text=" ms").wait_for()
+    command = page.locator("#command").inner_text()
+    page.close()
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    run("sh", "-euc", command, cwd=tmp_path, env={"PATH": path, "VIRTUAL_ENV": ""})
+    render = Engine(template, str(tagged), history.NOW).render(answers)
+    project = tmp_path / render["destination"]
+    assert {file["path"]: file["text"].encode() for file in render["files"]} == (
+        history.contents(project)
+    )
+
+
+def json_of(answer: str | bool | dict[str, str]) -> str:
+    """Write an answer as a link does."""
+    return answer if isinstance(answer, str) else json.dumps(answer)

@@ -6,11 +6,10 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from filelock import FileLock
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 from serve import server
 from starter.build import build
@@ -74,26 +73,3 @@ def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         chromium = playwright.chromium
         yield chromium.launch(executable_path=program("chromium"), args=ALONE)
-
-
-@pytest.fixture
-def page(browser: Browser, starter: str) -> Iterator[Page]:
-    """A new page with a new profile; whatever a test does, nothing leaves the site or complains."""
-    context = browser.new_context(viewport={"width": 1360, "height": 860})
-    page = context.new_page()
-    requests: list[str] = []
-    complaints: list[str] = []
-    context.on("request", lambda request: requests.append(request.url))
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    yield page
-    context.close()
-    home = urlsplit(starter)
-    elsewhere = [
-        url
-        for url in requests
-        if urlsplit(url).scheme not in {"blob", "data"}
-        and urlsplit(url)[:2] != home[:2]
-    ]
-    assert not elsewhere
-    assert not complaints
