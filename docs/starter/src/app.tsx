@@ -15,14 +15,16 @@ export function App({ site }: { site: Site }) {
   const session = useSession(site);
   const narrow = useMedia(NARROW);
   const [chosen, setView] = useState<View>("questions");
-  const views: View[] = narrow ? ["questions", "files", "layout", "next"] : ["files", "layout", "next"];
+  const views: View[] = narrow
+    ? ["questions", "files", "layout", "next"]
+    : ["files", "layout", "next"];
   const view = views.includes(chosen) ? chosen : views[0]!;
   const questions = narrow
     ? { role: "tabpanel" as const, "aria-labelledby": "tab-questions" }
     : { "aria-label": "Questions" };
   return (
     <>
-      <Skip to="project">Skip to the project</Skip>
+      {view !== "questions" && <Skip to="project">Skip to the project</Skip>}
       <Skip to="command">Skip to the command</Skip>
       <header class="top">
         <a href="../">copier-alembic</a>

@@ -41,7 +41,12 @@ export function compare(before: ProjectFile[], after: ProjectFile[]): Entry[] {
     }
   }
   const kept = after.map((file) => entryOf(file, partners.get(file)));
-  const removed = [...left].map((file): Entry => ({ path: file.path, mark: "removed", file, before: file }));
+  const removed = [...left].map((file): Entry => ({
+    path: file.path,
+    mark: "removed",
+    file,
+    before: file,
+  }));
   return [...kept, ...removed].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 

@@ -26,7 +26,12 @@ export function FileView({ entry }: { entry: Entry }) {
         <CopyButton text={file.text} label="Copy file" />
       </header>
       {differs && (!whole || mark === "removed") ? (
-        <Difference key={path} path={path} before={before?.text ?? ""} after={mark === "removed" ? "" : file.text} />
+        <Difference
+          key={path}
+          path={path}
+          before={before?.text ?? ""}
+          after={mark === "removed" ? "" : file.text}
+        />
       ) : (
         <Whole path={path} text={file.text} />
       )}
@@ -57,7 +62,8 @@ function Difference({ path, before, after }: Texts) {
   const old = useMemo(() => highlight(path, before), [path, before]);
   const now = useMemo(() => highlight(path, after), [path, after]);
   const stretches = useMemo(() => stretchesOf(before, after), [before, after]);
-  const lineOf = (change: Change) => (change.now === undefined ? old[change.old!]! : now[change.now]!);
+  const lineOf = (change: Change) =>
+    change.now === undefined ? old[change.old!]! : now[change.now]!;
   return (
     <Code label={`Changes of ${path}`}>
       {stretches.map(({ folded, changes }, index) =>

@@ -49,7 +49,11 @@ export function highlight(path: string, text: string): Line[] {
   }
   const markup = hljs.highlight(text, { language }).value;
   const lines: Line[] = [[]];
-  addTokens(new DOMParser().parseFromString(`<pre>\n${markup}`, "text/html").body.firstChild!, "", lines);
+  addTokens(
+    new DOMParser().parseFromString(`<pre>\n${markup}`, "text/html").body.firstChild!,
+    "",
+    lines,
+  );
   return lines.slice(0, linesOf(text).length);
 }
 

@@ -3,10 +3,19 @@ import { App } from "./app.tsx";
 import type { Site } from "./protocol.ts";
 
 const place = document.getElementById("app")!;
-try {
-  const site = (await (await fetch("default.json")).json()) as Site;
+
+async function load(): Promise<Site | undefined> {
+  try {
+    return await (await fetch("default.json")).json();
+  } catch {
+    return undefined;
+  }
+}
+
+const site = await load();
+if (site) {
   render(<App site={site} />, place);
-} catch (error) {
-  place.textContent = "This page could not load what it shows. Reload it, or ask on the command line.";
-  throw error;
+} else {
+  place.textContent =
+    "This page could not be loaded as a whole. Reload it; Copier asks the same on the command line.";
 }

@@ -1,11 +1,19 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import type { Field } from "./field.ts";
 import type { Answer } from "./protocol.ts";
-import type { Field } from "./question.tsx";
 
 type Row = [name: string, text: string];
 
 /** A mapping as rows. They can be what no mapping is: two rows of one name. */
-export function Mapping({ question, value, error, labelledBy, describedBy, onAnswer, onFault }: Field) {
+export function Mapping({
+  question,
+  value,
+  error,
+  labelledBy,
+  describedBy,
+  onAnswer,
+  onFault,
+}: Field) {
   const [draft, setDraft] = useState<Row[]>([]);
   const box = useRef<HTMLDivElement>(null);
   // What was reset, or came with a link, replaces the draft.
@@ -39,7 +47,13 @@ export function Mapping({ question, value, error, labelledBy, describedBy, onAns
   const [key, text] = columnsOf(question.help);
   const [keyExample, textExample] = exampleOf(question.placeholder);
   return (
-    <div ref={box} role="group" class="mapping" aria-labelledby={labelledBy} aria-describedby={describedBy}>
+    <div
+      ref={box}
+      role="group"
+      class="mapping"
+      aria-labelledby={labelledBy}
+      aria-describedby={describedBy}
+    >
       {rows.map((row, index) => (
         <div class="row" key={index}>
           {row.map((part, column) => (
@@ -58,7 +72,12 @@ export function Mapping({ question, value, error, labelledBy, describedBy, onAns
               }
             />
           ))}
-          <button type="button" class="quiet" aria-label={`Remove row ${index + 1}`} onClick={() => remove(index)}>
+          <button
+            type="button"
+            class="quiet"
+            aria-label={`Remove row ${index + 1}`}
+            onClick={() => remove(index)}
+          >
             ×
           </button>
         </div>

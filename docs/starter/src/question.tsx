@@ -1,21 +1,8 @@
+import type { Field } from "./field.ts";
 import { Mapping } from "./mapping.tsx";
 import { Prose, splitHelp } from "./prose.tsx";
 import type { Answer, Question as Asked } from "./protocol.ts";
 import { Choices, Switch, Text } from "./widgets.tsx";
-
-export interface Field {
-  question: Asked;
-  /** What the visitor wrote, else what Copier proposes. */
-  value: Answer | null;
-  /** Empty where the answer is accepted. */
-  error: string;
-  /** Ids of the field, its label and what is said about it. */
-  id: string;
-  labelledBy: string;
-  describedBy: string;
-  onAnswer: (answer: Answer, typing: boolean) => void;
-  onFault: (fault: string) => void;
-}
 
 interface Props {
   question: Asked;
@@ -62,7 +49,12 @@ export function Question({ question, answer, error, onAnswer, onFault, onForget 
       <div class="foot">
         <code>{question.name}</code>
         {touched && (
-          <button type="button" class="quiet" aria-label={`Back to default: ${label}`} onClick={forget}>
+          <button
+            type="button"
+            class="quiet"
+            aria-label={`Back to default: ${label}`}
+            onClick={forget}
+          >
             Back to default
           </button>
         )}

@@ -1,38 +1,17 @@
-/** What the visitor answered, and what the engine made of it. */
+/** Keeps the answers, the engine and the page's address together. */
 
 import { useEffect, useReducer, useRef, useState } from "preact/hooks";
-import { unfit } from "./command.ts";
 import { type Engine, type Status, startEngine } from "./engine.ts";
 import { linkOf, readLink } from "./link.ts";
 import { newestOnly } from "./newest.ts";
-import type { Answer, Answers, Question, Render, Site } from "./protocol.ts";
+import type { Answer, Answers, Render, Site } from "./protocol.ts";
+import { begin, errorsOf, reduce } from "./state.ts";
 
 /** A pause in typing, in milliseconds. */
 const PAUSE = 150;
 
-interface State {
-  /** What the visitor touched. */
-  answers: Answers;
-  /** What only the page can see: a form that is no mapping yet. */
-  faults: Record<string, string>;
-  typing: boolean;
-  render: Render;
-  /** The answers that `render` was made of. */
-  rendered: Answers;
-  milliseconds: number;
-  /** Why the engine could not render the newest answers. */
-  refusal: string;
-  /** What could not be read in the link. */
-  complaint: string;
-}
-
-type Action =
-  | { kind: "answer"; name: string; answer: Answer; typing: boolean }
-  | { kind: "fault"; name: string; fault: string }
-  | { kind: "forget"; name: string }
-  | { kind: "replace"; answers: Answers; complaint: string }
-  | { kind: "rendered"; answers: Answers; render: Render; milliseconds: number }
-  | { kind: "refused"; answers: Answers; reason: string };
+/** The same for the page's address: browsers refuse one that changes too often. */
+const LONG_PAUSE = 400;
 
 export interface Session {
   answers: Answers;
@@ -53,9 +32,11 @@ export interface Session {
   zip: () => Promise<{ name: string; bytes: Uint8Array<ArrayBuffer> } | undefined>;
 }
 
-/** Keeps the answers, the engine and the page's address together. */
+/** Runs the page: there is one session of it. */
 export function useSession(site: Site): Session {
-  const [state, dispatch] = useReducer(reduce, site, begin);
+  const [state, dispatch] = useReducer(reduce, site.render, (render) =>
+    begin(render, location.hash),
+  );
   const [status, setStatus] = useState<Status>({ state: "starting", step: "" });
   const engine = useRef<Engine | null>(null);
   const ask = useRef(
@@ -82,8 +63,8 @@ export function useSession(site: Site): Session {
   }, [state.answers, status.state]);
 
   useEffect(() => {
-    // Browsers refuse an address that changes with every letter.
-    const timer = setTimeout(() => history.replaceState(null, "", addressOf(state.answers)), PAUSE);
+    const follow = () => history.replaceState(null, "", addressOf(state.answers));
+    const timer = setTimeout(follow, LONG_PAUSE);
     return () => clearTimeout(timer);
   }, [state.answers]);
 
@@ -103,7 +84,7 @@ export function useSession(site: Site): Session {
     refusal,
     complaint,
     fresh: state.rendered === answers,
-    errors: errorsOf(state, status),
+    errors: errorsOf(state, status.state === "failed"),
     answer: (name, answer, typing) => dispatch({ kind: "answer", name, answer, typing }),
     fault: (name, fault) => dispatch({ kind: "fault", name, fault }),
     forget: (name) => dispatch({ kind: "forget", name }),
@@ -122,92 +103,6 @@ export function useSession(site: Site): Session {
         : engine.current!.zip(answers);
     },
   };
-}
-
-function begin({ render }: Site): State {
-  const { answers, complaint } = readLink(location.hash, render.questions);
-  const untouched = Object.keys(answers).length === 0;
-  return {
-    answers,
-    faults: {},
-    typing: false,
-    render,
-    rendered: untouched ? answers : {},
-    milliseconds: 0,
-    refusal: "",
-    complaint,
-  };
-}
-
-function reduce(state: State, action: Action): State {
-  switch (action.kind) {
-    case "answer": {
-      const answers = { ...state.answers, [action.name]: action.answer };
-      const faults = without(state.faults, action.name);
-      return {
-        ...state,
-        answers: inOrder(answers, state.render.questions),
-        faults,
-        typing: action.typing,
-        complaint: "",
-      };
-    }
-    case "fault":
-      return { ...state, faults: { ...state.faults, [action.name]: action.fault } };
-    case "forget":
-      return {
-        ...state,
-        answers: without(state.answers, action.name),
-        faults: without(state.faults, action.name),
-        typing: false,
-      };
-    case "replace":
-      return {
-        ...state,
-        answers: inOrder(action.answers, state.render.questions),
-        faults: {},
-        typing: false,
-        complaint: action.complaint,
-      };
-    case "rendered": {
-      if (action.answers !== state.answers) {
-        return state;
-      }
-      // Copier dropped what it does not ask any more, or what is no choice any more.
-      const { render, milliseconds } = action;
-      const dropped = render.questions.filter((question) => !question.touched).map(nameOf);
-      const stale = dropped.some((name) => name in state.answers);
-      const answers = stale ? without(state.answers, ...dropped) : state.answers;
-      const hidden = render.questions.filter((question) => !question.asked).map(nameOf);
-      const faults = without(state.faults, ...hidden);
-      return { ...state, answers, faults, render, rendered: answers, milliseconds, refusal: "" };
-    }
-    case "refused":
-      return action.answers === state.answers ? { ...state, refusal: action.reason } : state;
-  }
-}
-
-/** Answers as Copier asks them, whatever was touched first. */
-function inOrder(answers: Answers, questions: Question[]): Answers {
-  const names = questions.map(nameOf).filter((name) => name in answers);
-  return Object.fromEntries(names.map((name) => [name, answers[name]!]));
-}
-
-const nameOf = (question: Question) => question.name;
-
-function without<T>(record: Record<string, T>, ...names: string[]): Record<string, T> {
-  return Object.fromEntries(Object.entries(record).filter(([name]) => !names.includes(name)));
-}
-
-function errorsOf({ answers, faults, render }: State, status: Status): Record<string, string> {
-  const errors = render.questions.map(({ name, asked, error }) => {
-    const answer = answers[name];
-    const own = faults[name] || (answer === undefined ? "" : unfit(answer));
-    // An engine that is gone never says that the answer is right now.
-    const said = asked && status.state !== "failed" ? error : "";
-    return [name, own || said] as const;
-  });
-  return Object.fromEntries(errors.filter(([, error]) => error));
 }
 
 /** The page's address with the answers in it. */

@@ -75,7 +75,16 @@ function addRows(
     touched ||= marked;
     const name = entry.path.slice(above.length);
     position += 1;
-    rows.push({ path: entry.path, name, depth, entry, open: false, touched: marked, position, siblings });
+    rows.push({
+      path: entry.path,
+      name,
+      depth,
+      entry,
+      open: false,
+      touched: marked,
+      position,
+      siblings,
+    });
   }
   return touched;
 }

@@ -1,5 +1,5 @@
+import type { Field } from "./field.ts";
 import { Prose } from "./prose.tsx";
-import type { Field } from "./question.tsx";
 
 export function Text({ question, value, error, id, describedBy, onAnswer }: Field) {
   return (
