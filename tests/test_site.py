@@ -254,7 +254,8 @@ def test_command_that_does_something_else_stops_the_build(
     with pytest.raises(Unexpected) as error:
         Player(Session(blocks=[block]), tmp_path / "home", tmp_path).play()
     what = "succeeded, and must fail" if fails else "failed"
-    assert str(error.value) == f"page.md:7: {what}:\n$ {command}\nout"
+    assert error.value.place == "page.md:7"
+    assert str(error.value) == f"{what}:\n$ {command}\nout"
 
 
 def test_shell_of_a_session_goes_on(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from uuid import uuid4
 
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
-from sphinx.errors import ExtensionError
+from sphinx.util import logging
 
 from _ext import renders
 from _ext.renders import ADDRESS, FOLDER
@@ -40,6 +40,8 @@ from support.databases import (
     url_text,
 )
 from support.releases import ROOT
+
+log = logging.getLogger(__name__)
 
 # What a server's database is called on the pages.
 DATABASE = "my_app"
@@ -164,6 +166,11 @@ Results = list[list[tuple[str, str]]]
 
 class Unexpected(Exception):
     """A command did not do what its page says."""
+
+    def __init__(self, place: str, message: str) -> None:
+        """Take the place of its block, and what happened."""
+        super().__init__(message)
+        self.place = place
 
 
 def split_commands(text: str) -> list[str]:
@@ -313,7 +320,7 @@ class Player:
             before = path.read_text(encoding="utf-8")
         if part := block.replace or (block.start and f"\n{block.start}"):
             if part not in before:
-                raise Unexpected(f"{block.place}: {path.name} has no {part.strip()!r}")
+                raise Unexpected(block.place, f"{path.name} has no {part.strip()!r}")
             before, _, after = before.partition(part)
         if block.start:
             before, after = f"{before}\n", ""
@@ -332,7 +339,7 @@ class Player:
         found = sorted(self.project.glob(pattern))
         if len(found) != 1:
             names = ", ".join(path.name for path in found) or "none"
-            raise Unexpected(f"{block.place}: {pattern} is not one file: {names}")
+            raise Unexpected(block.place, f"{pattern} is not one file: {names}")
         return found[0]
 
     def fill_in(self, text: str, block: Block) -> str:
@@ -355,7 +362,7 @@ class Player:
             output = output.replace(self.database, DATABASE)
         if bool(status) != block.fails:
             what = "succeeded, and must fail" if block.fails else "failed"
-            raise Unexpected(f"{block.place}: {what}:\n$ {command}\n{output}")
+            raise Unexpected(block.place, f"{what}:\n$ {command}\n{output}")
         return command, SECONDS.sub(r"\1\2", output)
 
     def bash(self, command: str) -> tuple[str, int]:
@@ -476,51 +483,44 @@ def shown_by(
 
 
 def play_all(app: Sphinx, env: BuildEnvironment) -> list[str]:
-    """Play the sessions of all pages.
+    """Play the sessions of all pages; a command that does something else is an error.
 
     Returns:
         The pages to write: all that have one, because the template may have changed.
-
-    Raises:
-        ExtensionError: if a command did not do what its page says.
     """
     named = {
         (page, name): session
         for page, sessions in sessions_of(env).items()
         for name, session in sessions.items()
     }
-    problems: list[str] = []
-    playable = {key: s for key, s in named.items() if server_answers(s, problems)}
+    playable = {key: session for key, session in named.items() if is_playable(session)}
     for session in playable.values():
         if session.answers is not None and not session.version:
-            renders.render(
-                session.all_answers()
-            )  # Copier is no thing for several threads
+            # Copier is no thing for several threads.
+            renders.render(session.all_answers())
+    results: dict[tuple[str, str], Results | None] = dict.fromkeys(named)
     with TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
         repository = Path(folder).resolve() / "copier-alembic"
         build_repository(repository, {s.version for s in named.values() if s.version})
         longest = sorted(playable, key=lambda key: -len(playable[key].blocks))
         fork.server()  # one for all
         futures = {key: pool.submit(play, playable[key], repository) for key in longest}
-        results: dict[tuple[str, str], Results | None] = dict.fromkeys(named)
         for key, future in futures.items():
             try:
                 results[key] = future.result()
             except Unexpected as error:
-                problems.append(str(error))
-            except subprocess.SubprocessError as error:
-                problems.append(f"{' '.join(key)}: {error}")
-    if problems:
-        raise ExtensionError("\n\n".join(problems), modname=__name__)
+                log.error("%s", error, location=error.place)
+            except (subprocess.SubprocessError, TimeoutError) as error:
+                log.error("session %s: %s", key[1], error, location=key[0])
     env.copier_alembic_results = results  # type: ignore[attr-defined]
     return sorted({page for page, _ in named})
 
 
-def server_answers(session: Session, problems: list[str]) -> bool:
+def is_playable(session: Session) -> bool:
     """Tell whether a session's server is there; in CI it must be."""
     reason = missing(session.server) if session.server else ""
     if reason and os.environ.get("CI"):
-        problems.append(reason)
+        log.error("%s", reason)
     return not reason
 
 

@@ -146,23 +146,24 @@ def visit_terminal(self: HTML5Translator, node: nodes.Element) -> None:
     """Write commands, each with what it printed."""
     env = self.builder.env
     played = sessions.shown_by(env, node["page"], node["session"], node["block"])
-    lines = []
+    parts = []
     for command, output in played or [(command, "") for command in node["commands"]]:
         if command.startswith("#"):
-            lines.append(f'<span class="comment">{escape(command)}</span>')
+            parts.append(f'<span class="comment">{escape(command)}\n</span>')
             continue
-        lines.append(
+        parts.append(
             '<span class="gp" aria-hidden="true">$ </span>'
-            f'<span class="command">{escape(command)}</span>'
+            f'<span class="command">{escape(command)}</span>\n'
         )
         if output and not node["quiet"]:
-            lines.append(f'<span class="go">{html_of(output)}</span>')
-    self.body.append('<div class="terminal"><pre tabindex="0" aria-label="Terminal">')
-    self.body.append("\n".join(lines))
-    self.body.append("</pre></div>\n")
+            # With its end of line, or that would be copied.
+            parts.append(f'<span class="go">{html_of(output)}\n</span>')
+    self.body.append('<figure class="terminal" aria-label="Terminal"><pre>')
+    self.body.append("".join(parts))
+    self.body.append("</pre></figure>\n")
     if played is None:
         self.body.append(
-            '<p class="not-run">Built without a server: not run, so nothing is shown.</p>\n'
+            '<p class="not-run">Not run when this page was built, for want of a server.</p>\n'
         )
     raise nodes.SkipNode
 
