@@ -136,6 +136,10 @@ def test_nothing_is_in_the_way_of_a_screen_reader(page: Page, starter: str) -> N
             found[size["width"], dark, view] = violations(page) + overflows(page)
     assert {key: value for key, value in found.items() if value} == {}
 
+    # What says that an answer is refused leads to it, from every tab.
+    page.locator(".reason").get_by_role("button", name="package_name").click()
+    expect(answer(page, "What is the package called?")).to_be_focused()
+
 
 def test_the_project_command_and_link_follow_the_answers(
     page: Page, starter: str, tmp_path: Path
