@@ -2,9 +2,9 @@ import { useEffect, useState } from "preact/hooks";
 import { type Shell, command } from "./command.ts";
 import { CopyButton } from "./copybutton.tsx";
 import type { Answers, Site } from "./protocol.ts";
-import { say } from "./said.tsx";
 import { type Session, addressOf } from "./session.ts";
 import { recall, remember } from "./storage.ts";
+import { Zip } from "./zip.tsx";
 
 const SHELLS: Record<Shell, string> = { posix: "POSIX shell", powershell: "PowerShell" };
 const KEY = "shell";
@@ -91,44 +91,6 @@ function CopyCommand({ text, disabled }: { text: string; disabled: boolean }) {
       disabled={disabled}
     />
   );
-}
-
-const FAILED = "No zip could be made";
-
-function Zip({ session, disabled }: { session: Session; disabled: boolean }) {
-  const [said, setSaid] = useState("");
-  const download = async () => {
-    setSaid("");
-    try {
-      const zip = await session.zip();
-      if (zip) {
-        save(zip.name, zip.bytes);
-        say(`${zip.name} is made`);
-      }
-    } catch {
-      setSaid(FAILED);
-      say(FAILED);
-    }
-  };
-  return (
-    <button
-      type="button"
-      aria-describedby="reason"
-      disabled={disabled || session.status.state !== "ready"}
-      onClick={download}
-    >
-      {said || "Download zip"}
-    </button>
-  );
-}
-
-function save(name: string, bytes: Uint8Array<ArrayBuffer>): void {
-  const link = document.createElement("a");
-  link.download = name;
-  link.href = URL.createObjectURL(new Blob([bytes], { type: "application/zip" }));
-  link.click();
-  // The download has begun, but it may still read.
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
 interface ReasonProps {
