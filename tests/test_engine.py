@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,7 +19,7 @@ from xml.etree import ElementTree
 
 import copier
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Route
 
 from starter.engine import Engine, Render, UnknownWidget
 from support import history
@@ -350,6 +350,34 @@ def test_zip_for_a_project_that_exists_has_no_folder(engine: Engine) -> None:
     assert name == "migrations.zip"
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert "migrations/env.py" in archive.namelist()
+
+
+def without_python(route: Route) -> None:
+    route.abort()
+
+
+def without_webassembly(route: Route) -> None:
+    """A policy as strict as those of many hosts, under which Pyodide waits for ever."""
+    policy = "default-src 'none'; script-src 'self'; connect-src 'self'"
+    response = route.fetch()
+    route.fulfill(
+        response=response,
+        headers={**response.headers, "content-security-policy": policy},
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "handle"),
+    [("pyodide.asm.wasm", without_python), ("worker.js", without_webassembly)],
+)
+def test_page_says_that_the_engine_cannot_start(
+    file: str, handle: Callable[[Route], None], browser: Browser, starter: str
+) -> None:
+    page = browser.new_page()
+    page.route(f"**/{file}", handle)
+    page.goto(starter)
+    page.locator(".status.failed").wait_for()
+    page.close()
 
 
 def test_command_of_the_page_makes_what_the_page_shows(

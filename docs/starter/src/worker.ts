@@ -13,9 +13,25 @@ interface Browser {
 const say = (response: Response, transfer: Transferable[] = []): void =>
   self.postMessage(response, { transfer });
 
+/** Rejects when a file cannot be loaded; where it is one of Pyodide's, that would wait for ever. */
+function failedLoad(): Promise<never> {
+  const { fetch } = self;
+  return new Promise((_, reject) => {
+    self.fetch = async (...request) => {
+      try {
+        const response = await fetch(...request);
+        if (!response.ok) throw new Error(`${response.url}: ${response.status}`);
+        return response;
+      } catch (error) {
+        reject(error);
+        throw error;
+      }
+    };
+  });
+}
+
 async function bytes(name: string): Promise<ArrayBuffer> {
   const response = await fetch(new URL(name, self.location.href));
-  if (!response.ok) throw new Error(`${name}: ${response.status} ${response.statusText}`);
   return response.arrayBuffer();
 }
 
@@ -26,13 +42,15 @@ async function start(): Promise<Browser> {
   say({ kind: "progress", step: "Loading Python, less than 10 MB" });
   // Where a policy forbids WebAssembly, Pyodide would wait for ever.
   await WebAssembly.compile(NOTHING);
+  const failed = failedLoad();
   // All at once: the files come while Python starts.
-  const [python, copier, template, source] = await Promise.all([
+  const loaded = Promise.all([
     loadPyodide({ indexURL: new URL("pyodide/", self.location.href).href }),
     bytes("copier.zip"),
     bytes("template.tar.gz"),
     bytes("source.json"),
   ]);
+  const [python, copier, template, source] = await Promise.race([loaded, failed]);
   say({ kind: "progress", step: "Loading Copier" });
   const browser = load(python, copier, template);
   const { address, commit } = JSON.parse(new TextDecoder().decode(source));
