@@ -230,12 +230,10 @@ def test_computed_default_may_be_refused(engine: Engine) -> None:
 def test_file_is_known_by_its_source(engine: Engine) -> None:
     """A renamed package is no rewrite, and a file of a further database is not the first one's."""
     more = {"more_databases": {"analytics": "sqlite+pysqlite:///analytics.db"}}
+    other = {"package_name": "hall", "migrations_dir": "alembic_", "async_engine": True}
     before, after = (
         {file["source"]: file["path"] for file in engine.render(answers)["files"]}
-        for answers in (
-            more,
-            {**more, "package_name": "hall", "migrations_dir": "alembic_"},
-        )
+        for answers in (more, more | other)
     )
     assert before.keys() == after.keys()
     assert len(before) == len(set(before.values()))

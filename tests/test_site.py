@@ -19,6 +19,7 @@ from _ext import files, questions, renders
 from _ext.sessions import Block, Player, Session, Unexpected, split_commands
 from _ext.settings import KIT
 from _ext.terminal import html_of
+from starter.engine import source_of
 from support import releases
 from support.commands import run
 from support.layout import expected_tree
@@ -283,7 +284,8 @@ def test_output_becomes_text_and_its_colours_classes() -> None:
 def test_every_file_has_an_owner_and_a_purpose() -> None:
     found = files.all_files()
     assert not [path for path, file in found.items() if not file.purpose]
-    there = {name for name in releases.template_files() if name.startswith("template/")}
+    names = releases.template_files()
+    there = {source_of(name) for name in names if name.startswith("template/")}
     rendered = {
         file["source"].partition("#")[0]
         for answers in files.RENDERS

@@ -287,7 +287,9 @@ class Conversation(Worker):
     ) -> None:
         # A file of the template becomes one for each of what its path yields.
         names = [value["name"] for value in (extra_context or {}).values()]
-        self.sources[dst_relpath] = "#".join([src_relpath.as_posix(), *names])
+        self.sources[dst_relpath] = "#".join(
+            [source_of(src_relpath.as_posix()), *names]
+        )
         forget_yield(self.jinja_env)
         super()._render_file(src_relpath, dst_relpath, extra_context)
 
@@ -307,6 +309,11 @@ class Conversation(Worker):
         self.dst_path = Path(destination)
         with Phase.use(Phase.RENDER):
             return self._render_string(self.template.message_after_copy)
+
+
+def source_of(path: str) -> str:
+    """Return what is one file to a project's owner, in the template several for several answers."""
+    return re.sub(r"\{% .*? %\}|\.jinja$", "", path)
 
 
 def is_possible(question: Question, answer: Any) -> bool:

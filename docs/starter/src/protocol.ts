@@ -32,7 +32,7 @@ export interface Question {
 
 export interface ProjectFile {
   path: string;
-  /** The template's file that it came from: equal for the same file of two renders. */
+  /** Which file of the template it is: equal for the same file of two renders. */
   source: string;
   text: string;
   executable: boolean;
