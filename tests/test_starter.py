@@ -136,6 +136,10 @@ def test_nothing_is_in_the_way_of_a_screen_reader(page: Page, starter: str) -> N
             found[size["width"], dark, view] = violations(page) + overflows(page)
     assert {key: value for key, value in found.items() if value} == {}
 
+    # What says that an answer is refused leads to it, from every tab.
+    page.locator(".reason").get_by_role("button", name="package_name").click()
+    expect(answer(page, "What is the package called?")).to_be_focused()
+
 
 def test_the_project_command_and_link_follow_the_answers(
     page: Page, starter: str, tmp_path: Path
@@ -252,7 +256,7 @@ def test_a_comparison_tells_new_files_from_renamed_ones(
     view = page.get_by_role("region", name="File", exact=True)
     expect(view.get_by_role("heading")).to_have_text("src/shop/engine.py")
     expect(view).to_contain_text("was: src/my_app/engine.py")
-    marked = page.get_by_role("treeitem", name="engine.py , renamed")
+    marked = page.get_by_role("treeitem", name="engine.py renamed")
     expect(marked).to_have_attribute("aria-selected", "true")
 
     page.get_by_role("treeitem", name="env.py").click()
@@ -290,7 +294,7 @@ def test_a_comparison_tells_new_files_from_renamed_ones(
     only_changed.check()
     expect(page.get_by_role("treeitem", name="py.typed")).to_have_count(1)
     expect(page.get_by_role("treeitem", name="HEAD", exact=True)).to_have_count(0)
-    page.get_by_role("treeitem", name="hero.py , removed").click()
+    page.get_by_role("treeitem", name="hero.py removed").click()
     expect(added).to_have_count(0)
     expect(removed.first).to_have_text("from sqlalchemy import String")
 
@@ -308,6 +312,8 @@ def test_without_copier_the_defaults_and_the_command_stay(
     page.get_by_role("tab", name="Files").click()
     expect(page.locator(".notice")).to_contain_text("The preview shows the defaults")
     expect(page.get_by_role("button", name="Download zip")).to_be_disabled()
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    assert violations(page) == []
     assert command(page).split(" \\\n  ")[:3] == [
         "uvx copier copy --defaults",
         "--data 'project_name=Shop'",

@@ -17,7 +17,13 @@ UV_RUNS_HERE = {
 
 # A developer's own database is none of a test's business, nor are this run's options those of
 # a generated project's tests; and modules are compiled once.
-HIDDEN = ("DATABASE_URL", "TEST_DATABASE_URL", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH")
+HIDDEN = (
+    "DATABASE_URL",
+    "TEST_DATABASE_URL",
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTHONPATH",
+    "PYTHONUNBUFFERED",
+)
 
 
 def environment(**variables: str) -> dict[str, str]:

@@ -1,8 +1,9 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { CommandBar } from "./commandbar.tsx";
 import { Form } from "./form.tsx";
 import { Preview } from "./preview.tsx";
 import type { Site } from "./protocol.ts";
+import { focusQuestion } from "./question.tsx";
 import { Said } from "./said.tsx";
 import { type Session, useSession } from "./session.ts";
 import { Tabs, type View } from "./tabs.tsx";
@@ -19,6 +20,19 @@ export function App({ site }: { site: Site }) {
     ? ["questions", "files", "layout", "next"]
     : ["files", "layout", "next"];
   const view = views.includes(chosen) ? chosen : views[0]!;
+  const [wanted, setWanted] = useState<{ name: string }>();
+  const goToQuestion = (name: string) => {
+    if (narrow) {
+      setView("questions");
+    }
+    setWanted({ name });
+  };
+  // Nothing has the focus in a panel that is hidden yet.
+  useLayoutEffect(() => {
+    if (wanted) {
+      focusQuestion(wanted.name);
+    }
+  }, [wanted]);
   const questions = narrow
     ? { role: "tabpanel" as const, "aria-labelledby": "tab-questions" }
     : { "aria-label": "Questions" };
@@ -44,7 +58,7 @@ export function App({ site }: { site: Site }) {
         <section id="project" aria-label="Project" tabIndex={-1} hidden={view === "questions"}>
           <Preview session={session} view={view} />
         </section>
-        <CommandBar site={site} session={session} />
+        <CommandBar site={site} session={session} onQuestion={goToQuestion} />
         <Said />
       </main>
     </>

@@ -2,16 +2,22 @@ import { useEffect, useState } from "preact/hooks";
 import { type Shell, command } from "./command.ts";
 import { CopyButton } from "./copybutton.tsx";
 import type { Answers, Site } from "./protocol.ts";
-import { focusQuestion } from "./question.tsx";
-import { say } from "./said.tsx";
 import { type Session, addressOf } from "./session.ts";
 import { recall, remember } from "./storage.ts";
+import { Zip } from "./zip.tsx";
 
 const SHELLS: Record<Shell, string> = { posix: "POSIX shell", powershell: "PowerShell" };
 const KEY = "shell";
 
+interface Props {
+  site: Site;
+  session: Session;
+  /** Goes to where a question is answered. */
+  onQuestion: (name: string) => void;
+}
+
 /** The command, and what else takes the project away from the page. */
-export function CommandBar({ site, session }: { site: Site; session: Session }) {
+export function CommandBar({ site, session, onQuestion }: Props) {
   const [shell, setShell] = useState(rememberedShell);
   const { errors, render, answers } = session;
   const names = Object.keys(errors);
@@ -56,7 +62,7 @@ export function CommandBar({ site, session }: { site: Site; session: Session }) 
         <button type="button" title="Back to all defaults" onClick={session.reset}>
           Reset
         </button>
-        <Reason names={names} session={session} />
+        <Reason names={names} session={session} onQuestion={onQuestion} />
       </div>
     </section>
   );
@@ -87,46 +93,15 @@ function CopyCommand({ text, disabled }: { text: string; disabled: boolean }) {
   );
 }
 
-const FAILED = "No zip could be made";
-
-function Zip({ session, disabled }: { session: Session; disabled: boolean }) {
-  const [said, setSaid] = useState("");
-  const download = async () => {
-    setSaid("");
-    try {
-      const zip = await session.zip();
-      if (zip) {
-        save(zip.name, zip.bytes);
-        say(`${zip.name} is made`);
-      }
-    } catch {
-      setSaid(FAILED);
-      say(FAILED);
-    }
-  };
-  return (
-    <button
-      type="button"
-      aria-describedby="reason"
-      disabled={disabled || session.status.state !== "ready"}
-      onClick={download}
-    >
-      {said || "Download zip"}
-    </button>
-  );
-}
-
-function save(name: string, bytes: Uint8Array<ArrayBuffer>): void {
-  const link = document.createElement("a");
-  link.download = name;
-  link.href = URL.createObjectURL(new Blob([bytes], { type: "application/zip" }));
-  link.click();
-  // The download has begun, but it may still read.
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+interface ReasonProps {
+  /** The questions whose answers are refused. */
+  names: string[];
+  session: Session;
+  onQuestion: (name: string) => void;
 }
 
 /** Why there is no command or no zip. */
-function Reason({ names, session }: { names: string[]; session: Session }) {
+function Reason({ names, session, onQuestion }: ReasonProps) {
   const { status, complaint } = session;
   const [first] = names;
   return (
@@ -134,7 +109,7 @@ function Reason({ names, session }: { names: string[]; session: Session }) {
       {first ? (
         <>
           Answer{" "}
-          <button type="button" class="text" onClick={() => focusQuestion(first)}>
+          <button type="button" class="text" onClick={() => onQuestion(first)}>
             {first}
           </button>{" "}
           first: {session.errors[first]}

@@ -4,7 +4,7 @@ import type { Entry } from "./compare.ts";
 import { CopyButton } from "./copybutton.tsx";
 import { type Change, type Line, highlight, stretchesOf } from "./lines.ts";
 
-/** One file, or what changed in it. */
+/** One file, or what changed in it. Another one begins at its top; a renamed one stays where it is. */
 export function FileView({ entry }: { entry: Entry }) {
   const [whole, setWhole] = useState(false);
   const { path, mark, file, before } = entry;
@@ -27,13 +27,13 @@ export function FileView({ entry }: { entry: Entry }) {
       </header>
       {differs && (!whole || mark === "removed") ? (
         <Difference
-          key={path}
+          key={file.source}
           path={path}
           before={before?.text ?? ""}
           after={mark === "removed" ? "" : file.text}
         />
       ) : (
-        <Whole path={path} text={file.text} />
+        <Whole key={file.source} path={path} text={file.text} />
       )}
     </section>
   );

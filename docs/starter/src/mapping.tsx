@@ -24,7 +24,7 @@ export function Mapping({
     const fault = faultOf(now);
     if (fault) {
       onFault(fault);
-    } else if (!isSame(now, value) || error) {
+    } else if (!isSame(now, value) || isOwnFault) {
       onAnswer(Object.fromEntries(now.filter(isFilled)), true);
     }
   };

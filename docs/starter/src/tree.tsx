@@ -100,7 +100,7 @@ function Marked({ mark }: { mark: Mark }) {
   return mark === "same" ? null : (
     <span class={`mark ${mark}`} title={mark}>
       <span aria-hidden="true">{SIGNS[mark]}</span>
-      <span class="unseen">, {mark}</span>
+      <span class="unseen">{mark}</span>
     </span>
   );
 }

@@ -115,6 +115,9 @@ def run_here(arguments: Sequence[str]) -> bool:
         CommandLine(prog="alembic").main([*arguments])
     except SystemExit as end:  # Alembic has printed why
         return not end.code
+    finally:
+        # What Alembic printed comes before what is said of it, in a file as well.
+        sys.stdout.flush()
     return True
 
 
