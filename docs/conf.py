@@ -48,8 +48,10 @@ html_theme = "furo"
 html_title = "copier-alembic"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = [("site.js", {"defer": "defer"})]
 templates_path = ["_templates"]
 html_copy_source = False
+html_use_index = False
 html_show_copyright = False
 html_show_sphinx = False
 # Furo's own, with a way to the starter in front of the pages.

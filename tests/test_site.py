@@ -6,6 +6,7 @@ import ast
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Iterator
 from functools import cache
 from html.parser import HTMLParser
@@ -210,6 +211,12 @@ def test_nothing_is_loaded_from_elsewhere(pages: Path) -> None:
         addresses = re.findall(rf"(?:{loading})([^'\"`]+)", text)
         loaded += [f"{script.name}: {a}" for a in addresses if external.match(a)]
     assert not loaded
+
+
+def test_no_page_tells_where_it_was_built(pages: Path) -> None:
+    here = [str(ROOT), tempfile.gettempdir(), "copier_alembic_"]
+    for name, page in read_pages(pages).items():
+        assert not [place for place in here if place in page.text], name
 
 
 def test_pictures_and_terminals_follow_light_and_dark(pages: Path) -> None:

@@ -50,8 +50,8 @@ def template_paths() -> list[Path]:
 
 def own_code() -> list[Path]:
     """Return what decides, beside the template, what a page shows."""
-    docs = ROOT / "docs"
-    code = [*docs.glob("_ext/*.py"), *docs.glob("starter/*.py")]
+    folders = ("docs/_ext", "docs/starter", "tests/support")
+    code = [path for folder in folders for path in (ROOT / folder).glob("*.py")]
     return [*code, ROOT / "pyproject.toml"]
 
 

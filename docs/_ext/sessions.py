@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, cast
+from typing import Any, Literal
 from uuid import uuid4
 
 from sphinx.application import Sphinx
@@ -401,21 +401,22 @@ class Player:
         return output, process.returncode or 0
 
 
-def play(session: Session, repository: Path) -> Results:
-    """Play a session, unless nothing has changed since it was played."""
-    key = [session.answers, session.version]
-    # The place is of no consequence.
-    known = renders.remembered(
-        "sessions", [key, [asdict(replace(b, place="")) for b in session.blocks]]
-    )
-    if known.exists():
-        return cast("Results", json.loads(known.read_text(encoding="utf-8")))
+def remembered(session: Session) -> Path:
+    """Return the file that keeps the results of a session, wherever its blocks stand."""
+    blocks = [asdict(replace(block, place="")) for block in session.blocks]
+    return renders.remembered("sessions", [session.answers, session.version, blocks])
+
+
+def play(session: Session, repository: Path) -> None:
+    """Play a session, and keep its results.
+
+    Raises:
+        Unexpected: if a command does not do what its page says.
+    """
     with TemporaryDirectory() as folder:
         home = Path(folder).resolve() / "home"
         home.mkdir()
-        results = Player(session, home, repository).play()
-    renders.keep(known, results)
-    return results
+        renders.keep(remembered(session), Player(session, home, repository).play())
 
 
 def build_repository(folder: Path, older: Iterable[str]) -> None:
@@ -494,26 +495,37 @@ def play_all(app: Sphinx, env: BuildEnvironment) -> list[str]:
         for name, session in sessions.items()
     }
     playable = {key: session for key, session in named.items() if is_playable(session)}
-    for session in playable.values():
+    play_new([s for s in playable.values() if not remembered(s).exists()])
+    results: dict[tuple[str, str], Results | None] = dict.fromkeys(named)
+    for key, session in playable.items():
+        if remembered(session).exists():
+            text = remembered(session).read_text(encoding="utf-8")
+            results[key] = json.loads(text)
+    env.copier_alembic_results = results  # type: ignore[attr-defined]
+    return sorted({page for page, _ in named})
+
+
+def play_new(sessions: list[Session]) -> None:
+    """Play sessions side by side."""
+    if not sessions:
+        return
+    for session in sessions:
         if session.answers is not None and not session.version:
             # Copier is no thing for several threads.
             renders.render(session.all_answers())
-    results: dict[tuple[str, str], Results | None] = dict.fromkeys(named)
     with TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
         repository = Path(folder).resolve() / "copier-alembic"
-        build_repository(repository, {s.version for s in named.values() if s.version})
-        longest = sorted(playable, key=lambda key: -len(playable[key].blocks))
+        build_repository(repository, {s.version for s in sessions if s.version})
         fork.server()  # one for all
-        futures = {key: pool.submit(play, playable[key], repository) for key in longest}
-        for key, future in futures.items():
+        longest = sorted(sessions, key=lambda session: -len(session.blocks))
+        futures = [(s, pool.submit(play, s, repository)) for s in longest]
+        for session, future in futures:
             try:
-                results[key] = future.result()
+                future.result()
             except Unexpected as error:
                 log.error("%s", error, location=error.place)
             except (subprocess.SubprocessError, TimeoutError) as error:
-                log.error("session %s: %s", key[1], error, location=key[0])
-    env.copier_alembic_results = results  # type: ignore[attr-defined]
-    return sorted({page for page, _ in named})
+                log.error("%s", error, location=session.blocks[0].place)
 
 
 def is_playable(session: Session) -> bool:

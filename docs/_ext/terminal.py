@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from itertools import groupby
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
@@ -126,20 +127,22 @@ class FileDirective(SessionDirective):
 
 def html_of(text: str) -> str:
     """Return what a program printed as HTML; its colours become classes that the theme colours."""
-    parts = []
+    parts: list[tuple[list[str], str]] = []
     for part, style, _ in Text.from_ansi(text).render(Console()):
         classes = []
         if style and not isinstance(style, str):
             classes += [name for name in ("bold", "dim") if getattr(style, name)]
             if style.color:
                 classes.append(COLORS[(style.color.number or 0) % len(COLORS)])
-        inner = escape(part)
-        if classes and part.strip():
-            inner = (
-                f'<span class="{" ".join(f"ansi-{c}" for c in classes)}">{inner}</span>'
-            )
-        parts.append(inner)
-    return "".join(parts).rstrip()
+        parts.append(([f"ansi-{name}" for name in classes], escape(part)))
+    grouped = [
+        (" ".join(classes), "".join(part for _, part in same))
+        for classes, same in groupby(parts, key=lambda part: part[0])
+    ]
+    return "".join(
+        f'<span class="{classes}">{part}</span>' if classes and part.strip() else part
+        for classes, part in grouped
+    ).rstrip()
 
 
 def visit_terminal(self: HTML5Translator, node: nodes.Element) -> None:

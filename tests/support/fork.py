@@ -56,7 +56,7 @@ PRELOADED = [
 
 CONSOLE_SCRIPTS = {
     "alembic": ("alembic.config", "main"),
-    "pytest": ("pytest", "console_main"),
+    "pytest": ("_pytest.config", "_console_main"),
 }
 
 # The interpreter's own, until its end.

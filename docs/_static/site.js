@@ -1,0 +1,10 @@
+// What the theme leaves out for keyboards and screen readers.
+
+for (const box of document.querySelectorAll("pre, .table-wrapper, .layout")) {
+  if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+}
+
+const asides = { "sidebar-drawer": "Pages", "toc-drawer": "On this page" };
+for (const [name, label] of Object.entries(asides)) {
+  document.querySelector(`aside.${name}`)?.setAttribute("aria-label", label);
+}
