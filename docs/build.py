@@ -28,7 +28,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     site = BUILD / "site"
-    if status := build_main(["-W", "-n", "-q", "-j", "auto", str(DOCS), str(site)]):
+    # What Sphinx remembers stays out of the folder that is published.
+    sphinx = ["-W", "-q", "-j", "auto", "-d", str(BUILD / "doctrees")]
+    if status := build_main([*sphinx, str(DOCS), str(site)]):
         return status
     build_starter(Source.of(ROOT, options.address), BUILD / "starter", site / "start")
     return 0

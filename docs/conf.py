@@ -47,6 +47,7 @@ copybutton_exclude = ".linenos, .gp, .go, .comment"
 html_theme = "furo"
 html_title = "copier-alembic"
 html_static_path = ["_static"]
+html_favicon = "_static/icon.svg"
 html_css_files = ["site.css"]
 html_js_files = [("site.js", {"defer": "defer"})]
 templates_path = ["_templates"]

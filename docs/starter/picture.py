@@ -46,8 +46,8 @@ class Box:
 
     @property
     def caption(self) -> str:
-        """The names that others import, as many as there is room for."""
-        names = sorted(self.names, key=str.lower)
+        """The names that others import, as many as there is room for, short ones first."""
+        names = sorted(self.names, key=lambda name: (len(name), name))
         text = ", ".join(names)
         while len(text) > 30:
             names.pop()
