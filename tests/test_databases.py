@@ -120,7 +120,8 @@ def test_one_that_fails_stops_no_other(new: New) -> None:
     project.add_revision("broken", "op.execute('nonsense')")
     command = ("python", "migrations", "all", "upgrade", "head")
     # In a file, in which Python does not write line by line.
-    output = run(sys.executable, *command[1:], cwd=project, env=project.env, fails=True)
+    env = project.env | {"PYTHONUNBUFFERED": ""}
+    output = run(sys.executable, *command[1:], cwd=project, env=env, fails=True)
     why, summary = re.findall("^FAILED: .*", output, re.MULTILINE)
     assert "nonsense" in why
     assert (

@@ -17,13 +17,7 @@ UV_RUNS_HERE = {
 
 # A developer's own database is none of a test's business, nor are this run's options those of
 # a generated project's tests; and modules are compiled once.
-HIDDEN = (
-    "DATABASE_URL",
-    "TEST_DATABASE_URL",
-    "PYTHONDONTWRITEBYTECODE",
-    "PYTHONPATH",
-    "PYTHONUNBUFFERED",
-)
+HIDDEN = ("DATABASE_URL", "TEST_DATABASE_URL", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH")
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -33,7 +27,8 @@ def environment(**variables: str) -> dict[str, str]:
         for name, value in os.environ.items()
         if name not in HIDDEN and not name.startswith("PYTEST_")
     }
-    return clean | variables
+    # Two streams that become one are in the order in which they were written.
+    return clean | {"PYTHONUNBUFFERED": "1"} | variables
 
 
 def script(name: str) -> Path:

@@ -148,6 +148,8 @@ def server() -> tuple[socket.socket, subprocess.Popen[bytes]]:
     ours, its = socket.socketpair()
     process = subprocess.Popen(
         [sys.executable, "-P", __file__, str(its.fileno())],
+        # Whether Python writes at once is decided when the server starts.
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         pass_fds=[its.fileno()],
