@@ -33,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     if status := build_main([*sphinx, str(DOCS), str(site)]):
         return status
     build_starter(Source.of(ROOT, options.address), BUILD / "starter", site / "start")
+    print(f"{site} is built; `python docs/serve.py` serves it")
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -60,6 +61,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Serve the site.")
     parser.add_argument("--port", type=int, default=8000)
     options = parser.parse_args()
+    if not SITE.is_dir():
+        sys.exit(f"{SITE} is missing: build it with `python docs/build.py`")
     with server(SITE, options.port) as http:
         print(f"http://127.0.0.1:{options.port}/")
         try:
