@@ -22,10 +22,12 @@ import copier
 import pytest
 from playwright.sync_api import Browser, Page, Route
 
+from starter.build import check_types
 from starter.engine import Engine, Render, UnknownWidget
 from support import history
 from support.commands import run
 from support.projects import alembic
+from support.site import WORK
 from support.variants import EXISTING, PAIRWISE, SEVERAL, TENANTS
 
 TITLES = [
@@ -289,6 +291,12 @@ def test_picture_says_who_imports_whom(
 ) -> None:
     picture = ElementTree.fromstring(engine.render(answers)["picture"])
     assert picture.get("aria-label") == " ".join(sentences.split())
+
+
+@pytest.mark.usefixtures("tagged")
+def test_types_of_the_page_fit() -> None:
+    """esbuild, which bundles its modules, does not look at types."""
+    check_types(WORK)
 
 
 def test_page_is_less_than_ten_megabytes(tagged: Path) -> None:
