@@ -14,7 +14,9 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
 import pytest
+import yaml
 from filelock import FileLock
+from kubernetes_validate import validate
 
 from _ext import files, questions, renders
 from _ext.sessions import Block, Player, Session, Unexpected, split_commands
@@ -249,6 +251,20 @@ def test_each_block_of_commands_is_run_or_says_why_not() -> None:
         )
     }
     assert plain == set(ELSEWHERE)
+
+
+def test_yaml_of_the_pages_is_what_it_is_for() -> None:
+    """Nothing runs it here: manifests are held to Kubernetes' schema, the rest is read."""
+    texts = [path.read_text(encoding="utf-8") for path in sources()]
+    blocks = [
+        yaml.safe_load(block)
+        for text in texts
+        for block in re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    ]
+    manifests = [block for block in blocks if "apiVersion" in block]
+    assert manifests
+    for manifest in manifests:
+        validate(manifest, "1.34", strict=True)
 
 
 @pytest.mark.parametrize(
