@@ -14,6 +14,7 @@ async function load(): Promise<Site | undefined> {
 
 const site = await load();
 if (site) {
+  place.replaceChildren();
   render(<App site={site} />, place);
 } else {
   place.textContent =
