@@ -13,6 +13,7 @@ from jinja2 import Environment
 from pathspec import PathSpec
 
 from _ext import renders
+from _ext.markdown import escape, table
 from support.releases import ROOT
 
 # Renders that bring each file of the template at least once.
@@ -151,15 +152,6 @@ def model_docstring(tree: ast.Module) -> str:
     return (ast.get_docstring(classes[0]) or "") if classes else ""
 
 
-def escape(text: str) -> str:
-    """Keep what is not in code from being markup."""
-    parts = re.split(r"(`[^`]*`)", text)
-    return "".join(
-        part if part.startswith("`") else re.sub(r"([<*_\[|])", r"\\\1", part)
-        for part in parts
-    )
-
-
 def markdown() -> str:
     """Return a table for each folder."""
     folders: dict[str, list[File]] = {}
@@ -169,10 +161,9 @@ def markdown() -> str:
     parts = []
     for folder, files in folders.items():
         rows = [
-            f"| `{file.path.rpartition('/')[2]}` | {file.owner} | {file.purpose} |"
+            (f"`{file.path.rpartition('/')[2]}`", file.owner, file.purpose)
             for file in files
         ]
         heading = f"## `{folder}/`" if folder else "## The project's folder"
-        table = "\n".join(["| file | owner | what |", "| --- | --- | --- |", *rows])
-        parts.append(f"{heading}\n\n{table}")
+        parts.append(f"{heading}\n\n{table(('file', 'owner', 'what'), *rows)}")
     return "\n\n".join(parts)

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from _ext import renders
+from _ext.markdown import escape, table
 from starter.engine import QuestionState
 from support.releases import ROOT
 
@@ -52,18 +53,9 @@ def section(state: QuestionState) -> str:
         f":Give it: `{example(asked)}`",
     ]
     parts = [f"### `{name}`", escape(asked["help"])]
-    if table := choices(name, asked):
-        parts.append(table)
+    if answers := choices(name, asked):
+        parts.append(answers)
     return "\n\n".join([*parts, "\n".join(facts)])
-
-
-def escape(text: str) -> str:
-    """Keep `<` and `*` of a plain text from being markup, but in code."""
-    parts = re.split(r"(`[^`]*`)", text)
-    return "".join(
-        part if part.startswith("`") else re.sub(r"([<*_\[])", r"\\\1", part)
-        for part in parts
-    )
 
 
 def choices(name: str, asked: QuestionState) -> str:
@@ -84,8 +76,8 @@ def choices(name: str, asked: QuestionState) -> str:
             rows[value(choice["value"])] = [escape(choice["label"])]
     if not rows:
         return ""
-    table = [f"| `{answer}` | {'<br>'.join(texts)} |" for answer, texts in rows.items()]
-    return "\n".join(["| answer | what |", "| --- | --- |", *table])
+    cells = [(f"`{answer}`", "<br>".join(texts)) for answer, texts in rows.items()]
+    return table(("answer", "what"), *cells)
 
 
 def value(answer: Any) -> str:

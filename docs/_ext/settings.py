@@ -7,6 +7,7 @@ import re
 from functools import cache
 
 from _ext import renders
+from _ext.markdown import table
 from support.releases import ROOT
 
 KIT = ROOT / "template" / "{{ migrations_path }}" / "migration_kit"
@@ -40,15 +41,6 @@ def described_arguments(docstring: str) -> dict[str, str]:
     entries = re.split(r"^    (?=\w+: )", section[1], flags=re.MULTILINE)[1:]
     pairs = (" ".join(entry.split()).split(": ", 1) for entry in entries)
     return dict(pairs)
-
-
-def table(*rows: tuple[str, ...]) -> str:
-    """Return rows as a table, the first one as its head."""
-    head, *others = [
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
-        for row in rows
-    ]
-    return "\n".join([head, "| --- " * len(rows[0]) + "|", *others])
 
 
 def run_markdown() -> str:

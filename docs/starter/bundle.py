@@ -12,22 +12,18 @@ PACKAGES = Path("/packages")
 # What is raised may load more of these.
 WHOLE = {"copier", "jinja2", "starter", "yaml"}
 
-# What nobody asks for in a browser: tools for people at a terminal, other processes, the post,
-# and the tables of character sets, unless a render loads them.
+# What nobody asks for in a browser, unless a render loads it.
+TERMINAL = (
+    "_pyrepl bdb.py doctest.py optparse.py pdb.py pickletools.py profile.py pstats.py"
+)
+TOOLS = "pydoc.py trace.py unittest"
+OTHER_PROCESSES = "ctypes multiprocessing sqlite3 wsgiref xmlrpc"
+POST = "ftplib.py imaplib.py mailbox.py poplib.py smtplib.py"
+CHARACTER_SETS = "encodings"
 LEFT_OUT = {
-    *(
-        "_pyrepl",
-        "bdb.py",
-        "doctest.py",
-        "optparse.py",
-        "pdb.py",
-        "pickletools.py",
-        "profile.py",
-    ),
-    *("pstats.py", "pydoc.py", "trace.py", "unittest", "wsgiref"),
-    *("ctypes", "multiprocessing", "sqlite3", "xmlrpc"),
-    *("ftplib.py", "imaplib.py", "mailbox.py", "poplib.py", "smtplib.py"),
-    "encodings",
+    name
+    for names in (TERMINAL, TOOLS, OTHER_PROCESSES, POST, CHARACTER_SETS)
+    for name in names.split()
 }
 
 
