@@ -33,6 +33,7 @@ KIT = [
     "paths.py",
     "pooler.py",
     "recorded.py",
+    "renames.py",
     "render.py",
     "retry.py",
     "roundtrip.py",
