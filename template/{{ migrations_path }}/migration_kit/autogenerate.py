@@ -18,6 +18,7 @@ from sqlalchemy.schema import SchemaItem
 from . import compare, renames
 from .command import get_command
 from .models import full_name, schemas_of, tables_of
+from .new_names import RenameOp
 from .order import drop_indexes_of_keys, put_in_working_order
 from .ownership import (
     is_made_by_other_history,
@@ -240,6 +241,8 @@ def render_review(context: AutogenContext, op: ReviewOp) -> list[str]:
 def ask_for_review(container: ops.OpContainer) -> None:
     """Write a comment before each operation that loses data, or that rows may stop."""
     commented: list[ops.MigrateOperation] = []
+    if any(isinstance(op, RenameOp) for op in container.ops):
+        commented.append(ReviewOp(f"REVIEW: new names. {renames.ADVICE}"))
     for op in container.ops:
         if isinstance(op, ops.ModifyTableOps):
             ask_for_review(op)
@@ -252,11 +255,6 @@ def ask_for_review(container: ops.OpContainer) -> None:
 def review(op: ops.MigrateOperation) -> list[str]:
     """Return what to look at in an operation, in lines of a comment."""
     match op:
-        case renames.RenameOp():
-            return [
-                f"REVIEW: code that knows {op.rename.before} fails from here on; where it runs",
-                "meanwhile, add the new one, copy the rows, and drop the old one a release later.",
-            ]
         case ops.DropTableOp():
             return [f"REVIEW: loses the rows of {op.table_name}."]
         case ops.DropColumnOp():

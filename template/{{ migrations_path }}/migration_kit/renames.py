@@ -6,12 +6,10 @@ the new names. So all other differences come out by themselves: the names of ind
 
 import logging
 import os
-import re
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial, update_wrapper
 from typing import Any
 
 from alembic import context as alembic_context
@@ -20,102 +18,18 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import CommandError, DispatchPriority, PriorityDispatchResult
-from sqlalchemy import ClauseElement, Column, Computed, Inspector, Table, table
+from sqlalchemy import Column, Computed
 
 from .command import get_command
-from .compare import plain, try_column
-from .models import full_name
+from .compare import try_column
+from .key_names import finish
+from .new_names import NewNames, Rename
 from .ownership import is_made_by_revision
 
 log = logging.getLogger(f"alembic.{__name__}")
 
-QUESTION = "Was {old} renamed to {new}? [y/N] "
-ADVICE = (
-    "(Where code that knows the old name still runs, say no: add the new one, copy the rows, "
-    "and drop the old one a release later.)"
-)
-
-# Whose values, or whose keys, are names of columns, in what an Inspector returns.
-NAMES = {
-    "column_names",
-    "column_sorting",
-    "constrained_columns",
-    "include_columns",
-    "mariadb_length",
-    "mysql_length",
-    "postgresql_include",
-    "postgresql_ops",
-    "referred_columns",
-}
-EXPRESSIONS = {"expressions", "postgresql_where", "sqltext"}
-
-
-@dataclass(frozen=True)
-class Rename:
-    """A new name for a table, or for a column.
-
-    Attributes:
-        schema: of the table; None is the default one.
-        old, new: the names.
-        table: of a column, by its new name; None where the table is renamed.
-        old_table: by the name that it has in the database.
-    """
-
-    schema: str | None
-    old: str
-    new: str
-    table: str | None = None
-    old_table: str | None = None
-
-    @property
-    def before(self) -> str:
-        """The full name that is no more."""
-        if self.table is None:
-            return full_name(self.schema, self.old)
-        return f"{full_name(self.schema, self.table)}.{self.old}"
-
-    def __str__(self) -> str:
-        """Write it like `-x rename=`."""
-        return f"{self.before}:{self.new}"
-
-    def is_called(self, given: str) -> bool:
-        """Tell whether `-x rename=` means this one; a renamed table may have either name."""
-        older = f"{full_name(self.schema, self.old_table or '')}.{self.old}:{self.new}"
-        return given == str(self) or (self.table is not None and given == older)
-
-    def clashes(self, others: Iterable["Rename"]) -> bool:
-        """Tell whether one of others takes the old or the new name already."""
-        return any(
-            (self.schema, self.table) == (other.schema, other.table)
-            and (self.old == other.old or self.new == other.new)
-            for other in others
-        )
-
-
-class RenameOp(ops.MigrateOperation):
-    """Renames a table or a column."""
-
-    def __init__(self, rename: Rename) -> None:
-        self.rename = rename
-
-    def reverse(self) -> "RenameOp":
-        """Return the way back; columns take it before their table."""
-        one = self.rename
-        return RenameOp(Rename(one.schema, one.new, one.old, one.table))
-
-
-class RenameKeyOp(ops.MigrateOperation):
-    """Renames an index or a constraint in place; `kind` is INDEX or CONSTRAINT."""
-
-    def __init__(
-        self, kind: str, schema: str | None, table: str, old: str, new: str
-    ) -> None:
-        self.kind, self.schema, self.table_name = kind, schema, table
-        self.old, self.new = old, new
-
-    def reverse(self) -> "RenameKeyOp":
-        """Return the way back."""
-        return RenameKeyOp(self.kind, self.schema, self.table_name, self.new, self.old)
+# Expand and contract, for a rename that old code would not survive.
+ADVICE = "Where old code still runs: add the new one, copy, and drop the old one a release later."
 
 
 class EitherOp(ops.MigrateOperation):
@@ -133,69 +47,23 @@ class EitherOp(ops.MigrateOperation):
         return EitherOp(self.renames, container, not self.upgrades)
 
 
-@renderers.dispatch_for(RenameOp)
-def render_rename(context: AutogenContext, op: RenameOp) -> str:
-    """Write what renames, and leaves all else as it is."""
-    one = op.rename
-    schema = f", schema={one.schema!r}" if one.schema else ""
-    if one.table is None:
-        return f"op.rename_table({one.old!r}, {one.new!r}{schema})"
-    if context.dialect.name in {"mysql", "mariadb"}:
-        # op.alter_column() would write the column anew, without ON UPDATE, CHECK and the like.
-        old, new = quoted(context, one.old), quoted(context, one.new)
-        place = quoted_table(context, one.schema, one.table)
-        return execute(f"ALTER TABLE {place} RENAME COLUMN {old} TO {new}")
-    names = f"{one.table!r}, {one.old!r}, new_column_name={one.new!r}"
-    return f"op.alter_column({names}{schema})"
-
-
-@renderers.dispatch_for(RenameKeyOp)
-def render_renamed_key(context: AutogenContext, op: RenameKeyOp) -> str:
-    """Write what renames an index or a constraint; nothing is built again."""
-    old, new = quoted(context, op.old), quoted(context, op.new)
-    place = quoted_table(context, op.schema, op.table_name)
-    if op.kind == "INDEX" and context.dialect.name == "postgresql":
-        place = quoted_table(context, op.schema, op.old)
-        return execute(f"ALTER INDEX {place} RENAME TO {new}")
-    return execute(f"ALTER TABLE {place} RENAME {op.kind} {old} TO {new}")
-
-
 @renderers.dispatch_for(EitherOp)
 def render_either(context: AutogenContext, op: EitherOp) -> list[str]:
     """Write the other way in comments, ready for use."""
+    lines = ["REVIEW: the way back, if names have changed:"]
     if op.upgrades:
-        lines = [
-            f"REVIEW: has {one.before} the new name {one.new}? What follows loses it."
-            for one in op.renames
-        ]
         options = " ".join(f"-x rename={one}" for one in op.renames)
-        lines += [
-            f"Then write this revision again with {options},",
-            "or put these lines in place of the others, here and in downgrade().",
-            "Where code that knows the old name still runs: add the new one, copy the rows,",
-            "and drop the old one a release later.",
+        lines = [
+            *(f"REVIEW: was {one.before} renamed to {one.new}?" for one in op.renames),
+            f"Then write the revision again with `{options}`,",
+            "or put the lines below in place of the others, here and in downgrade().",
+            ADVICE,
         ]
-    else:
-        lines = ["REVIEW: the way back, if names have changed."]
-    rendered = [render_op_text(context, one) for one in op.container.ops]
-    lines += [line for text in rendered for line in text.splitlines() if line.strip()]
-    return [*(f"# {line}" for line in lines), "# Else:"]
-
-
-def execute(statement: str) -> str:
-    escaped = statement.replace(":", r"\:")  # or text() takes it for a parameter
-    return f"op.execute({escaped!r})"
-
-
-def quoted(context: AutogenContext, name: str) -> str:
-    return context.dialect.identifier_preparer.quote(name)
-
-
-def quoted_table(context: AutogenContext, schema: str | None, name: str) -> str:
-    return ".".join(quoted(context, part) for part in (schema, name) if part)
-
-
-# ------------------------------------------------------------------------ What was renamed
+    for one in op.container.ops:
+        first, *others = render_op_text(context, one).splitlines()
+        indent = "    " if first.startswith("with ") else ""
+        lines += [first, *(f"{indent}{line}" for line in others if line)]
+    return [*(f"# {line}" for line in lines), "# Otherwise:"]
 
 
 def find_renames(
@@ -219,7 +87,8 @@ def find_renames(
         return PriorityDispatchResult.CONTINUE
     answers = Answers()
     for find in (find_tables, find_columns):
-        found = answers.choose(context, list(find(upgrade.ops, answers.renames)))
+        pairs = sorted(find(upgrade.ops, answers.renames), key=str)
+        found = answers.choose(context, pairs)
         if found:
             upgrade.ops = compare(context, answers.renames).ops
     answers.refuse_unknown()
@@ -272,9 +141,9 @@ class Answers:
 
     def ask(self, rename: Rename) -> bool:
         """Ask at the terminal."""
-        advice = "" if self.advised else f"{ADVICE}\n"
+        advice = "" if self.advised else f"({ADVICE})\n"
         self.advised = True
-        question = QUESTION.format(old=rename.before, new=rename.new)
+        question = f"Was {rename.before} renamed to {rename.new}? [y/N] "
         print(advice + question, end="", file=sys.stderr, flush=True)
         return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
@@ -302,6 +171,10 @@ class Pair:
     rename: Rename
     dropped: Sequence[Column[Any]]
     added: Sequence[Column[Any]]
+
+    def __str__(self) -> str:
+        """Write what it would be called."""
+        return str(self.rename)
 
     def is_alike(self, context: AutogenContext) -> bool:
         """Tell whether they look like one thing: the database shows equal types."""
@@ -378,9 +251,6 @@ def find_columns(
                     yield Pair(rename, [drop.to_column()], [add.column])
 
 
-# ------------------------------------------------------------------------ Comparing again
-
-
 def compare(context: AutogenContext, renames: Sequence[Rename]) -> ops.UpgradeOps:
     """Return what autogenerate finds where the database has the new names."""
     migration = context.migration_context
@@ -415,296 +285,6 @@ def show_new_names(
     if renames := context.opts.get("renames"):
         context.__dict__["inspector"] = NewNames(context, renames)
     return PriorityDispatchResult.CONTINUE
-
-
-class NewNames:
-    """An Inspector that shows tables and columns by their new names.
-
-    Args:
-        context: of autogenerate.
-        renames: of tables, and of columns in tables by their new names.
-    """
-
-    def __init__(self, context: AutogenContext, renames: Sequence[Rename]) -> None:
-        self._context = context
-        self._inspector: Inspector = context.inspector
-        tables = [one for one in renames if one.table is None]
-        self._new = {(one.schema, one.old): one.new for one in tables}
-        self._old = {(one.schema, one.new): one.old for one in tables}
-        self._columns: dict[tuple[str | None, str], dict[str, str]] = {}
-        for one in renames:
-            if one.table is not None:
-                names = self._columns.setdefault((one.schema, one.table), {})
-                names[one.old] = one.new
-
-    def __getattr__(self, name: str) -> Any:
-        """Return a method of the Inspector; what it finds has the new names."""
-        found = getattr(self._inspector, name)
-        if name.startswith("get_multi_"):
-            return update_wrapper(partial(self._several, found), found)
-        if name in {
-            f"get_{method.__name__.removeprefix('get_multi_')}"
-            for method in vars(Inspector).values()
-            if getattr(method, "__name__", "").startswith("get_multi_")
-        }:
-            return update_wrapper(partial(self._one, found), found)
-        return found
-
-    def get_table_names(self, schema: str | None = None) -> list[str]:
-        """Return the names of tables."""
-        names = self._inspector.get_table_names(schema)
-        return [self._new.get((schema, name), name) for name in names]
-
-    def _several(
-        self,
-        method: Any,
-        schema: str | None = None,
-        filter_names: Sequence[str] | None = None,
-        **options: Any,
-    ) -> dict[tuple[str | None, str], Any]:
-        if filter_names is not None:
-            filter_names = [
-                self._old.get((schema, name), name) for name in filter_names
-            ]
-        found = method(schema=schema, filter_names=filter_names, **options)
-        return {
-            (place, self._new.get((place, name), name)): self._renamed(
-                item, place, self._new.get((place, name), name)
-            )
-            for (place, name), item in found.items()
-        }
-
-    def _one(
-        self, method: Any, table_name: str, schema: str | None = None, **options: Any
-    ) -> Any:
-        old = self._old.get((schema, table_name), table_name)
-        return self._renamed(method(old, schema=schema, **options), schema, table_name)
-
-    def _renamed(self, found: Any, schema: str | None, name: str) -> Any:
-        """Return what was found of a table, with the new names of all that it speaks of."""
-        names = self._columns.get((schema, name), {})
-        if isinstance(found, list):
-            return [self._renamed(item, schema, name) for item in found]
-        if not found:
-            return found
-        item = dict(found)
-        if "referred_table" in item:
-            place, other = item["referred_schema"], item["referred_table"]
-            other = item["referred_table"] = self._new.get((place, other), other)
-            columns = self._columns.get((place, other), {})
-            item["referred_columns"] = [
-                columns.get(one, one) for one in item["referred_columns"]
-            ]
-        elif item.get("name") in names and "nullable" in item:
-            # Alembic knows the sequence of a SERIAL by the name that the column has.
-            impl: Any = self._context.migration_context.impl
-            impl.autogen_column_reflect(self._inspector, table(name), item)
-            item["name"] = names[item["name"]]
-        rewritten: dict[str, Any] = self._rewritten(item, names)
-        return rewritten
-
-    def _rewritten(self, item: Any, names: Mapping[str, str], key: str = "") -> Any:
-        if key in EXPRESSIONS and isinstance(item, str):
-            for old, new in names.items():
-                item = in_expression(item, old, new, quoted(self._context, new))
-        elif isinstance(item, list):
-            if key in NAMES and key != "referred_columns":
-                return [names.get(one, one) for one in item]
-            return [self._rewritten(one, names, key) for one in item]
-        elif isinstance(item, dict):
-            return {
-                names.get(name, name) if key in NAMES else name: self._rewritten(
-                    value, names, name
-                )
-                for name, value in item.items()
-            }
-        return item
-
-
-def in_expression(sql: str, old: str, new: str, bare: str) -> str:
-    """Return SQL that names a column anew; what is in apostrophes stays.
-
-    Args:
-        sql: an expression, in the words of the database.
-        old: the name that the column has.
-        new: the name that it gets.
-        bare: the same, with quotes where it needs them.
-    """
-
-    def replace(found: re.Match[str]) -> str:
-        if found["mark"]:
-            return found["mark"] + new + found["mark"]
-        return bare if found["bare"] else found[0]
-
-    name = re.escape(old)
-    pattern = rf"'(?:[^']|'')*'|(?P<mark>[\"`]){name}(?P=mark)|(?P<bare>(?<![\w\"`.]){name}(?![\w\"`(]))"
-    return re.sub(pattern, replace, sql)
-
-
-# ------------------------------------------------------------------------ Names of keys
-
-
-def finish(
-    context: AutogenContext, upgrade: ops.UpgradeOps, renames: Sequence[Rename]
-) -> None:
-    """Give keys and indexes the names that the models say, and put the renames first."""
-    touched = {(one.schema, one.table or one.new) for one in renames}
-    changes = {
-        (op.schema, op.table_name): op
-        for op in upgrade.ops
-        if isinstance(op, ops.ModifyTableOps)
-    }
-    for model in context.sorted_tables:
-        place = (schema_of(context, model), model.name)
-        keys = {key.referred_table for key in model.foreign_key_constraints}
-        others = {(schema_of(context, other), other.name) for other in keys}
-        if not touched & {place, *others} or not is_there(context, *place):
-            continue
-        change = changes.get(place) or ops.ModifyTableOps(
-            model.name, [], schema=place[0]
-        )
-        columns = {
-            one.old: one.new for one in renames if (one.schema, one.table) == place
-        }
-        change.ops = rename_indexes(context, change, columns)
-        rename_constraints(context, change, model)
-        if change.ops and place not in changes:
-            upgrade.ops.append(change)
-    first = sorted(renames, key=lambda one: (one.table is not None, str(one)))
-    upgrade.ops[:0] = [RenameOp(one) for one in first]
-
-
-def schema_of(context: AutogenContext, model: Table) -> str | None:
-    default = model.schema == context.dialect.default_schema_name
-    return None if default else model.schema
-
-
-def is_there(context: AutogenContext, schema: str | None, name: str) -> bool:
-    return name in context.inspector.get_table_names(schema)
-
-
-def rename_indexes(
-    context: AutogenContext, change: ops.ModifyTableOps, columns: Mapping[str, str]
-) -> list[ops.MigrateOperation]:
-    """Return a table's changes; a key that only has another name is not built again.
-
-    SQLite cannot do that.
-    """
-    if context.dialect.name == "sqlite":
-        return change.ops
-    created = {key: op for op in change.ops if (key := definition(context, op))}
-    renamed: dict[int, ops.MigrateOperation] = {}
-    for op in change.ops:
-        if not isinstance(op, ops.DropIndexOp | ops.DropConstraintOp):
-            continue
-        twin = created.get(definition(context, op.reverse()))
-        if twin is not None:
-            renamed[id(op)] = rename_key(context, change, name_of(op), name_of(twin))
-            renamed[id(twin)] = renamed[id(op)]
-        elif name_of(op) in columns and context.dialect.name != "postgresql":
-            # The index that MySQL and MariaDB made for a foreign key, by the column's name.
-            new = columns[name_of(op)]
-            renamed[id(op)] = rename_key(context, change, name_of(op), new)
-    return list(dict.fromkeys(renamed.get(id(op), op) for op in change.ops))
-
-
-def definition(context: AutogenContext, op: ops.MigrateOperation) -> Any:
-    """Return what an operation creates, but for its name; None if it cannot be renamed."""
-    dialect = context.dialect
-
-    def sql(item: Any) -> str:
-        if isinstance(item, ClauseElement):
-            arguments = {"literal_binds": True, "include_table": False}
-            item = item.compile(dialect=dialect, compile_kwargs=arguments)
-        return plain(str(item))
-
-    match op:
-        case ops.CreateIndexOp():
-            options = {(name, sql(value)) for name, value in op.kw.items() if value}
-            return "INDEX", bool(op.unique), *map(sql, op.columns), frozenset(options)
-        case ops.CreateUniqueConstraintOp():
-            options = {(name, sql(value)) for name, value in op.kw.items() if value}
-            return "UNIQUE", *op.columns, frozenset(options)
-        case ops.CreateCheckConstraintOp() if dialect.name == "postgresql":
-            return "CHECK", sql(op.condition)
-    return None
-
-
-def name_of(op: ops.MigrateOperation) -> str:
-    return str(getattr(op, "index_name", getattr(op, "constraint_name", "")))
-
-
-def rename_key(
-    context: AutogenContext, change: ops.ModifyTableOps, old: str, new: str
-) -> RenameKeyOp:
-    """Return what renames an index or a constraint: to MySQL and MariaDB all are indexes."""
-    indexes = {
-        index["name"]
-        for index in context.inspector.get_indexes(change.table_name, change.schema)
-        if not index.get("duplicates_constraint")
-    }
-    kind = "INDEX" if old in indexes else "CONSTRAINT"
-    return RenameKeyOp(kind, change.schema, change.table_name, old, new)
-
-
-def rename_constraints(
-    context: AutogenContext, change: ops.ModifyTableOps, model: Table
-) -> None:
-    """Give primary and foreign keys their names, which Alembic does not compare."""
-    inspector = context.inspector
-    keys: list[tuple[str | None, Any]] = []
-    if context.dialect.name == "postgresql":
-        primary = inspector.get_pk_constraint(change.table_name, change.schema)
-        keys = [(primary["name"], model.primary_key)]
-    dropped = {name_of(op) for op in change.ops}
-    for found in inspector.get_foreign_keys(change.table_name, change.schema):
-        place = (
-            found["constrained_columns"],
-            (found["referred_schema"], found["referred_table"]),
-            found["referred_columns"],
-        )
-        if found["name"] in dropped:
-            continue
-        keys += [
-            (found["name"], key)
-            for key in model.foreign_key_constraints
-            if place
-            == (
-                [column.name for column in key.columns],
-                (schema_of(context, key.referred_table), key.referred_table.name),
-                [element.column.name for element in key.elements],
-            )
-        ]
-    for old, key in keys:
-        name = key.name if isinstance(key.name, str) else old
-        if old and name != old and len(name) <= context.dialect.max_identifier_length:
-            change.ops += rename_constraint(context, change, old, key)
-
-
-def rename_constraint(
-    context: AutogenContext, change: ops.ModifyTableOps, old: str, key: Any
-) -> list[ops.MigrateOperation]:
-    """Return what gives a primary or foreign key the model's name."""
-    place = (change.schema, change.table_name)
-    if context.dialect.name == "postgresql":
-        return [RenameKeyOp("CONSTRAINT", *place, old, key.name)]
-    create = ops.CreateForeignKeyOp.from_constraint(key)
-    back = ops.CreateForeignKeyOp(
-        old,
-        create.source_table,
-        create.referent_table,
-        create.local_cols,
-        create.remote_cols,
-        **create.kw,
-    )
-    drop = ops.DropConstraintOp(
-        old, place[1], type_="foreignkey", schema=place[0], _reverse=back
-    )
-    # MySQL and MariaDB made an index with the key, by its name.
-    indexes = context.inspector.get_indexes(place[1], place[0])
-    if context.dialect.name != "sqlite" and old in {one["name"] for one in indexes}:
-        return [drop, RenameKeyOp("INDEX", *place, old, key.name), create]
-    return [drop, create]
 
 
 plugin = Plugin(__name__)
