@@ -6,6 +6,7 @@ from typing import Any
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from sqlalchemy import ClauseElement, Table
+from sqlalchemy.schema import conv
 
 from .compare import plain
 from .new_names import Rename, RenameKeyOp, RenameOp
@@ -61,7 +62,7 @@ def free_of_checks(
     for before, after in zip(
         inspector.checks_before(table, schema), found, strict=True
     ):
-        name, sql = before["name"], before["sqltext"]
+        name, sql = conv(before["name"]), before["sqltext"]
         if sql == after["sqltext"]:
             continue
         back = ops.CreateCheckConstraintOp(name, table, sql, schema=schema)
@@ -129,13 +130,16 @@ def definition(context: AutogenContext, op: ops.MigrateOperation) -> Any:
             item = item.compile(dialect=dialect, compile_kwargs=arguments)
         return plain(str(item))
 
+    def options(given: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
+        texts = {name: sql(value) for name, value in given.items() if value is not None}
+        without = {"false", "[]", "{}"}
+        return frozenset(item for item in texts.items() if item[1] not in without)
+
     match op:
         case ops.CreateIndexOp():
-            options = {(name, sql(value)) for name, value in op.kw.items() if value}
-            return "INDEX", bool(op.unique), *map(sql, op.columns), frozenset(options)
+            return "INDEX", bool(op.unique), *map(sql, op.columns), options(op.kw)
         case ops.CreateUniqueConstraintOp():
-            options = {(name, sql(value)) for name, value in op.kw.items() if value}
-            return "UNIQUE", *op.columns, frozenset(options)
+            return "UNIQUE", *op.columns, options(op.kw)
         case ops.CreateCheckConstraintOp() if dialect.name == "postgresql":
             return "CHECK", sql(op.condition)
     return None
@@ -199,6 +203,7 @@ def rename_constraint(
     place = (change.schema, change.table_name)
     if context.dialect.name == "postgresql":
         return [RenameKeyOp("CONSTRAINT", *place, old, key.name)]
+    old = conv(old)  # complete: no naming convention makes another of it
     create = ops.CreateForeignKeyOp.from_constraint(key)
     back = ops.CreateForeignKeyOp(
         old,
