@@ -242,7 +242,7 @@ def ask_for_review(container: ops.OpContainer) -> None:
     """Write a comment before each operation that loses data, or that rows may stop."""
     commented: list[ops.MigrateOperation] = []
     if any(isinstance(op, RenameOp) for op in container.ops):
-        commented.append(ReviewOp(f"REVIEW: new names. {renames.ADVICE}"))
+        commented.append(ReviewOp("REVIEW: what was renamed.", renames.ADVICE))
     for op in container.ops:
         if isinstance(op, ops.ModifyTableOps):
             ask_for_review(op)
