@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from alembic.config import CommandLine, Config
 from alembic.script import ScriptDirectory
@@ -27,6 +28,21 @@ def add_commands(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     parser.set_defaults(run=lambda config, given: run_on_all(config, given.arguments))
 
 
+def read_config(
+    config_file: str | Path | None, section: str = FIRST, **options: Any
+) -> Config:
+    """Return the configuration of a database, as the `alembic` command reads it.
+
+    Args:
+        config_file: path of alembic.ini; settings may also stand in the table `[tool.alembic]` of
+            a pyproject.toml beside it.
+        section: of alembic.ini.
+        options: of `Config`.
+    """
+    beside = Path(config_file).with_name("pyproject.toml") if config_file else None
+    return Config(config_file, toml_file=beside, ini_section=section, **options)
+
+
 def databases(config_file: str | Path | None) -> list[str]:
     """Return the sections of alembic.ini that have a history, as `alembic -n` takes them.
 
@@ -44,7 +60,7 @@ def databases(config_file: str | Path | None) -> list[str]:
 def histories(config: Config) -> Iterator[tuple[Config, ScriptDirectory]]:
     """Yield the configuration of each database of alembic.ini, and its history."""
     for name in databases(config.config_file_name):
-        one = Config(config.config_file_name, ini_section=name)
+        one = read_config(config.config_file_name, name)
         yield one, ScriptDirectory.from_config(one)
 
 
@@ -106,7 +122,7 @@ def run_on_all(config: Config, arguments: Sequence[str]) -> None:
 
 def share_modules(config_file: str, names: Sequence[str]) -> bool:
     """Tell whether a name imports the same module for each database."""
-    configs = (Config(config_file, ini_section=name) for name in names)
+    configs = (read_config(config_file, name) for name in names)
     return len({config.get_main_option("prepend_sys_path") for config in configs}) < 2
 
 

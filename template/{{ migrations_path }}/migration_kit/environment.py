@@ -17,7 +17,7 @@ from sqlalchemy import URL, Connection, Engine, MetaData
 from .autogenerate import autogenerate_options, load_plugins
 from .command import is_read_only
 from .connect import connect, connect_async, create_connectable, run_coroutine
-from .databases import packages_of_others
+from .databases import packages_of_others, read_config
 from .errors import migration_errors, one_line
 from .foreign_keys import foreign_key_check, foreign_keys_off
 from .history import refuse_lost_history, refuse_lost_revisions
@@ -216,9 +216,9 @@ def load_options(config: Config) -> dict[str, Any]:
         found.update(migration.opts)
         return []
 
-    silent = Config(
+    silent = read_config(
         config.config_file_name,
-        ini_section=config.config_ini_section,
+        config.config_ini_section,
         output_buffer=io.StringIO(),
     )
     script = ScriptDirectory.from_config(silent)
