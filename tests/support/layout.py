@@ -34,6 +34,7 @@ KIT = [
     "ownership.py",
     "paths.py",
     "pooler.py",
+    "protect.py",
     "raw_sql.py",
     "recorded.py",
     "render.py",

@@ -2,7 +2,7 @@
 
 - A run, by env.py: `environment` puts together `settings`, `options`, `connect`, `errors`,
   `lock` (of which `pooler`, `galera` and `clusters` know where it holds), `retry`,
-  `foreign_keys`, `history`, `recorded`, `models` and `autogenerate`.
+  `foreign_keys`, `history`, `protect`, `recorded`, `models` and `autogenerate`.
 - A revision that Alembic writes: `autogenerate` asks `compare` what differs, `ownership` whose
   table it is, `order` what comes first, and `render` (for PostgreSQL `enums` too) how to write it.
 - The tests: `testing` makes databases (`mysql_copy`, `leftovers`), `roundtrip` takes each revision

@@ -22,10 +22,19 @@ def add_commands(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     parser = add_parser(
         "all",
         help="run a command of Alembic on each database: all upgrade head",
-        usage="%(prog)s COMMAND ...",
+        usage="%(prog)s [-x NAME=VALUE] COMMAND ...",
+    )
+    parser.add_argument(
+        "-x",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a setting, as of `alembic`",
     )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-    parser.set_defaults(run=lambda config, given: run_on_all(config, given.arguments))
+    parser.set_defaults(
+        run=lambda config, given: run_on_all(config, given.arguments, given.x)
+    )
 
 
 def read_config(
@@ -96,12 +105,15 @@ def packages_of_others(config: Config, packages: Sequence[str]) -> list[str]:
     ]
 
 
-def run_on_all(config: Config, arguments: Sequence[str]) -> None:
+def run_on_all(
+    config: Config, arguments: Sequence[str], settings: Sequence[str] = ()
+) -> None:
     """Run a command of Alembic on each database, one after the other, whatever fails.
 
     Args:
         config: of alembic.ini.
         arguments: what stands behind `alembic` on the command line.
+        settings: each one as `-x` takes it.
 
     Raises:
         CommandError: naming the databases where it failed.
@@ -110,11 +122,12 @@ def run_on_all(config: Config, arguments: Sequence[str]) -> None:
         raise CommandError("name a command of Alembic, for example: all upgrade head")
     file = str(config.config_file_name)
     names = databases(file)
+    given = [word for setting in settings for word in ("-x", setting)]
     run = run_here if share_modules(file, names) else run_in_process
     failed = []
     for name in names:
         print(f"[{name}]", file=sys.stderr, flush=True)
-        if not run(["--config", file, "--name", name, *arguments]):
+        if not run(["--config", file, "--name", name, *given, *arguments]):
             failed.append(name)
     if failed:
         raise CommandError(f"it failed on {', '.join(failed)}; see above")

@@ -24,6 +24,7 @@ from .history import refuse_lost_history, refuse_lost_revisions
 from .lock import migration_lock
 from .models import warn_of_unloaded_models
 from .options import log_broken_promises, put_together
+from .protect import protect
 from .recorded import recorded_revision
 from .retry import limit_lock_waits_offline, patience, transaction_options
 from .settings import (
@@ -148,6 +149,7 @@ def do_run_migrations(connection: Connection, options: dict[str, Any]) -> None:
         patience(connection) as attempts,
     ):
         refuse_lost_history(connection)
+        protect(connection)
         for attempt in attempts:
             with attempt, context.begin_transaction(), foreign_key_check(connection):
                 context.run_migrations()
