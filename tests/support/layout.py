@@ -25,6 +25,7 @@ KIT = [
     "head.py",
     "history.py",
     "leftovers.py",
+    "lint.py",
     "lock.py",
     "models.py",
     "mysql_copy.py",
@@ -43,6 +44,7 @@ KIT = [
     "roundtrip.py",
     "settings.py",
     "testing.py",
+    "usage.py",
 ]
 DRAWING = "migration_kit/draw.py"  # not in an adopted project
 TENANTS = [
@@ -52,7 +54,7 @@ TENANTS = [
     "migration_kit/workers.py",
     "tenants.py",
 ]
-POSTGRESQL = ["migration_kit/enums.py", "migration_kit/lint.py"]
+POSTGRESQL = ["migration_kit/enums.py", "migration_kit/squawk.py"]
 
 # For code that runs in a project's folder.
 IMPORT_ROUNDTRIP = """\

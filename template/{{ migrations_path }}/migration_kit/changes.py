@@ -25,10 +25,7 @@ from .narrowing import copies_on_mysql, narrows, same
 from .raw_sql import DeleteAllOp, FillOp, UnknownOp, operations_of
 from .replay import Reading, Recorded, Replay, table_key
 
-ACCEPT = re.compile(
-    r"^[ \t]*# lint-accept: *([\w-]+)[ \t]*(\S*)[ \t]*\n([ \t]*# *(?!lint-accept|squawk-ignore)\S)?",
-    re.MULTILINE,
-)
+ACCEPT = re.compile(r"\s*# lint-accept: *([\w-]+) *(\S*)$")
 IGNORE = re.compile(r"^\s*# squawk-ignore: *([\w, -]+)", re.MULTILINE)
 
 # Rules of squawk that say the same.
@@ -126,6 +123,15 @@ class Examined:
     on_new_tables: set[int] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
 
+    @property
+    def has_raw_sql(self) -> bool:
+        """Whether it writes SQL of its own."""
+        return any(
+            isinstance(one.operation, ops.ExecuteSQLOp)
+            and isinstance(one.operation.sqltext, str)
+            for one in self.recorded
+        )
+
 
 def unaccepted(
     config: Config,
@@ -159,14 +165,15 @@ def examine(
 ) -> list[Examined]:
     """Return all that is to be said of revisions; see `unaccepted`."""
     wanted = {revision.revision for revision in revisions}
+    if not wanted:
+        return []
     replay = Replay(config, script, dialect)
     schema = Schema(dialect)
     found = []
-    for revision in reversed(list(script.walk_revisions())):
-        if not wanted:
-            break
+    # What none of them builds on is of another line of revisions.
+    history = script.iterate_revisions(tuple(wanted), "base")
+    for revision in reversed(list(history)):
         is_new = revision.revision in wanted
-        wanted.discard(revision.revision)
         reading = replay.read(revision, schema.known_columns())
         examined = schema.take(revision, reading, is_new)
         if is_new:
@@ -182,16 +189,12 @@ def not_accepted(findings: Sequence[Finding]) -> list[Finding]:
     if not findings:
         return []
     source = Path(findings[0].revision.path).read_text(encoding="utf-8")
-    source = source.replace("\r\n", "\n")
     ignored = {
         SAME_AS_SQUAWK.get(rule.strip(), rule.strip())
         for rules in IGNORE.findall(source)
         for rule in rules.split(",")
     }
-    accepted: set[tuple[str, str]] = set()
-    bare: set[tuple[str, str]] = set()
-    for rule, name, reason in ACCEPT.findall(source):
-        (accepted if reason else bare).add((rule, name.lower()))
+    accepted, bare = acceptances(source)
     left = []
     for finding in findings:
         names = {one.name for one in findings if one.rule == finding.rule}
@@ -205,6 +208,28 @@ def not_accepted(findings: Sequence[Finding]) -> list[Finding]:
             finding = replace(finding, remedy=remedy)
         left.append(finding)
     return left
+
+
+def acceptances(source: str) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+    """Return the rules, each with a name or none, that a revision's comments accept.
+
+    Args:
+        source: of the revision; several such comments may share the reason that follows them.
+
+    Returns:
+        Those with a reason, and those without.
+    """
+    accepted: set[tuple[str, str]] = set()
+    bare: set[tuple[str, str]] = set()
+    waiting: set[tuple[str, str]] = set()
+    for line in [*source.splitlines(), ""]:
+        if found := ACCEPT.match(line):
+            waiting.add((found[1], found[2].lower()))
+        else:
+            has_reason = re.match(r"\s*#\s*\w", line)
+            (accepted if has_reason else bare).update(waiting)
+            waiting.clear()
+    return accepted, bare
 
 
 # ------------------------------------------------------------------------- The schema
@@ -443,8 +468,12 @@ class Schema:
             if operation.existing_nullable is not None and state.nullable is None:
                 was_nullable = operation.existing_nullable
             state.nullable = operation.modify_nullable
-            quiet = self.on_new_table or table.is_filled
-            if was_nullable and not operation.modify_nullable and not quiet:
+            becomes_required = was_nullable and not operation.modify_nullable
+            if is_new and not self.on_new_table:
+                if becomes_required and not state.has_default:
+                    message = "NOT NULL in the release that adds it: code of the release before "
+                    self.find("required-column", name, message + "gives none", **words)
+            elif becomes_required and not self.on_new_table and not table.is_filled:
                 message = "NOT NULL fails while a row has NULL"
                 if self.dialect.name == "postgresql":
                     message += ", and blocks everybody while it looks at all rows"
@@ -454,9 +483,12 @@ class Schema:
             if not is_new:
                 message = f"renames it to {new_name}: code of the release before asks for the old name"
                 self.find("rename-column", name, message, **words)
-            table.columns[new_name.lower()] = table.columns.pop(
-                operation.column_name.lower()
-            )
+            before, after = operation.column_name.lower(), new_name.lower()
+            table.columns[after] = table.columns.pop(before)
+            table.unique = [
+                columns - {before} | {after} if before in columns else columns
+                for columns in table.unique
+            ]
 
     def change_type(
         self, operation: ops.AlterColumnOp, name: str, old: Any, words: dict[str, str]
@@ -465,7 +497,7 @@ class Schema:
         new = operation.modify_type
         if same(old, new, self.dialect):
             return
-        using = str(operation.kw.get("postgresql_using") or "")
+        using = str(operation.kw.get("postgresql_using", ""))
         if message := narrows(old, new, self.dialect, using):
             self.find("narrow-type", name, message, **words)
         elif self.is_mysql and copies_on_mysql(old, new, self.dialect):
@@ -521,7 +553,7 @@ class Schema:
         name = str(operation.index_name or "")
         columns = list(operation.columns)
         table_name = str(operation.table_name)
-        if operation.unique and not operation.kw.get("postgresql_where"):
+        if operation.unique and operation.kw.get("postgresql_where") is None:
             self.add_unique(table_name, operation.schema, columns, name)
             return
         self.table(table_name, operation.schema)
@@ -600,4 +632,4 @@ def keys(names: Any) -> frozenset[str]:
 
 def shown(table: str, schema: str | None, column: str = "") -> str:
     """Return a name as a person reads it: `heroes.age`, `sales.heroes.age`."""
-    return ".".join(part for part in (schema, str(table), column) if part)
+    return ".".join(str(part) for part in (schema, table, column) if part)

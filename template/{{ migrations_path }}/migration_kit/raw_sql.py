@@ -19,6 +19,7 @@ DDL = re.compile(
     r"\b(ALTER|DROP|TRUNCATE|RENAME|DELETE|CREATE\s+(\w+\s+)?(TABLE|INDEX))\b",
     re.IGNORECASE,
 )
+CHANGES_TABLE = re.compile(r"\b(ALTER|DROP)\s+TABLE\b", re.IGNORECASE)
 UPDATE = re.compile(
     r"\s*(?:WITH\b.*?\)\s*)?UPDATE\s+(?:ONLY\s+)?([\w.`\"]+)", re.IGNORECASE | re.DOTALL
 )
@@ -189,7 +190,7 @@ def by_sqlglot(sql: str, dialect: str) -> Iterator[ops.MigrateOperation]:
         statements = sqlglot.parse(sql, dialect=SQLGLOT.get(dialect, dialect))
     except sqlglot.errors.SqlglotError:
         found = list(by_pattern(COMMENTS_AND_STRINGS.sub(quoted_nothing, sql)))
-        yield from found or [UnknownOp()]
+        yield from found or ([UnknownOp()] if CHANGES_TABLE.search(sql) else [])
         return
     finally:
         log.disabled = was_disabled
@@ -219,13 +220,16 @@ def of_statement(node: Any) -> Iterator[ops.MigrateOperation]:
         yield from of_create_table(node)
     elif kind == "Create" and node.args["kind"] == "INDEX" and node.this.args["table"]:
         name, schema = table_of(node.this.args["table"])
-        columns = [one.sql() for one in node.this.args["params"].args["columns"] or []]
+        columns = [
+            one.this.name or one.this.sql()
+            for one in node.this.args["params"].args["columns"] or []
+        ]
         unique = bool(node.args.get("unique"))
         yield ops.CreateIndexOp(
             node.this.name, name, columns, schema=schema, unique=unique
         )
     elif kind == "Command":
-        text = f"{node.this} {node.expression.this if node.expression else ''}"
+        text = f"{node.this} {getattr(node.expression, 'this', node.expression)}"
         yield from by_pattern(COMMENTS_AND_STRINGS.sub(quoted_nothing, text))
 
 
@@ -234,15 +238,18 @@ def table_of(node: Any) -> tuple[str, str | None]:
 
 
 def of_create_table(node: Any) -> Iterator[ops.MigrateOperation]:
+    """Yield a new table, and what in it no two rows have the same of."""
     is_schema = type(node.this).__name__ == "Schema"
-    table = node.this.this if is_schema else node.this
-    columns = [
-        column_of(one)
-        for one in (node.this.expressions if is_schema else [])
-        if type(one).__name__ == "ColumnDef"
-    ]
-    name, schema = table_of(table)
+    parts = node.this.expressions if is_schema else []
+    columns = [column_of(one) for one in parts if type(one).__name__ == "ColumnDef"]
+    name, schema = table_of(node.this.this if is_schema else node.this)
     yield ops.CreateTableOp(name, columns, schema=schema)
+    for part in parts:
+        key = next(part.find_all(import_module("sqlglot.exp").PrimaryKey), None)
+        if key is not None:
+            names = [one.name for one in key.expressions]
+            yield ops.CreatePrimaryKeyOp("", name, names, schema=schema)
+        yield from of_constraint(part, "", name, schema)
 
 
 def of_action(

@@ -43,6 +43,9 @@ COUNTS = re.compile(r"\s*SELECT\s+(COUNT|EXISTS)\b", re.IGNORECASE)
 # A version that no condition of a revision takes for an old one.
 SERVER_VERSION = (99, 0, 0)
 
+# A revision that runs more statements changes rows, and they tell nothing more.
+MOST_STATEMENTS = 1000
+
 BATCH = "batch_alter_table"
 
 # What a statement calls that changes tables.
@@ -221,6 +224,7 @@ class Replay:
         self.dialect: Any = type("Recorded", (Answers, kind), {})()
         self.dialect.server_version_info = SERVER_VERSION
         self.reading = Reading()
+        self.statements = 0
         self.path = ""
         pool = StaticPool(lambda: Cursor(self.record_sql))  # type: ignore[arg-type]
         self.engine = Engine(pool, self.dialect, make_url(f"{dialect.name}://"))
@@ -260,6 +264,7 @@ class Replay:
     def recording(self, connection: Connection) -> Iterator[None]:
         """Let `op` and `context` of Alembic record, and nothing reach another database."""
         self.reading, self.dialect.was_asked = Reading(), False
+        self.statements = 0
         migration: Any = MigrationContext.configure(connection=connection)
         migration.autocommit_block = self.autocommit_block
         migration.begin_transaction = lambda *_, **__: nullcontext()
@@ -312,8 +317,16 @@ class Replay:
             return operation.to_table(context.get_context())
         return None
 
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether a revision has run as many statements as it may."""
+        return self.statements > MOST_STATEMENTS
+
     def record_sql(self, statement: str) -> None:
         """Remember SQL that a revision runs on its connection."""
+        self.statements += 1
+        if self.is_exhausted:
+            raise RuntimeError("it runs too many statements")
         self.invoke(ops.ExecuteSQLOp(statement))
 
     def line(self) -> int:
@@ -401,6 +414,8 @@ class Statements:
         items: list[Any] = []
         error = self.replay.attempt(lambda: items.extend(self.evaluate(iterable)))
         for item in items:
+            if self.replay.is_exhausted:
+                break
             self.assign(target, item)
             self.run_all(body)
         if error:
