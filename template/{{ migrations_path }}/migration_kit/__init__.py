@@ -9,8 +9,8 @@
   up, down and up again.
 - The command line, by `__main__.py` here and beside this folder: `head`, `draw`, `lint`, and
   `all` of `databases`.
-- `lint` asks `changes` what a revision destroys, breaks or blocks (`replay` and `raw_sql` read what
-  it does, `narrowing` knows the types), `usage` who uses that, for PostgreSQL `squawk` what it locks.
+- `lint` asks `changes` what a revision destroys, breaks or blocks (`reading` and `raw_sql` read
+  what it does, `narrowing` knows the types), `usage` who uses that, for PostgreSQL `squawk` what it locks.
 - Where there are tenants: `tenant` is what a run knows of its own; `fleet` is their command line,
   `workers` the processes, `tenant_commands` what these do.
 - All of them: `command` knows which Alembic command runs, `paths` where the migrations are,

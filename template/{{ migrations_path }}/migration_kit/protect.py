@@ -129,5 +129,4 @@ def findings(revisions: tuple[Script, ...], dialect: str) -> list[Finding]:
         revisions: in their order.
         dialect: the name of the run's.
     """
-    migration = context.get_context()
-    return unaccepted(context.config, context.script, revisions, migration.dialect)
+    return unaccepted(context.script, revisions, context.get_context().dialect)
