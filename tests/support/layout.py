@@ -12,6 +12,7 @@ KIT = [
     "__init__.py",
     "__main__.py",
     "autogenerate.py",
+    "changes.py",
     "clusters.py",
     "command.py",
     "compare.py",
@@ -25,15 +26,20 @@ KIT = [
     "history.py",
     "key_names.py",
     "leftovers.py",
+    "lint.py",
     "lock.py",
     "models.py",
     "mysql_copy.py",
+    "narrowing.py",
     "new_names.py",
     "options.py",
     "order.py",
     "ownership.py",
     "paths.py",
     "pooler.py",
+    "protect.py",
+    "raw_sql.py",
+    "reading.py",
     "recorded.py",
     "renames.py",
     "render.py",
@@ -41,6 +47,7 @@ KIT = [
     "roundtrip.py",
     "settings.py",
     "testing.py",
+    "usage.py",
 ]
 DRAWING = "migration_kit/draw.py"  # not in an adopted project
 TENANTS = [
@@ -50,7 +57,7 @@ TENANTS = [
     "migration_kit/workers.py",
     "tenants.py",
 ]
-POSTGRESQL = ["migration_kit/enums.py", "migration_kit/lint.py"]
+POSTGRESQL = ["migration_kit/enums.py", "migration_kit/squawk.py"]
 
 # For code that runs in a project's folder.
 IMPORT_ROUNDTRIP = """\
