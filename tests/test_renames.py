@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from pathlib import Path
 from typing import Any
 
 import pexpect
@@ -172,6 +173,15 @@ def renamed(models: str, renames: dict[str, list[tuple[str, str]]]) -> str:
     return models
 
 
+def without_naming_convention(base: Path) -> None:
+    """Leave names of keys to the database; MySQL calls a key's index after its column."""
+    source, count = re.subn(
+        r"naming_convention=\{.*?\}", "", base.read_text(), flags=re.DOTALL
+    )
+    assert count == 1
+    base.write_text(source)
+
+
 @pytest.mark.parametrize("engine", [*ONE_OF_EACH, MYSQL], ids=str)
 def test_rename_keeps_rows_and_names_what_belongs_to_it(
     new: New, engine: Engine, database: Database
@@ -181,6 +191,8 @@ def test_rename_keeps_rows_and_names_what_belongs_to_it(
     renames = RENAMES | (RENAMES_OF_TOOLS if schemas else {})
     second = renamed(first, renames)
     project = new(engine, example="none")
+    if not (named := engine != MYSQL):
+        without_naming_convention(project / "src/my_app/models/base.py")
     model = project / "src/my_app/models/everything.py"
     model.write_text(first)
     project.alembic("revision", "--autogenerate", "-m", "first")
@@ -203,11 +215,12 @@ def test_rename_keeps_rows_and_names_what_belongs_to_it(
     project.alembic_each([["upgrade", "head"], ["check"]])
     assert values(project, second) == rows
 
-    other = project.on(database(engine.database, engine.driver))
-    if schemas:
-        other.query("CREATE SCHEMA other")
-    other.python(CREATE_ALL, URL=url_text(sync(other.url)))
-    assert not difference(seen(other), after)
+    if named:  # otherwise the database's own names tell of the old ones
+        other = project.on(database(engine.database, engine.driver))
+        if schemas:
+            other.query("CREATE SCHEMA other")
+        other.python(CREATE_ALL, URL=url_text(sync(other.url)))
+        assert not difference(seen(other), after)
 
 
 REVISION = ("revision", "--autogenerate", "-m", "change")

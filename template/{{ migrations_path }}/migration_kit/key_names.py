@@ -104,6 +104,7 @@ def rename_indexes(
     """
     if context.dialect.name == "sqlite":
         return change.ops
+    makes_indexes = context.dialect.name != "postgresql"  # for foreign keys
     created = {key: op for op in change.ops if (key := definition(context, op))}
     renamed: dict[int, ops.MigrateOperation] = {}
     for op in change.ops:
@@ -113,8 +114,10 @@ def rename_indexes(
         if twin is not None:
             renamed[id(op)] = rename_key(context, change, name_of(op), name_of(twin))
             renamed[id(twin)] = renamed[id(op)]
-        elif name_of(op) in columns and context.dialect.name != "postgresql":
-            # The index that MySQL and MariaDB made for a foreign key, by the column's name.
+        elif (
+            makes_indexes and isinstance(op, ops.DropIndexOp) and name_of(op) in columns
+        ):
+            # MySQL and MariaDB gave it the column's name.
             new = columns[name_of(op)]
             renamed[id(op)] = rename_key(context, change, name_of(op), new)
     return list(dict.fromkeys(renamed.get(id(op), op) for op in change.ops))

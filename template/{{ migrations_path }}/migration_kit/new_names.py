@@ -9,7 +9,7 @@ from typing import Any
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
-from sqlalchemy import Inspector, table
+from sqlalchemy import Inspector
 
 from .models import full_name
 from .render import BOUND
@@ -225,9 +225,6 @@ class NewNames:
                 columns.get(one, one) for one in item["referred_columns"]
             ]
         elif item.get("name") in names and "nullable" in item:
-            # Alembic knows the sequence of a SERIAL by the name that the column has.
-            impl: Any = self._context.migration_context.impl
-            impl.autogen_column_reflect(self._inspector, table(name), item)
             item["name"] = names[item["name"]]
         rewritten: dict[str, Any] = self._rewritten(item, names)
         return rewritten
