@@ -171,8 +171,12 @@ def examine(
     schema = Schema(dialect)
     found = []
     # What none of them builds on is of another line of revisions.
-    history = script.iterate_revisions(tuple(wanted), "base")
-    for revision in reversed(list(history)):
+    needed, history = set(wanted), []
+    for revision in script.walk_revisions():
+        if revision.revision in needed:
+            needed.update(revision._all_down_revisions)
+            history.append(revision)
+    for revision in reversed(history):
         is_new = revision.revision in wanted
         reading = replay.read(revision, schema.known_columns())
         examined = schema.take(revision, reading, is_new)

@@ -21,7 +21,7 @@ DDL = re.compile(
 )
 CHANGES_TABLE = re.compile(r"\b(ALTER|DROP)\s+TABLE\b", re.IGNORECASE)
 UPDATE = re.compile(
-    r"\s*(?:WITH\b.*?\)\s*)?UPDATE\s+(?:ONLY\s+)?([\w.`\"]+)", re.IGNORECASE | re.DOTALL
+    r"\bUPDATE\s+(?:ONLY\s+)?([\w.`\"]+)\s+(?:AS\s+)?(?:\w+\s+)?SET\b", re.IGNORECASE
 )
 COMMENTS_AND_STRINGS = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.DOTALL)
 # Their bodies run later, and not in the revision.
@@ -126,13 +126,12 @@ def operations_of(sql: str, dialect: str) -> list[ops.MigrateOperation]:
         dialect: its name with SQLAlchemy.
     """
     plain = COMMENTS_AND_STRINGS.sub(quoted_nothing, sql)
-    if filled := UPDATE.match(plain):
-        return [FillOp(*split(filled[1]))]
+    filled = [FillOp(*split(name)) for name in UPDATE.findall(plain)]
     if not DDL.search(plain) or ROUTINE.match(plain):
-        return []
+        return [*filled]
     if not has_sqlglot():
-        return list(by_pattern(plain))
-    return list(by_sqlglot(sql, dialect))
+        return [*filled, *by_pattern(plain)]
+    return [*filled, *by_sqlglot(sql, dialect)]
 
 
 def quoted_nothing(match: re.Match[str]) -> str:
