@@ -80,7 +80,7 @@ def test_each_operation_is_found_on_each_database(new: New) -> None:
     assert dropped == "drop-column capes.age line 13 destroys True"
     batch = [one.split(" line ")[1] for one in found["sqlite case4"]]
     assert batch == ["14 destroys True", "15 destroys True"]
-    unique = next(one for one in found["sqlite case34"] if one.startswith("unique"))
+    unique = next(one for one in found["sqlite case35"] if one.startswith("unique"))
     assert unique.endswith("destroys False")
 
 

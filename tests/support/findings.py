@@ -79,6 +79,14 @@ CASES: list[tuple[str, str | dict[str, str]]] = [
         ),
         "required-column capes.size",
     ),
+    (
+        (
+            "op.add_column('capes', sa.Column('size', sa.Integer(), nullable=False,"
+            " server_default='1'))\n"
+            "op.alter_column('capes', 'size', server_default=None)"
+        ),
+        "required-column capes.size",
+    ),
     ("op.alter_column('capes', 'age', nullable=False)", "not-null capes.age"),
     ("op.alter_column('capes', 'name', nullable=False)", ""),
     (
@@ -270,6 +278,10 @@ SQL_BY_SQLGLOT: list[tuple[str, str | dict[str, str]]] = [
         "required-column capes.size",
     ),
     ("ALTER TABLE capes ADD COLUMN size INT NOT NULL DEFAULT 1", ""),
+    (
+        "CREATE TABLE hats (id INT, PRIMARY KEY (id), UNIQUE (id)); DROP TABLE hats",
+        "",
+    ),
     (
         "ALTER TABLE capes MODIFY name VARCHAR(20) NOT NULL",
         dict.fromkeys(MYSQL, "narrow-type capes.name"),

@@ -178,7 +178,7 @@ def examine(
             history.append(revision)
     for revision in reversed(history):
         is_new = revision.revision in wanted
-        reading = replay.read(revision, schema.known_columns())
+        reading = replay.read(revision, schema.tables)
         examined = schema.take(revision, reading, is_new)
         if is_new:
             found.append(examined)
@@ -271,13 +271,6 @@ class Schema:
         self.found: list[tuple[str, str, str, dict[str, str]]] = []
         self.on_new_table = False
 
-    def known_columns(self) -> dict[str, list[tuple[str, Any]]]:
-        """Return the columns of each table, with their types."""
-        return {
-            name: [(column, state.type) for column, state in table.columns.items()]
-            for name, table in self.tables.items()
-        }
-
     def take(self, revision: Script, reading: Reading, is_new: bool) -> Examined:
         """Follow what a revision does, and return what is to be said of it.
 
@@ -290,10 +283,14 @@ class Schema:
         examined = Examined(revision, reading.recorded)
         for index, recorded in enumerate(reading.recorded):
             self.found, touched = [], []
-            for operation in self.operations_of(recorded.operation):
-                self.on_new_table = False
-                self.follow(operation)
-                touched.append(self.on_new_table)
+            try:
+                for operation in self.operations_of(recorded.operation):
+                    self.on_new_table = False
+                    self.follow(operation)
+                    touched.append(self.on_new_table)
+            except Exception as error:  # noqa: BLE001 # what no parser or plugin foresaw
+                reason = f"{type(error).__name__}: {error}"
+                self.find("unread", "", "it cannot be read: {reason}", reason=reason)
             if touched and all(touched):
                 examined.on_new_tables.add(index)
             for found in self.found if is_new else ():
@@ -458,6 +455,7 @@ class Schema:
         table_name = shown(operation.table_name, operation.schema)
         words = {"column": operation.column_name, "table": table_name}
         is_new = self.on_new_table or (state.is_new and self.is_new)
+        was_required = state.nullable is False and not state.has_default
         if new_type := operation.modify_type:
             old_type = state.type
             if old_type is None or isinstance(old_type, types.NullType):
@@ -472,16 +470,16 @@ class Schema:
             if operation.existing_nullable is not None and state.nullable is None:
                 was_nullable = operation.existing_nullable
             state.nullable = operation.modify_nullable
-            becomes_required = was_nullable and not operation.modify_nullable
-            if is_new and not self.on_new_table:
-                if becomes_required and not state.has_default:
-                    message = "NOT NULL in the release that adds it: code of the release before "
-                    self.find("required-column", name, message + "gives none", **words)
-            elif becomes_required and not self.on_new_table and not table.is_filled:
+            is_quiet = is_new or table.is_filled
+            if was_nullable and not operation.modify_nullable and not is_quiet:
                 message = "NOT NULL fails while a row has NULL"
                 if self.dialect.name == "postgresql":
                     message += ", and blocks everybody while it looks at all rows"
                 self.find("not-null", name, message, **words)
+        is_required = state.nullable is False and not state.has_default
+        if is_required and not was_required and is_new and not self.on_new_table:
+            message = "required in the release that adds it: code of the release before gives none"
+            self.find("required-column", name, message, **words)
         new_name = operation.modify_name
         if new_name and new_name != operation.column_name:
             if not is_new:

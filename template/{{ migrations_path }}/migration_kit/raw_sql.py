@@ -244,7 +244,7 @@ def of_create_table(node: Any) -> Iterator[ops.MigrateOperation]:
     name, schema = table_of(node.this.this if is_schema else node.this)
     yield ops.CreateTableOp(name, columns, schema=schema)
     for part in parts:
-        key = next(part.find_all(import_module("sqlglot.exp").PrimaryKey), None)
+        key = next(part.find_all(import_module("sqlglot.expressions").PrimaryKey), None)
         if key is not None:
             names = [one.name for one in key.expressions]
             yield ops.CreatePrimaryKeyOp("", name, names, schema=schema)

@@ -10,7 +10,7 @@ import io
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import (
     AbstractContextManager,
     contextmanager,
@@ -44,7 +44,7 @@ COUNTS = re.compile(r"\s*SELECT\s+(COUNT|EXISTS)\b", re.IGNORECASE)
 SERVER_VERSION = (99, 0, 0)
 
 # A revision that runs more statements changes rows, and they tell nothing more.
-MOST_STATEMENTS = 1000
+MOST_STATEMENTS = 300
 
 BATCH = "batch_alter_table"
 
@@ -55,8 +55,8 @@ OPERATIONS = {
     *("create_index", "create_unique_constraint", "create_foreign_key"),
 }
 
-# Name of a table, with its schema, to the names and types of its columns.
-Tables = Mapping[str, Sequence[tuple[str, Any]]]
+# Name of a table, with its schema, to what has its `columns`: each name with its `type`.
+Tables = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -155,8 +155,8 @@ class Answers:
         if (key := table_key(table_name, schema)) not in self.tables:
             raise NoSuchTableError(table_name)
         return [
-            {"name": name, "type": type_, "nullable": True, "default": None}
-            for name, type_ in self.tables[key]
+            {"name": name, "type": column.type, "nullable": True, "default": None}
+            for name, column in self.tables[key].columns.items()
         ]
 
     def get_pk_constraint(self, *_: Any, **__: Any) -> Any:
