@@ -257,6 +257,10 @@ SQL: list[tuple[str, str | dict[str, str]]] = [
     ("alter table capes add column a int, drop age", "drop-column capes.age"),
     ("ALTER TABLE capes RENAME COLUMN age TO years", "rename-column capes.age"),
     ("ALTER TABLE masks RENAME TO hoods", "rename-table masks"),
+    (
+        "ALTER TABLE masks RENAME TO hoods; CREATE VIEW masks AS SELECT * FROM hoods",
+        "",
+    ),
     ("TRUNCATE TABLE masks", "delete-all masks"),
     ("DELETE FROM masks", "delete-all masks"),
     ("DELETE FROM masks WHERE id = 1", ""),

@@ -22,7 +22,7 @@ from sqlalchemy import Column, Delete, Dialect, Update, types
 from sqlalchemy.schema import PrimaryKeyConstraint, UniqueConstraint
 
 from .narrowing import copies_on_mysql, narrows, same
-from .raw_sql import DeleteAllOp, FillOp, UnknownOp, operations_of
+from .raw_sql import CreateViewOp, DeleteAllOp, FillOp, UnknownOp, operations_of
 from .replay import Reading, Recorded, Replay, table_key
 
 ACCEPT = re.compile(r"\s*# lint-accept: *([\w-]+) *(\S*)$")
@@ -270,6 +270,7 @@ class Schema:
         self.is_new = False
         self.found: list[tuple[str, str, str, dict[str, str]]] = []
         self.on_new_table = False
+        self.served: set[tuple[str, str]] = set()
 
     def take(self, revision: Script, reading: Reading, is_new: bool) -> Examined:
         """Follow what a revision does, and return what is to be said of it.
@@ -281,6 +282,7 @@ class Schema:
         """
         self.is_new = is_new
         examined = Examined(revision, reading.recorded)
+        self.served = set()
         for index, recorded in enumerate(reading.recorded):
             self.found, touched = [], []
             try:
@@ -297,6 +299,11 @@ class Schema:
                 finding = self.finding(revision, recorded.line, *found)
                 if finding not in examined.findings:
                     examined.findings.append(finding)
+        examined.findings = [
+            finding
+            for finding in examined.findings
+            if (finding.rule, finding.name) not in self.served
+        ]
         for unread in reading.unread if is_new else ():
             destroys = bool(
                 unread.calls & {"drop_table", "drop_column", "rename_table"}
@@ -603,6 +610,11 @@ class Schema:
         if self.is_new:
             self.table(operation.table_name, operation.schema).is_filled = True
 
+    def create_view(self, operation: CreateViewOp) -> None:
+        """Take it that a view of a table's old name serves who looks for that."""
+        name = shown(operation.table_name, operation.schema)
+        self.served.add(("rename-table", name))
+
     def unknown(self, _: UnknownOp) -> None:
         """Say that SQL could not be read."""
         self.find("unread", "", "SQL that cannot be read")
@@ -623,6 +635,7 @@ FOLLOW: dict[type[ops.MigrateOperation], Callable[[Schema, Any], None]] = {
     ops.DropIndexOp: Schema.drop_index,
     DeleteAllOp: Schema.delete_all,
     FillOp: Schema.fill,
+    CreateViewOp: Schema.create_view,
     UnknownOp: Schema.unknown,
 }
 

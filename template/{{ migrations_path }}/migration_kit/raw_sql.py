@@ -31,6 +31,11 @@ ROUTINE = re.compile(
     re.IGNORECASE,
 )
 
+VIEW = re.compile(
+    r"\bCREATE\s+(?:OR\s+REPLACE\s+)?(?:\w+\s*=\s*\w+\s+)*VIEW\s+([\w.`\"]+)",
+    re.IGNORECASE,
+)
+
 NAME = r"[\w.`\"\[\]]+"
 DROP_TABLE = re.compile(
     rf"\bDROP\s+TABLE\s+(?:IF\s+EXISTS\s+)?({NAME}(?:\s*,\s*{NAME})*)", re.IGNORECASE
@@ -109,6 +114,14 @@ class FillOp(ops.MigrateOperation):
         self.table_name, self.schema = table_name, schema
 
 
+class CreateViewOp(ops.MigrateOperation):
+    """A view, which may have the name that a table had."""
+
+    def __init__(self, table_name: str, schema: str | None) -> None:
+        """Take its name."""
+        self.table_name, self.schema = table_name, schema
+
+
 class UnknownOp(ops.MigrateOperation):
     """SQL that changes a table in a way that nothing here can read."""
 
@@ -126,9 +139,12 @@ def operations_of(sql: str, dialect: str) -> list[ops.MigrateOperation]:
         dialect: its name with SQLAlchemy.
     """
     plain = COMMENTS_AND_STRINGS.sub(quoted_nothing, sql)
-    filled = [FillOp(*split(name)) for name in UPDATE.findall(plain)]
+    filled: list[ops.MigrateOperation] = [
+        *(FillOp(*split(name)) for name in UPDATE.findall(plain)),
+        *(CreateViewOp(*split(name)) for name in VIEW.findall(plain)),
+    ]
     if not DDL.search(plain) or ROUTINE.match(plain):
-        return [*filled]
+        return filled
     if not has_sqlglot():
         return [*filled, *by_pattern(plain)]
     return [*filled, *by_sqlglot(sql, dialect)]
