@@ -7,8 +7,10 @@
   table it is, `order` what comes first, and `render` (for PostgreSQL `enums` too) how to write it.
 - The tests: `testing` makes databases (`mysql_copy`, `leftovers`), `roundtrip` takes each revision
   up, down and up again.
-- The command line, by `__main__.py` here and beside this folder: `head`, `draw`, `lint`, and
-  `all` of `databases`.
+- Many rows: revisions declare `backfill`, which goes through a table in `batches`, page after
+  page by `keyset`.
+- The command line, by `__main__.py` here and beside this folder: `head`, `draw`, `lint`,
+  `backfill`, and `all` of `databases`.
 - Where there are tenants: `tenant` is what a run knows of its own; `fleet` is their command line,
   `workers` the processes, `tenant_commands` what these do.
 - All of them: `command` knows which Alembic command runs, `paths` where the migrations are,
