@@ -77,9 +77,11 @@ def require_backfill(name: str) -> None:
         if migration.impl.output_buffer:
             migration.impl.static_output(f"-- First: {command_for(name)}")
         return
-    if not isinstance(connection, sa.Connection):  # of a program that only looks
+    if (
+        migration.script is None or connection is None
+    ):  # nothing but a look at revisions
         return
-    known, revision = declared(context.script, name)
+    known, revision = declared(migration.script, name)
     if not needs(connection, known, records_of(migration)):
         return
     remedy = f"run `{command_for(name)}`, then this again"
@@ -278,8 +280,9 @@ def change_rows(
     print(f"{known.name}: {state.rows - done:,} rows in {taken:.1f} s")
     if needs(connection, known, own):
         raise CommandError(
-            f"{known.name} went through all rows, but some need it again: let the code that "
-            "writes them write the new way too, then run it once more"
+            f"{known.name} went through all rows, but `where` still holds for some: change them "
+            "in its function too, or let the code that wrote them meanwhile write the new way, "
+            "and run it once more"
         )
 
 
