@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import blake2b
 
 import sqlalchemy as sa
@@ -169,21 +170,26 @@ class Records:
         }
 
     def begin(self, name: str) -> State:
-        """Record that a backfill begins, unless it has begun, and return its state."""
+        """Record that a backfill begins, unless it has begun, and return its state.
+
+        Another process may do the same at the same time.
+        """
         if name not in self.states():
-            with suppress(DBAPIError):  # another process may be first; then it is there
-                self._table.create(self._connection, checkfirst=True)
-                self._connection.commit()
-            self._connection.rollback()
-            values = self._values(State())
+            connection, inspector = self._connection, sa.inspect(self._connection)
+            try:
+                self._table.create(connection, checkfirst=True)
+                connection.commit()
+            except DBAPIError:
+                connection.rollback()
+                inspector.clear_cache()
+                if not inspector.has_table(TABLE, self._schema):
+                    raise
+            key = {"version_table": self._history, "name": name}
             with suppress(IntegrityError):
-                self._connection.execute(
-                    self._table.insert().values(
-                        version_table=self._history, name=name, **values
-                    )
-                )
-                self._connection.commit()
-            self._connection.rollback()
+                values = key | self._values(State())
+                connection.execute(self._table.insert().values(values))
+                connection.commit()
+            connection.rollback()
         state = self.states()[name]
         self._connection.rollback()
         return state
@@ -294,31 +300,37 @@ class Work:
             CommandError: if another process does it, if somebody asks to stop, or if others hold
                 rows all the time.
         """
-        state = self.records.begin(self.name)
-        if state.complete:
-            state = State(batches=state.batches)
-        total = estimated_rows(self.connection, self.keyset.table)
-        self.connection.rollback()
-        with stop_gently(self.stop), progress(self.name, state.rows, total) as show:
-            while not state.complete:
-                state = self.patiently(state, show)
-                show(state.rows, "")
-                if not state.complete:
-                    self.rest(show, state)
+        with stop_gently(self.stop):
+            state = self.patiently(lambda: self.records.begin(self.name), State())
+            if state.complete:
+                state = State(batches=state.batches)
+            total = estimated_rows(self.connection, self.keyset.table)
+            self.connection.rollback()
+            with progress(self.name, state.rows, total) as show:
+                while not state.complete:
+                    state = self.patiently(partial(self.batch, state), state, show)
+                    show(state.rows, "")
+                    if not state.complete:
+                        self.rest(show, state)
         return state
 
-    def patiently(self, state: State, show: "Show") -> State:
-        """Do a batch, a smaller one and later, where others hold its rows."""
+    def patiently(
+        self,
+        do: Callable[[], State],
+        before: State,
+        show: "Show" = lambda rows, waits: None,
+    ) -> State:
+        """Do a transaction; where others hold its rows, later, and with a smaller batch."""
         for attempt in range(TRIES):
             try:
-                return self.batch(state)
+                return do()
             except DBAPIError as error:
                 self.connection.rollback()
                 if error.connection_invalidated or not is_busy(error):
                     raise
                 self.size = max(1, self.size // 2)
-            show(state.rows, "waiting for rows that others hold")
-            self.wait(min(2**attempt / 4, LONGEST_WAIT), state)
+            show(before.rows, "waiting for rows that others hold")
+            self.wait(min(2**attempt / 4, LONGEST_WAIT), before)
         raise CommandError(
             f"others held rows of {self.keyset.table.name} in each of {TRIES} tries; "
             "end their transactions, then run it again: it goes on from there"
@@ -326,7 +338,7 @@ class Work:
 
     def batch(self, state: State) -> State:
         """Do the next batch with its record in one transaction, and return the new state."""
-        connection, start = self.connection, time.monotonic()
+        connection = self.connection
         with connection.begin():
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.text(SHORT_WAITS))
@@ -340,6 +352,7 @@ class Work:
             number = connection.scalar(count.where(rows)) or 0
             after = State(last, state.rows + number, state.batches + 1)
             self.records.move(self.name, state, after)
+            start = time.monotonic()  # until here it holds no row
             self.change(connection, sa.and_(rows, self.where))
         self.adapt(time.monotonic() - start)
         return after
