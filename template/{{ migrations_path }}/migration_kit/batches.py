@@ -2,6 +2,7 @@
 
 import math
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -557,7 +558,8 @@ def progress(name: str, done: int, total: int) -> Iterator[Show]:
         if waits:
             line += f"; {waits}"
         if terminal:
-            sys.stderr.write(f"\r\x1b[K{line}")
+            width = shutil.get_terminal_size().columns - 1  # or it would not be one line
+            sys.stderr.write(f"\r\x1b[K{line[:width]}")
             sys.stderr.flush()
         elif now - last >= LINES:
             last = now
