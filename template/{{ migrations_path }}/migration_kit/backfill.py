@@ -34,6 +34,7 @@ from .batches import (
     records_of,
     short_locks,
 )
+from .databases import read_config
 from .environment import DoRun, search_path
 from .errors import one_line
 from .keyset import Condition
@@ -204,11 +205,8 @@ def seconds(value: str) -> float:
 
 def run(config: Config, given: argparse.Namespace) -> None:
     """Run what the command line asks for."""
-    config = Config(
-        config.config_file_name,
-        ini_section=given.name,
-        cmd_opts=argparse.Namespace(x=given.x),
-    )
+    options = argparse.Namespace(x=given.x)
+    config = read_config(config.config_file_name, given.name, cmd_opts=options)
     if given.backfill is None:
         list_backfills(config)
     else:

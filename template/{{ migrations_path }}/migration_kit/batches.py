@@ -558,7 +558,9 @@ def progress(name: str, done: int, total: int) -> Iterator[Show]:
         if waits:
             line += f"; {waits}"
         if terminal:
-            width = shutil.get_terminal_size().columns - 1  # or it would not be one line
+            width = (
+                shutil.get_terminal_size().columns - 1
+            )  # or it would not be one line
             sys.stderr.write(f"\r\x1b[K{line[:width]}")
             sys.stderr.flush()
         elif now - last >= LINES:
