@@ -147,8 +147,8 @@ def test_two_at_once_change_no_row_twice(new: New, engine: Engine) -> None:
     second = start(project, "count_up", "--batch-size", "4", "--pause", "0")
     outputs = [each.finish() for each in (first, second)]
     codes = [first.returncode, second.returncode]
-    # SQLite has no lock of a session, so there the one that comes later goes on.
-    assert codes == ([0, 1] if engine.server else [1, 0]), outputs
+    # SQLite has no lock of a session, so there either of the two may be the one that goes on.
+    assert codes == [0, 1] or (codes == [1, 0] and not engine.server), outputs
     line = "another process works on count_up; this one has stopped"
     assert last_line(outputs[codes.index(1)]) == line
     assert totals(project) == ONCE

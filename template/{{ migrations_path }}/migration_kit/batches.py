@@ -444,7 +444,7 @@ def alone(connection: sa.Connection, name: str) -> Iterator[None]:
     """Let no other process of this server's clients work on a backfill meanwhile.
 
     The record alone keeps a batch from being done twice; this lets the second process give up
-    at once, and not the first. SQLite has no such lock: there, the first one gives up.
+    at once, and never the first. SQLite has no such lock: there, it may be either of them.
 
     Args:
         connection: to the database, in no transaction.
