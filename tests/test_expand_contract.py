@@ -102,38 +102,20 @@ class Release:
         return inserted
 
 
-def blocks_of_the_page(path: str) -> list[tuple[str, str]]:
-    """Return what the page writes into a file: the option of each block, and its text."""
+def blocks_of_the_page(path: str) -> list[str]:
+    """Return what the page writes into a file, one text after the other."""
     page = (ROOT / "docs/how-to/expand-contract.md").read_text(encoding="utf-8")
     found = re.findall(
-        rf"^```{{file}} rename {re.escape(path)}\n((?::[^\n]*\n)*)(.*?)^```",
+        rf"^```{{file}} rename {re.escape(path)}\n(?::[^\n]*\n)*(.*?)^```",
         page,
         re.DOTALL | re.MULTILINE,
     )
-    return [(options, text) for options, text in found if text]
-
-
-def models_of_the_page() -> list[str]:
-    """Return the model of each release from the first one on, as the page makes it."""
-    models: list[str] = []
-    text = ""
-    blocks = blocks_of_the_page(HERO)
-    for number, (options, block) in enumerate(blocks):
-        if replaced := re.search(r"^:replace: (.*)$", options, re.MULTILINE):
-            text = text.replace(replaced[1], block.strip())
-        elif start := re.search(r"^:start-at:\s*(.*)$", options, re.MULTILINE):
-            text = f"{text[: text.index('    ' + start[1])]}{block}"
-        else:
-            text = block
-        following = blocks[number + 1][0] if number + 1 < len(blocks) else ""
-        if ":start-at:" not in following:
-            models.append(text)
-    return models
+    return [text for text in found if text]
 
 
 def operations(path: str) -> tuple[str, str]:
     """Return the bodies of upgrade and downgrade that the page writes into a revision."""
-    [(_, text)] = blocks_of_the_page(path)
+    [text] = blocks_of_the_page(path)
     _, up, down = re.split(r"def \w+\(\) -> None:\n", text)
     return textwrap.dedent(up), textwrap.dedent(down)
 
@@ -175,7 +157,7 @@ def test_old_and_new_code_run_at_once_and_lose_nothing(
         operations("migrations/versions/*_drop_age.py"),
     ]
     head, inserted = "4f1c8a2d7b3e", 0
-    models = models_of_the_page()
+    models = blocks_of_the_page(HERO)
     for number, (model, revision) in enumerate(zip(models, revisions, strict=True), 1):
         if revision:
             project.add_revision(f"release{number}", *revision, down_revision=head)
