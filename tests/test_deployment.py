@@ -80,7 +80,7 @@ def migrating_container(manifest: dict[str, Any]) -> dict[str, Any]:
 def test_every_block_fits_the_schema_of_its_tool(
     render: Render, tmp_path: Path
 ) -> None:
-    files = defaultdict(set)
+    files: dict[str, set[Path]] = defaultdict(set)
     for variant in VARIANTS:
         project = render(variant)
         texts = blocks(project) | blocks(project, "dockerfile")
@@ -105,8 +105,8 @@ def test_every_block_fits_the_schema_of_its_tool(
         "GitHub Actions": "github-workflows",
         "GitLab": "gitlab-ci",
     }.items():
-        check = [script("check-jsonschema"), "--builtin-schema", f"vendor.{schema}"]
-        run(*check, *files[heading], cwd=tmp_path)
+        options = ("--builtin-schema", f"vendor.{schema}")
+        run(script("check-jsonschema"), *options, *files[heading], cwd=tmp_path)
     run(script("hadolint"), *files["The image"], cwd=tmp_path)
     run(script("zizmor"), "--offline", *files["GitHub Actions"], cwd=tmp_path)
 
@@ -201,8 +201,8 @@ def build(project: Path, folder: Path, installs: bool) -> Image:
                 if installs:
                     python = {"UV_PYTHON": sys.executable, "VIRTUAL_ENV": ""}
                     where = image.path(".")
-                    uv = [script("uv"), *rest.split()[1:]]
-                    run(*uv, cwd=where, env=image.env | python | FAST)
+                    env = image.env | python | FAST
+                    run(script("uv"), *rest.split()[1:], cwd=where, env=env)
             case "RUN":
                 assert rest == "install --directory --owner=10001 /data"
                 image.path("/data").mkdir()

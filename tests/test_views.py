@@ -19,7 +19,8 @@ def written(session: str, path: str) -> str:
     """Return what the page writes first into a file."""
     page = (ROOT / "docs/how-to/views.md").read_text(encoding="utf-8")
     block = rf"^```{{file}} {session} {re.escape(path)}\n(?::[^\n]*\n)*(.+?)^```"
-    return re.findall(block, page, re.DOTALL | re.MULTILINE)[0]
+    first: str = re.findall(block, page, re.DOTALL | re.MULTILINE)[0]
+    return first
 
 
 def names(project: Project, catalog: str) -> set[str]:
