@@ -119,6 +119,7 @@ def expected_tree(variant: Variant) -> set[str]:
         ".gitignore",
         ".pre-commit-config.yaml",
         "README.md",
+        "docs/deployment.md",
         "docs/migrations.md",
         "docs/schema.md",
         "pyproject.toml",
