@@ -5,6 +5,7 @@
   `foreign_keys`, `history`, `protect`, `recorded`, `models` and `autogenerate`.
 - A revision that Alembic writes: `autogenerate` asks `compare` what differs, `ownership` whose
   table it is, `order` what comes first, and `render` (for PostgreSQL `enums` too) how to write it.
+  `renames` finds out what was renamed, with `new_names` and `key_names`.
 - The tests: `testing` makes databases (`mysql_copy`, `leftovers`), `roundtrip` takes each revision
   up, down and up again.
 - Many rows: revisions declare `backfill`, which goes through a table in `batches`, page after
