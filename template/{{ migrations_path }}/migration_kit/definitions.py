@@ -415,9 +415,7 @@ def items_of(sql: str) -> list[str]:
     for string, *names, word in TOKENS.findall(sql):
         token = string or "".join(names).lower() or word.lower()
         depth += {"(": 1, ")": -1}.get(token, 0)
-        if token == "," and depth == 1:
-            items.append("")
-        elif (token, depth) in {("(", 1), (")", 0)}:
+        if (token, depth) in {(",", 1), ("(", 1), (")", 0)}:
             items.append("")
         else:
             items[-1] += f" {token}"

@@ -20,7 +20,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy import (
     Connection,
+    Constraint,
     Dialect,
+    Index,
     MetaData,
     Table,
     event,
@@ -29,8 +31,10 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import CompileError, SAWarning, SQLAlchemyError
 from sqlalchemy.sql.elements import conv
+from sqlalchemy.types import NullType, _Binary
 
 from .definitions import KINDS, OF_TABLES, Definition, Definitions
 from .models import full_name
@@ -81,7 +85,8 @@ class Rebuild:
             or (definition.kind == "sequence" and not definition.table)
         }
         known = {full_name(table.schema, table.name) for table in tables}
-        self.plain_tables |= {name for kind, name in expected if kind == "table"} - known
+        named = {name for kind, name in expected if kind == "table"}
+        self.plain_tables |= named - known
 
     def is_plain(self, definition: Definition) -> bool:
         """Tell whether an object is made by a statement of the database's own."""
@@ -93,7 +98,8 @@ class Rebuild:
         for definition in self.expected.values():
             if self.is_plain(definition) and definition.kind != "table":
                 found[definition.kind].append(statement_step(definition))
-        if found["rows"] and any(" DEFERR" in one.create for one in self.expected.values()):
+        waits = any(" DEFERR" in one.create for one in self.expected.values())
+        if found["rows"] and waits:
             # A check that waits for the commit would keep the tables from being altered.
             check = render_statement("SET CONSTRAINTS ALL IMMEDIATE")
             found["rows"].append(Step("checks of rows", "", check, ""))
@@ -183,16 +189,22 @@ class Rebuild:
             name, error = next(iter(errors.items()))
             reason = str(getattr(error, "orig", error)).partition("\n")[0]
             raise CommandError(f"nothing was squashed; {name}: {reason}")
+        # A table that refers to another one fails where that one does.
         self.plain_tables |= {
-            full_name(table.schema, table.name)
-            for table in self.tables
-            if full_name(table.schema, table.name) in tables - self.plain_tables
-            and not tables & {
-                full_name(key.referred_table.schema, key.referred_table.name)
-                for key in table.foreign_key_constraints
-                if key.referred_table is not table
-            }  # whose own error is that of the other one
+            name
+            for name in tables
+            if not any(other in tables for other in self.referred(name))
         }
+
+    def referred(self, name: str) -> set[str]:
+        """Return the names of the other tables that a table refers to."""
+        found = {
+            full_name(key.referred_table.schema, key.referred_table.name)
+            for table in self.tables
+            if full_name(table.schema, table.name) == name
+            for key in table.foreign_key_constraints
+        }
+        return found - {name}
 
     def has_constraint(self, definition: Definition) -> bool:
         """Tell whether `op.create_table` makes a constraint, though not rightly."""
@@ -262,7 +274,7 @@ def try_steps(
     connection = migration.connection
     assert connection is not None
     names: dict[str, Any] = {"op": Operations(migration), "sa": sqlalchemy}
-    exec("\n".join(sorted(context.imports)), names)
+    run("\n".join(context.imports), names)
     done: list[Step] = []
     while steps:
         errors: dict[Step, Exception] = {}
@@ -271,7 +283,7 @@ def try_steps(
             postgresql = connection.dialect.name == "postgresql"
             try:
                 with connection.begin_nested() if postgresql else nullcontext():
-                    exec(step.upgrade, names)
+                    run(step.upgrade, names)
             except (SQLAlchemyError, TypeError, ValueError, AttributeError) as error:
                 errors[step] = error
             else:
@@ -280,6 +292,11 @@ def try_steps(
             return done, {step.table or step.name: errors[step] for step in errors}
         steps = list(errors)
     return done, {}
+
+
+def run(code: str, names: dict[str, Any]) -> None:
+    """Run code as it will stand in the revision."""
+    exec(code, names)  # noqa: S102 - we have written it ourselves
 
 
 def reflect_tables(
@@ -298,7 +315,7 @@ def reflect_tables(
     event.listen(metadata, "column_reflect", migration.impl.autogen_column_reflect)
     defaults = database_defaults(connection, source)
     default = connection.dialect.default_schema_name
-    schemas = {None}
+    schemas: set[str | None] = {None}
     if connection.dialect.name == "postgresql":
         schemas |= set(inspect(connection).get_schema_names())
     with warnings.catch_warnings():
@@ -309,16 +326,15 @@ def reflect_tables(
         ordered = metadata.sorted_tables
     names = {name for kind, name in definitions if kind in {"table", "partition"}}
     tables = [
-        table
-        for table in ordered
-        if full_name(table.schema, table.name) in names
+        table for table in ordered if full_name(table.schema, table.name) in names
     ]
     for table in tables:
         leave_defaults_out(table, defaults)
-        for item in (*table.constraints, *table.indexes):
+        items: list[Constraint | Index] = [*table.constraints, *table.indexes]
+        for item in items:
             leave_defaults_out(item, defaults)
             if item.name is not None:
-                item.name = conv(item.name)  # no naming convention changes it
+                item.name = conv(str(item.name))  # no naming convention changes it
         for column in table.columns:
             column.type = plain_type(column.type, connection.dialect)
             alone = len(table.primary_key) == 1 and not column.foreign_keys
@@ -421,8 +437,7 @@ def literal_of(connection: Connection, column: Any) -> str:
         return f"coalesce({plain}, 'NULL')"
     if number:
         return f"coalesce(CAST({name} AS CHAR), 'NULL')"
-    binary = isinstance(kind, sqlalchemy.types._Binary | sqlalchemy.dialects.mysql.BIT)
-    if binary or isinstance(kind, sqlalchemy.types.NullType):
+    if isinstance(kind, _Binary | mysql.BIT | NullType):
         return f"coalesce(concat('x''', hex({name}), ''''), 'NULL')"
     return f"quote({name})"
 

@@ -9,7 +9,7 @@ import io
 import os
 import re
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +31,7 @@ from sqlalchemy import Connection, Table
 from .definitions import Definitions, differences, read_definitions
 from .head import config_of_revision, source_of
 from .models import full_name
+from .paths import MIGRATIONS
 from .rebuild import (
     Rebuild,
     Step,
@@ -98,7 +99,7 @@ def squash(config: Config, revision: str, rows: bool | None = None) -> None:
     ]
     if left and not old:  # it was interrupted
         put_in_place(script, newest, left)
-        print(f"Finished: {len(left)} files were left of what {newest.revision} replaces.")
+        print(f"Finished: deleted {len(left)} files that {newest.revision} replaces.")
         return
     refuse_others(script, newest, old)
     refuse_uncommitted([newest, *old])
@@ -107,7 +108,8 @@ def squash(config: Config, revision: str, rows: bool | None = None) -> None:
     try:
         work.write(staged, rows)
         work.verify(staged)
-        os.replace(staged, newest.path)  # all or nothing; what follows can be done again
+        # All or nothing; what follows can be done again.
+        os.replace(staged, newest.path)
     finally:
         staged.unlink(missing_ok=True)
     path = put_in_place(script, load(script, Path(newest.path)), old)
@@ -161,18 +163,18 @@ def refuse_uncommitted(steps: Sequence[Script]) -> None:
     Raises:
         CommandError: naming it. Where there is no git, nothing is said.
     """
-    paths = [Path(step.path) for step in steps]
-    git = ["git", "status", "--porcelain", "-z", "--", *(path.name for path in paths)]
-    folders = {path.parent for path in paths}
-    for folder in folders:
-        own = [path.name for path in paths if path.parent == folder]
+    paths = [step.path for step in steps]
+    git = ["git", "status", "--porcelain", "-z", "--", *paths]
+    try:
         result = subprocess.run(
-            [*git[:5], *own], cwd=folder, capture_output=True, text=True, check=False
+            git, cwd=MIGRATIONS, capture_output=True, text=True, check=False
         )
-        if changed := [line[3:] for line in result.stdout.split("\0") if line]:
-            raise CommandError(
-                f"git has not got {changed[0]} as it is: commit first, for the file goes"
-            )
+    except FileNotFoundError:
+        return
+    if changed := [line[3:] for line in result.stdout.split("\0") if line]:
+        raise CommandError(
+            f"git has not got {changed[0]} as it is: commit first, for the file goes"
+        )
 
 
 def put_in_place(script: ScriptDirectory, new: Script, old: Sequence[Script]) -> Path:
@@ -250,9 +252,7 @@ def migrate(
         return steps(revision, recorded)
 
     run.__qualname__ = "squash"
-    with EnvironmentContext(
-        scratch.config(), script, fn=run, destination_rev=revision
-    ):
+    with EnvironmentContext(scratch.config(), script, fn=run, destination_rev=revision):
         script.run_env()
 
 
