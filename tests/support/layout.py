@@ -17,6 +17,7 @@ KIT = [
     "compare.py",
     "connect.py",
     "databases.py",
+    "definitions.py",
     "environment.py",
     "errors.py",
     "foreign_keys.py",
@@ -32,11 +33,14 @@ KIT = [
     "ownership.py",
     "paths.py",
     "pooler.py",
+    "rebuild.py",
     "recorded.py",
     "render.py",
+    "replaced.py",
     "retry.py",
     "roundtrip.py",
     "settings.py",
+    "squash.py",
     "testing.py",
 ]
 DRAWING = "migration_kit/draw.py"  # not in an adopted project

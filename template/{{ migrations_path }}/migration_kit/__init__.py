@@ -7,8 +7,9 @@
   table it is, `order` what comes first, and `render` (for PostgreSQL `enums` too) how to write it.
 - The tests: `testing` makes databases (`mysql_copy`, `leftovers`), `roundtrip` takes each revision
   up, down and up again.
-- The command line, by `__main__.py` here and beside this folder: `head`, `draw`, `lint`, and
-  `all` of `databases`.
+- The command line, by `__main__.py` here and beside this folder: `head`, `draw`, `lint`, `all`
+  of `databases`, and `squash`, for which `definitions` reads all that a database has, `rebuild`
+  writes the code that makes it, and `replaced` tells what has been squashed.
 - Where there are tenants: `tenant` is what a run knows of its own; `fleet` is their command line,
   `workers` the processes, `tenant_commands` what these do.
 - All of them: `command` knows which Alembic command runs, `paths` where the migrations are,
