@@ -7,7 +7,7 @@ or has otherwise, is written as a statement of the database's own.
 import re
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +31,7 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.dialects import mysql
+from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.exc import CompileError, SAWarning, SQLAlchemyError
 from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import NullType, _Binary
@@ -254,7 +254,24 @@ def indent_lines(code: str) -> str:
 def new_context(migration: MigrationContext) -> AutogenContext:
     """Return what renders operations, with the options of env.py."""
     write_percents_once(migration)
-    return AutogenContext(migration)
+    options = migration.opts | {"render_item": render_item(migration)}
+    return AutogenContext(migration, opts=options)
+
+
+def render_item(migration: MigrationContext) -> Callable[..., Any]:
+    """Return the renderer of env.py, but for types that a statement makes before."""
+    others = migration.opts["render_item"]
+
+    def render(kind: str, item: Any, context: AutogenContext) -> Any:
+        if kind != "type" or not isinstance(item, postgresql.ENUM | postgresql.DOMAIN):
+            return others(kind, item, context)
+        context.imports.add("from sqlalchemy.dialects import postgresql")
+        code = f"postgresql.{item!r}"
+        if "create_type=" in code:
+            return code
+        return f"{code.removesuffix(')')}, create_type=False)"  # SQLAlchemy 2.0
+
+    return render
 
 
 def try_steps(
@@ -280,12 +297,13 @@ def try_steps(
         errors: dict[Step, Exception] = {}
         for step in steps:
             # Elsewhere a statement that fails leaves the transaction as it was.
-            postgresql = connection.dialect.name == "postgresql"
+            nested = connection.dialect.name == "postgresql"
             try:
-                with connection.begin_nested() if postgresql else nullcontext():
+                with connection.begin_nested() if nested else nullcontext():
                     run(step.upgrade, names)
             except (SQLAlchemyError, TypeError, ValueError, AttributeError) as error:
                 errors[step] = error
+                migration.impl.memo.clear()  # of types that it takes for made
             else:
                 done.append(step)
         if len(errors) == len(steps):
