@@ -12,6 +12,7 @@ KIT = [
     "__init__.py",
     "__main__.py",
     "autogenerate.py",
+    "changes.py",
     "clusters.py",
     "command.py",
     "compare.py",
@@ -25,14 +26,19 @@ KIT = [
     "head.py",
     "history.py",
     "leftovers.py",
+    "lint.py",
     "lock.py",
     "models.py",
     "mysql_copy.py",
+    "narrowing.py",
     "options.py",
     "order.py",
     "ownership.py",
     "paths.py",
     "pooler.py",
+    "protect.py",
+    "raw_sql.py",
+    "reading.py",
     "rebuild.py",
     "recorded.py",
     "render.py",
@@ -42,6 +48,7 @@ KIT = [
     "settings.py",
     "squash.py",
     "testing.py",
+    "usage.py",
 ]
 DRAWING = "migration_kit/draw.py"  # not in an adopted project
 TENANTS = [
@@ -51,7 +58,7 @@ TENANTS = [
     "migration_kit/workers.py",
     "tenants.py",
 ]
-POSTGRESQL = ["migration_kit/enums.py", "migration_kit/lint.py"]
+POSTGRESQL = ["migration_kit/enums.py", "migration_kit/squawk.py"]
 
 # For code that runs in a project's folder.
 IMPORT_ROUNDTRIP = """\

@@ -1,0 +1,623 @@
+"""Name what new revisions destroy, break or block, in words of the database at hand.
+
+The operations of the whole history are followed in memory first, so that the types of columns are
+known, and which tables are filled: one that is made in the same set of revisions is empty.
+
+A revision that does it on purpose says so, and why:
+
+    # lint-accept: drop-column heroes.age
+    # No release has used the column since 2.3.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from alembic.operations import ops
+from alembic.script import Script, ScriptDirectory
+from sqlalchemy import Column, Delete, Dialect, Update, types
+from sqlalchemy.schema import PrimaryKeyConstraint, UniqueConstraint
+
+from .narrowing import copies_on_mysql, narrows, same
+from .raw_sql import DeleteAllOp, FillOp, UnknownOp, operations_of
+from .reading import Reading, Recorded, read_revision, table_key
+
+ACCEPT = re.compile(r"\s*# lint-accept: *([\w-]+) *(\S*)$")
+IGNORE = re.compile(r"^\s*# squawk-ignore: *([\w, -]+)", re.MULTILINE)
+
+# Rules of squawk that say the same.
+SAME_AS_SQUAWK = {
+    "ban-drop-table": "drop-table",
+    "ban-drop-column": "drop-column",
+    "renaming-table": "rename-table",
+    "renaming-column": "rename-column",
+    "changing-column-type": "narrow-type",
+    "adding-required-field": "required-column",
+    "adding-not-nullable-field": "not-null",
+    "disallowed-unique-constraint": "unique",
+    "ban-truncate-cascade": "delete-all",
+}
+
+# Rows or values are lost for good, or code of the release before stops.
+DESTROYS = {
+    "drop-table",
+    "drop-column",
+    "rename-table",
+    "rename-column",
+    "narrow-type",
+    "required-column",
+    "delete-all",
+}
+
+TITLES = {
+    "sqlite": "SQLite",
+    "postgresql": "PostgreSQL",
+    "mysql": "MySQL",
+    "mariadb": "MariaDB",
+}
+
+DUMPS = {
+    "sqlite": "sqlite3 FILE '.dump {table}'",
+    "postgresql": "pg_dump --table {table}",
+    "mysql": "mysqldump DATABASE {table}",
+    "mariadb": "mariadb-dump DATABASE {table}",
+}
+
+# The safe way: for each database, else for all.
+REMEDIES = {
+    "drop-table": "drop it one release after the last that uses it, and keep a dump: `{dump}`",
+    "drop-column": "take it out of the models, and drop it one release later; "
+    "`{dump}` keeps its values",
+    "rename-table": "make the new table, let one release write both, copy the rows, and drop the "
+    "old one with the next",
+    "rename-table postgresql": "CREATE VIEW {table} AS SELECT * FROM the new name, and drop that "
+    "view one release later: PostgreSQL writes through it",
+    "rename-table mysql": "CREATE VIEW {table} AS SELECT * FROM the new name, and drop that view "
+    "one release later: {title} writes through it",
+    "rename-column": "add the new column, let one release write both, copy the values, and drop "
+    "the old one with the next",
+    "narrow-type": "add a column of the new type, copy what fits, let one release write both, "
+    "and drop the old one with the next",
+    "required-column": "add it nullable, or with server_default; fill the rows, and make it "
+    "NOT NULL with the next release",
+    "not-null": "fill the rows first: UPDATE {table} SET {column} = ... WHERE {column} IS NULL",
+    "not-null postgresql": "fill the rows, add CHECK ({column} IS NOT NULL) NOT VALID, then "
+    "VALIDATE CONSTRAINT: after it NOT NULL scans nothing",
+    "unique": "look first: SELECT {columns}, count(*) FROM {table} GROUP BY {columns} "
+    "HAVING count(*) > 1",
+    "unique postgresql": "look for rows that are equal first; CREATE UNIQUE INDEX CONCURRENTLY "
+    "in an autocommit_block(), then ADD CONSTRAINT ... USING INDEX",
+    "table-copy": "try it on a copy of the data, or add a new column in its place; on a big "
+    "table use gh-ost or pt-online-schema-change",
+    "foreign-key": "check the rows with a query, then add it with SET foreign_key_checks = 0: "
+    "{title} does so in place",
+    "fulltext-index": "add it in a quiet hour, or on a big table with gh-ost or "
+    "pt-online-schema-change",
+    "delete-all": "name the rows with WHERE; `{dump}` keeps them",
+    "unread": "see for yourself what it does",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What an operation of a revision destroys, breaks or blocks."""
+
+    revision: Script
+    line: int
+    rule: str
+    name: str
+    message: str
+    remedy: str
+    destroys: bool
+
+
+@dataclass
+class Examined:
+    """A new revision: its operations, which of them touch only empty tables, and its findings."""
+
+    revision: Script
+    recorded: list[Recorded] = field(default_factory=list)
+    on_new_tables: set[int] = field(default_factory=set)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def has_raw_sql(self) -> bool:
+        """Whether it writes SQL of its own."""
+        return any(
+            isinstance(one.operation, ops.ExecuteSQLOp)
+            and isinstance(one.operation.sqltext, str)
+            for one in self.recorded
+        )
+
+
+def unaccepted(
+    script: ScriptDirectory,
+    revisions: Sequence[Script],
+    dialect: Dialect,
+) -> list[Finding]:
+    """Return the findings in the upgrades of revisions that no comment accepts.
+
+    Args:
+        script: the history.
+        revisions: those that are to run; the tables of all before them hold rows.
+        dialect: of the database.
+
+    Returns:
+        The findings, in the order of the history. No database is asked.
+    """
+    return [
+        finding
+        for one in examine(script, revisions, dialect)
+        for finding in not_accepted(one.findings)
+    ]
+
+
+def examine(
+    script: ScriptDirectory,
+    revisions: Sequence[Script],
+    dialect: Dialect,
+) -> list[Examined]:
+    """Return all that is to be said of revisions; see `unaccepted`."""
+    wanted = {revision.revision for revision in revisions}
+    if not wanted:
+        return []
+    schema = Schema(dialect)
+    found = []
+    # What none of them builds on is of another line of revisions.
+    history = script.iterate_revisions(tuple(wanted), "base")
+    for revision in reversed(list(history)):
+        is_new = revision.revision in wanted
+        reading = read_revision(revision, dialect)
+        examined = schema.take(revision, reading, is_new)
+        if is_new:
+            found.append(examined)
+    return found
+
+
+# ------------------------------------------------------------------------- Acceptance
+
+
+def not_accepted(findings: Sequence[Finding]) -> list[Finding]:
+    """Return the findings of one revision that no comment in it accepts."""
+    if not findings:
+        return []
+    source = Path(findings[0].revision.path).read_text(encoding="utf-8")
+    ignored = {
+        SAME_AS_SQUAWK.get(rule.strip(), rule.strip())
+        for rules in IGNORE.findall(source)
+        for rule in rules.split(",")
+    }
+    accepted, bare = acceptances(source)
+    left = []
+    for finding in findings:
+        names = {one.name for one in findings if one.rule == finding.rule}
+        keys = {(finding.rule, finding.name.lower())}
+        if len(names) == 1:
+            keys.add((finding.rule, ""))
+        if finding.rule in ignored or keys & accepted:
+            continue
+        if keys & bare:
+            remedy = "write the reason into the comment below `# lint-accept`"
+            finding = replace(finding, remedy=remedy)
+        left.append(finding)
+    return left
+
+
+def acceptances(source: str) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+    """Return the rules, each with a name or none, that a revision's comments accept.
+
+    Args:
+        source: of the revision; several such comments may share the reason that follows them.
+
+    Returns:
+        Those with a reason, and those without.
+    """
+    accepted: set[tuple[str, str]] = set()
+    bare: set[tuple[str, str]] = set()
+    waiting: set[tuple[str, str]] = set()
+    for line in [*source.splitlines(), ""]:
+        if found := ACCEPT.match(line):
+            waiting.add((found[1], found[2].lower()))
+        else:
+            has_reason = re.match(r"\s*#\s*\w", line)
+            (accepted if has_reason else bare).update(waiting)
+            waiting.clear()
+    return accepted, bare
+
+
+# ------------------------------------------------------------------------- The schema
+
+
+@dataclass
+class ColumnState:
+    """What the revisions say of a column."""
+
+    type: Any
+    nullable: bool | None
+    has_default: bool
+    is_new: bool
+
+
+@dataclass
+class TableState:
+    """What the revisions say of a table."""
+
+    is_new: bool
+    columns: dict[str, ColumnState] = field(default_factory=dict)
+    # Sets of columns that no two rows have the same values of.
+    unique: list[frozenset[str]] = field(default_factory=list)
+    is_filled: bool = False  # by an UPDATE of the new revisions
+
+
+class Schema:
+    """The tables that the revisions so far have made, and what the next one does to them."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        """Take the dialect of the database."""
+        self.dialect = dialect
+        self.tables: dict[str, TableState] = {}
+        self.is_new = False
+        self.found: list[tuple[str, str, str, dict[str, str]]] = []
+        self.on_new_table = False
+
+    def take(self, revision: Script, reading: Reading, is_new: bool) -> Examined:
+        """Follow what a revision does, and return what is to be said of it.
+
+        Args:
+            revision: the next one.
+            reading: its operations.
+            is_new: whether its findings are asked for.
+        """
+        self.is_new = is_new
+        examined = Examined(revision, reading.recorded)
+        for index, recorded in enumerate(reading.recorded):
+            self.found, touched = [], []
+            for operation in self.operations_of(recorded.operation):
+                self.on_new_table = False
+                self.follow(operation)
+                touched.append(self.on_new_table)
+            if touched and all(touched):
+                examined.on_new_tables.add(index)
+            for found in self.found if is_new else ():
+                finding = self.finding(revision, recorded.line, *found)
+                if finding not in examined.findings:
+                    examined.findings.append(finding)
+        for unread in reading.unread if is_new else ():
+            destroys = bool(
+                unread.calls & {"drop_table", "drop_column", "rename_table"}
+            )
+            calls = ", ".join(sorted(unread.calls))
+            message = f"{calls} of what only the database or other code knows"
+            finding = self.finding(revision, unread.line, "unread", "", message, {})
+            examined.findings.append(replace(finding, destroys=destroys))
+        examined.findings.sort(key=lambda finding: finding.line)
+        return examined
+
+    def operations_of(
+        self, operation: ops.MigrateOperation
+    ) -> Sequence[ops.MigrateOperation]:
+        """Return an operation, or those that its SQL stands for."""
+        if not isinstance(operation, ops.ExecuteSQLOp):
+            return [operation]
+        sql: Any = operation.sqltext
+        if isinstance(sql, Delete | Update):
+            table: Any = sql.table
+            if isinstance(sql, Update):
+                return [FillOp(table.name, table.schema)]
+            all_rows = sql.whereclause is None
+            return [DeleteAllOp(table.name, table.schema)] if all_rows else []
+        text = getattr(sql, "text", getattr(sql, "statement", sql))
+        if not isinstance(text, str):
+            return []
+        return operations_of(text, self.dialect.name)
+
+    def finding(
+        self,
+        revision: Script,
+        line: int,
+        rule: str,
+        name: str,
+        message: str,
+        words: dict[str, str],
+    ) -> Finding:
+        """Put a finding into the words of the database."""
+        kind = self.dialect.name
+        family = "mysql" if kind == "mariadb" else kind
+        title = TITLES.get(kind, kind)
+        table, _, column = name.rpartition(".") if "column" in words else (name, "", "")
+        table = words.get("table", table or name)
+        dump = DUMPS.get(kind, DUMPS["postgresql"]).format(table=table)
+        known = {"table": table, "column": column, "columns": column, "title": title}
+        values = {**known, **words, "dump": dump}
+        remedy = REMEDIES.get(f"{rule} {family}") or REMEDIES[rule]
+        return Finding(
+            *(revision, line, rule, name, message.format(**values)),
+            *(remedy.format(**values), rule in DESTROYS),
+        )
+
+    # ---------------------------------------------------------------- What happens
+
+    def find(self, rule: str, name: str, message: str, **words: str) -> None:
+        """Remember a finding about the operation at hand."""
+        self.found.append((rule, name, message, words))
+
+    def table(self, name: str, schema: str | None) -> TableState:
+        """Return what is known of a table; one that nothing made was there before."""
+        state = self.tables.setdefault(table_key(name, schema), TableState(False))
+        self.on_new_table = state.is_new and self.is_new
+        return state
+
+    def column(self, table: TableState, name: str) -> ColumnState:
+        """Return what is known of a column."""
+        return table.columns.setdefault(
+            name.lower(), ColumnState(None, None, False, table.is_new)
+        )
+
+    def follow(self, operation: ops.MigrateOperation) -> None:
+        """Do in memory what an operation does, and remember what is to be said of it."""
+        for kind, follow in FOLLOW.items():
+            if isinstance(operation, kind):
+                follow(self, operation)
+
+    def create_table(self, operation: ops.CreateTableOp) -> None:
+        """Take a new table."""
+        state = TableState(self.is_new)
+        self.tables[table_key(operation.table_name, operation.schema)] = state
+        self.on_new_table = self.is_new
+        for item in operation.columns:
+            if isinstance(item, Column):
+                self.add(state, item)
+                if item.primary_key or item.unique:
+                    state.unique.append(frozenset([str(item.name).lower()]))
+            elif isinstance(item, PrimaryKeyConstraint | UniqueConstraint):
+                names = getattr(item, "_pending_colargs", ()) or item.columns.keys()
+                state.unique.append(keys(names))
+
+    def add(self, table: TableState, column: "Column[Any]") -> None:
+        """Take a new column."""
+        has_default = column.server_default is not None or bool(
+            column.computed or column.identity
+        )
+        table.columns[str(column.name).lower()] = ColumnState(
+            column.type, column.nullable, has_default, self.is_new
+        )
+
+    def drop_table(self, operation: ops.DropTableOp) -> None:
+        """Forget a table."""
+        state = self.table(operation.table_name, operation.schema)
+        name = shown(operation.table_name, operation.schema)
+        if not self.on_new_table:
+            self.find("drop-table", name, "drops the table with all its rows")
+        del self.tables[table_key(operation.table_name, operation.schema)], state
+
+    def rename_table(self, operation: ops.RenameTableOp) -> None:
+        """Give a table another name."""
+        state = self.table(operation.table_name, operation.schema)
+        name = shown(operation.table_name, operation.schema)
+        new = operation.new_table_name
+        if not self.on_new_table:
+            message = (
+                f"renames it to {new}: code of the release before looks for {name}"
+            )
+            self.find("rename-table", name, message)
+        del self.tables[table_key(operation.table_name, operation.schema)]
+        self.tables[table_key(new, operation.schema)] = state
+
+    def add_column(self, operation: ops.AddColumnOp) -> None:
+        """Take a new column of a table."""
+        table = self.table(operation.table_name, operation.schema)
+        column = operation.column
+        self.add(table, column)
+        state = table.columns[str(column.name).lower()]
+        name = shown(operation.table_name, operation.schema, str(column.name))
+        if not self.on_new_table and state.nullable is False and not state.has_default:
+            rows = "the rows have no value for it, and it fails"
+            if self.dialect.name in ("mysql", "mariadb"):
+                rows = "{title} gives all rows 0 or '' in silence"
+            message = f"NOT NULL without a default: {rows}; code of the release before gives none"
+            self.find("required-column", name, message, column=str(column.name))
+        if column.unique and not self.on_new_table and state.has_default:
+            self.add_unique(operation.table_name, operation.schema, [column.name], name)
+        if self.is_mysql and not self.on_new_table and column.foreign_keys:
+            self.add_foreign_key(name)
+
+    def drop_column(self, operation: ops.DropColumnOp) -> None:
+        """Forget a column."""
+        table = self.table(operation.table_name, operation.schema)
+        state = self.column(table, operation.column_name)
+        name = shown(operation.table_name, operation.schema, operation.column_name)
+        if not self.on_new_table and not (state.is_new and self.is_new):
+            message = "drops the column with all its values; code of the release before asks for it"
+            table_name = shown(operation.table_name, operation.schema)
+            self.find("drop-column", name, message, table=table_name)
+        del table.columns[operation.column_name.lower()]
+
+    def alter_column(self, operation: ops.AlterColumnOp) -> None:
+        """Change a column."""
+        table = self.table(operation.table_name, operation.schema)
+        state = self.column(table, operation.column_name)
+        name = shown(operation.table_name, operation.schema, operation.column_name)
+        table_name = shown(operation.table_name, operation.schema)
+        words = {"column": operation.column_name, "table": table_name}
+        is_new = self.on_new_table or (state.is_new and self.is_new)
+        if new_type := operation.modify_type:
+            old_type = state.type
+            if old_type is None or isinstance(old_type, types.NullType):
+                old_type = operation.existing_type
+            if not is_new and old_type is not None:
+                self.change_type(operation, name, old_type, words)
+            state.type = new_type() if isinstance(new_type, type) else new_type
+        if operation.modify_server_default is not False:
+            state.has_default = operation.modify_server_default is not None
+        if operation.modify_nullable is not None:
+            was_nullable = state.nullable is not False
+            if operation.existing_nullable is not None and state.nullable is None:
+                was_nullable = operation.existing_nullable
+            state.nullable = operation.modify_nullable
+            becomes_required = was_nullable and not operation.modify_nullable
+            if is_new and not self.on_new_table:
+                if becomes_required and not state.has_default:
+                    message = "NOT NULL in the release that adds it: code of the release before "
+                    self.find("required-column", name, message + "gives none", **words)
+            elif becomes_required and not self.on_new_table and not table.is_filled:
+                message = "NOT NULL fails while a row has NULL"
+                if self.dialect.name == "postgresql":
+                    message += ", and blocks everybody while it looks at all rows"
+                self.find("not-null", name, message, **words)
+        new_name = operation.modify_name
+        if new_name and new_name != operation.column_name:
+            if not is_new:
+                message = f"renames it to {new_name}: code of the release before asks for the old name"
+                self.find("rename-column", name, message, **words)
+            before, after = operation.column_name.lower(), new_name.lower()
+            table.columns[after] = table.columns.pop(before)
+            table.unique = [
+                columns - {before} | {after} if before in columns else columns
+                for columns in table.unique
+            ]
+
+    def change_type(
+        self, operation: ops.AlterColumnOp, name: str, old: Any, words: dict[str, str]
+    ) -> None:
+        """Look at a column's new type."""
+        new = operation.modify_type
+        if same(old, new, self.dialect):
+            return
+        using = str(operation.kw.get("postgresql_using", ""))
+        if message := narrows(old, new, self.dialect, using):
+            self.find("narrow-type", name, message, **words)
+        elif self.is_mysql and copies_on_mysql(old, new, self.dialect):
+            message = "{title} copies the table for it, and nobody writes meanwhile"
+            self.find("table-copy", name, message, **words)
+
+    # ------------------------------------------------------- Constraints and indexes
+
+    @property
+    def is_mysql(self) -> bool:
+        """Whether it is MySQL or MariaDB."""
+        return self.dialect.name in ("mysql", "mariadb")
+
+    def add_unique(
+        self, table_name: str, schema: str | None, columns: Sequence[Any], name: str
+    ) -> None:
+        """Look at a new promise that no two rows have the same values."""
+        table = self.table(table_name, schema)
+        names = [str(getattr(column, "name", column)) for column in columns]
+        promised = any(known <= keys(names) for known in table.unique)
+        table.unique.append(keys(names))
+        for column in names:
+            state = table.columns.get(column.lower())
+            if state and state.is_new and self.is_new and not state.has_default:
+                return  # NULL in each row, which equals nothing
+        if self.on_new_table or promised:
+            return
+        message = "fails where two rows have the same {columns}"
+        words = {"table": shown(table_name, schema), "columns": ", ".join(names)}
+        self.find("unique", name or f"{table_name}.{'_'.join(names)}", message, **words)
+
+    def add_foreign_key(self, name: str) -> None:
+        message = (
+            "{title} copies the table to add a foreign key, and nobody writes meanwhile"
+        )
+        self.find("foreign-key", name, message)
+
+    def create_unique_constraint(self, operation: ops.CreateUniqueConstraintOp) -> None:
+        """Take a unique constraint."""
+        name = str(operation.constraint_name or "")
+        columns = list(operation.columns)
+        if operation.kw.get("postgresql_using_index"):
+            return
+        self.add_unique(operation.table_name, operation.schema, columns, name)
+
+    def create_primary_key(self, operation: ops.CreatePrimaryKeyOp) -> None:
+        """Take a primary key."""
+        table = self.table(operation.table_name, operation.schema)
+        table.unique.append(keys(operation.columns))
+
+    def create_index(self, operation: ops.CreateIndexOp) -> None:
+        """Take an index."""
+        name = str(operation.index_name or "")
+        columns = list(operation.columns)
+        table_name = str(operation.table_name)
+        if operation.unique and operation.kw.get("postgresql_where") is None:
+            self.add_unique(table_name, operation.schema, columns, name)
+            return
+        self.table(table_name, operation.schema)
+        prefix = str(operation.kw.get(f"{self.dialect.name}_prefix") or "").upper()
+        prefix = prefix or str(operation.kw.get("mysql_prefix") or "").upper()
+        if (
+            self.is_mysql
+            and prefix in ("FULLTEXT", "SPATIAL")
+            and not self.on_new_table
+        ):
+            message = (
+                f"nobody writes to {table_name} while {{title}} builds a {prefix} index"
+            )
+            self.find("fulltext-index", name, message)
+
+    def create_foreign_key(self, operation: ops.CreateForeignKeyOp) -> None:
+        """Look at a foreign key."""
+        schema = operation.kw.get("source_schema")
+        self.table(operation.source_table, schema)
+        if self.is_mysql and not self.on_new_table:
+            self.add_foreign_key(
+                str(operation.constraint_name or shown(operation.source_table, schema))
+            )
+
+    def drop_constraint(self, operation: ops.DropConstraintOp) -> None:
+        """Look which table loses a constraint."""
+        self.table(operation.table_name, operation.schema)
+
+    def drop_index(self, operation: ops.DropIndexOp) -> None:
+        """Look which table loses an index."""
+        if operation.table_name:
+            self.table(str(operation.table_name), operation.schema)
+
+    # ------------------------------------------------------------------------- Rows
+
+    def delete_all(self, operation: DeleteAllOp) -> None:
+        """Look at TRUNCATE, or DELETE without WHERE."""
+        self.table(operation.table_name, operation.schema)
+        name = shown(operation.table_name, operation.schema)
+        if not self.on_new_table:
+            self.find("delete-all", name, "deletes all rows")
+
+    def fill(self, operation: FillOp) -> None:
+        """Take it that rows have values after an UPDATE."""
+        if self.is_new:
+            self.table(operation.table_name, operation.schema).is_filled = True
+
+    def unknown(self, _: UnknownOp) -> None:
+        """Say that SQL could not be read."""
+        self.find("unread", "", "SQL that cannot be read")
+
+
+FOLLOW: dict[type[ops.MigrateOperation], Callable[[Schema, Any], None]] = {
+    ops.CreateTableOp: Schema.create_table,
+    ops.DropTableOp: Schema.drop_table,
+    ops.RenameTableOp: Schema.rename_table,
+    ops.AddColumnOp: Schema.add_column,
+    ops.DropColumnOp: Schema.drop_column,
+    ops.AlterColumnOp: Schema.alter_column,
+    ops.CreateUniqueConstraintOp: Schema.create_unique_constraint,
+    ops.CreatePrimaryKeyOp: Schema.create_primary_key,
+    ops.CreateForeignKeyOp: Schema.create_foreign_key,
+    ops.CreateIndexOp: Schema.create_index,
+    ops.DropConstraintOp: Schema.drop_constraint,
+    ops.DropIndexOp: Schema.drop_index,
+    DeleteAllOp: Schema.delete_all,
+    FillOp: Schema.fill,
+    UnknownOp: Schema.unknown,
+}
+
+
+def keys(names: Any) -> frozenset[str]:
+    """Return the names of columns, to compare them."""
+    return frozenset(str(getattr(name, "name", name)).lower() for name in names)
+
+
+def shown(table: str, schema: str | None, column: str = "") -> str:
+    """Return a name as a person reads it: `heroes.age`, `sales.heroes.age`."""
+    return ".".join(str(part) for part in (schema, table, column) if part)
