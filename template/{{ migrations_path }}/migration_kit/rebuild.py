@@ -263,7 +263,7 @@ def render_item(migration: MigrationContext) -> Callable[..., Any]:
     others = migration.opts["render_item"]
 
     def render(kind: str, item: Any, context: AutogenContext) -> Any:
-        if kind != "type" or not isinstance(item, postgresql.ENUM | postgresql.DOMAIN):
+        if kind != "type" or not isinstance(item, postgresql.ENUM):
             return others(kind, item, context)
         context.imports.add("from sqlalchemy.dialects import postgresql")
         code = f"postgresql.{item!r}"
@@ -301,7 +301,8 @@ def try_steps(
             try:
                 with connection.begin_nested() if nested else nullcontext():
                     run(step.upgrade, names)
-            except (SQLAlchemyError, TypeError, ValueError, AttributeError) as error:
+            except (SQLAlchemyError, TypeError, AttributeError, NameError) as error:
+                # Of the database, or of code for a type that has no name to import.
                 errors[step] = error
                 migration.impl.memo.clear()  # of types that it takes for made
             else:
