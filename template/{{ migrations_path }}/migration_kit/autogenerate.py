@@ -23,6 +23,7 @@ from .order import drop_indexes_of_keys, put_in_working_order
 from .ownership import (
     is_made_by_other_history,
     is_made_by_revision,
+    is_named_by_revision,
     is_part_or_version_table,
     schemas_of_history,
 )
@@ -82,9 +83,9 @@ def include_name(name: str | None, kind: str, parents: Mapping[str, Any]) -> boo
 
 
 def include_object(
-    item: SchemaItem, name: str | None, kind: str, reflected: bool, compare_to: Any
+    item: Any, name: str | None, kind: str, reflected: bool, compare_to: Any
 ) -> bool:
-    """Leave out tables of something else, and CHECKs that cannot be compared."""
+    """Leave out tables and views of something else, and CHECKs that cannot be compared."""
     migration = context.get_context()
     if isinstance(item, CheckConstraint) and not is_comparable(migration, item):
         return False
@@ -96,6 +97,8 @@ def include_object(
             is_part_or_version_table(migration.connection, item)
             or is_made_by_other_history(item.name, item.schema)
         )
+    if not isinstance(item, SchemaItem):  # of alembic_utils: a view, a function, ...
+        return is_named_by_revision(context.script, item.signature)
     if not isinstance(item, CheckConstraint):
         return True
     # The model's CHECK has no name either, so the two cannot be compared.
