@@ -15,7 +15,7 @@ from support.commands import environment, run, script
 from support.databases import url_text
 from support.projects import Database, New, Project, last_line
 from support.roundtrip import difference, snapshot
-from support.variants import ENGINE_OF, ONE_OF_EACH, Engine
+from support.variants import ENGINE_OF, ONE_OF_EACH, POSTGRESQL, Engine
 
 MYSQL = ENGINE_OF["mysql-pymysql-sync"]
 
@@ -352,6 +352,26 @@ def test_rename_may_change_the_type_as_well(new: New) -> None:
     assert project.query("SELECT years FROM heroes") == [("30",)]
     project.alembic("downgrade", "-1")
     assert project.query("SELECT age FROM heroes") == [(30,)]
+
+
+def test_check_whose_new_name_cannot_be_compared_is_kept(new: New) -> None:
+    project = new(POSTGRESQL)
+    long = "x" * 48
+    table = f'__table_args__ = (CheckConstraint("age > 0", name="{long}"),)'
+    changed(
+        project,
+        ("import String", "import CheckConstraint, String"),
+        ('"heroes"\n', f'"heroes"\n    {table}\n'),
+    )
+    project.alembic(*REVISION)
+    changed(project, ('"heroes"', '"champions"'))
+    words = ("revision", "--autogenerate", "-m", "rename")
+    project.alembic("-x", "rename=heroes:champions", *words)
+    project.alembic_each([["upgrade", "head"], ["check"], ["downgrade", "-1"]])
+    checks = (
+        "SELECT conname FROM pg_constraint WHERE contype = 'c' AND conname LIKE 'ck%'"
+    )
+    assert project.query(checks) == [(f"ck_heroes_{long}",)]
 
 
 IN_A_TERMINAL = """

@@ -87,7 +87,7 @@ def include_object(
 ) -> bool:
     """Leave out tables and views of something else, and CHECKs that cannot be compared."""
     migration = context.get_context()
-    if isinstance(item, CheckConstraint) and not is_comparable(migration, item):
+    if isinstance(item, CheckConstraint) and not compare.is_comparable(migration, item):
         return False
     if not reflected or compare_to is not None:
         return True
@@ -108,17 +108,6 @@ def include_object(
         for constraint in models[item.table.key].constraints
         if isinstance(constraint, CheckConstraint)
     )
-
-
-def is_comparable(migration: MigrationContext, check: CheckConstraint) -> bool:
-    """Tell whether the database has such a CHECK at all, and shows its name as it is."""
-    rule = check._create_rule  # of a Boolean, say, that needs no CHECK on PostgreSQL
-    shown = migration.dialect.name != "sqlite" or '"' not in str(check.name)
-    # A longer name is cut, and ends in a hash.
-    dialect = migration.dialect
-    length = dialect.max_constraint_name_length or dialect.max_identifier_length
-    shown &= len(str(check.name)) < length - 3
-    return shown and (rule is None or bool(rule(migration.impl)))
 
 
 def process_revision_directives(

@@ -11,9 +11,11 @@ from typing import Any, cast
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy import (
+    CheckConstraint,
     Column,
     ColumnElement,
     DefaultClause,
@@ -188,6 +190,17 @@ def means_alike(
             return bool(connection.scalar(select(equal)))
     except SQLAlchemyError:
         return False
+
+
+def is_comparable(migration: MigrationContext, check: CheckConstraint) -> bool:
+    """Tell whether the database has such a CHECK at all, and shows its name as it is."""
+    rule = check._create_rule  # of a Boolean, say, that needs no CHECK on PostgreSQL
+    shown = migration.dialect.name != "sqlite" or '"' not in str(check.name)
+    # A longer name is cut, and ends in a hash.
+    dialect = migration.dialect
+    length = dialect.max_constraint_name_length or dialect.max_identifier_length
+    shown &= len(str(check.name)) < length - 3
+    return shown and (rule is None or bool(rule(migration.impl)))
 
 
 def plain(sql: str) -> str:

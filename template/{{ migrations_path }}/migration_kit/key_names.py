@@ -5,10 +5,10 @@ from typing import Any
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
-from sqlalchemy import ClauseElement, Table
+from sqlalchemy import CheckConstraint, ClauseElement, Table
 from sqlalchemy.schema import conv
 
-from .compare import plain
+from .compare import is_comparable, plain
 from .new_names import Rename, RenameKeyOp, RenameOp
 
 
@@ -36,6 +36,7 @@ def finish(
             one.old: one.new for one in renames if (one.schema, one.table) == place
         }
         change.ops = rename_indexes(context, change, columns)
+        change.ops = keep_checks(context, change, model)
         if columns:
             freed += free_of_checks(context, change)
         rename_constraints(context, change, model)
@@ -84,6 +85,27 @@ def free_of_checks(
             )
         change.ops = kept
     return freed
+
+
+def keep_checks(
+    context: AutogenContext, change: ops.ModifyTableOps, model: Table
+) -> list[ops.MigrateOperation]:
+    """Return a table's changes; where a CHECK of the model cannot be compared, none is dropped.
+
+    Under its old name it holds as well, and nothing would bring it back.
+    """
+    migration = context.migration_context
+    if all(
+        is_comparable(migration, item)
+        for item in model.constraints
+        if isinstance(item, CheckConstraint)
+    ):
+        return change.ops
+    return [
+        op
+        for op in change.ops
+        if not isinstance(op, ops.DropConstraintOp) or op.constraint_type != "check"
+    ]
 
 
 def schema_of(context: AutogenContext, model: Table) -> str | None:
