@@ -22,6 +22,7 @@ from .history import (
     version_locations_remedy,
 )
 from .pooler import CONNECT_DIRECTLY
+from .replaced import remedy_for_replaced
 from .settings import FIRST, get_url_source
 
 LIBRARIES = (
@@ -95,6 +96,8 @@ def remedy_for_missing(script: ScriptDirectory | None, revision: str) -> str:
                 f"{get_url_source()}, or, for two histories in one database, give each a "
                 "version_table of its own in alembic.ini"
             )
+        if remedy := remedy_for_replaced(script, revision):
+            return remedy
         offline = context.is_offline_mode()
         recorded = () if offline else context.get_context().get_current_heads()
         if commands := commands_after_rebase(script, revision, recorded):
