@@ -35,8 +35,8 @@ def finish(
         columns = {
             one.old: one.new for one in renames if (one.schema, one.table) == place
         }
+        change.ops += bring_back_checks(context, change, model)
         change.ops = rename_indexes(context, change, columns)
-        change.ops = keep_checks(context, change, model)
         if columns:
             freed += free_of_checks(context, change)
         rename_constraints(context, change, model)
@@ -87,24 +87,21 @@ def free_of_checks(
     return freed
 
 
-def keep_checks(
+def bring_back_checks(
     context: AutogenContext, change: ops.ModifyTableOps, model: Table
 ) -> list[ops.MigrateOperation]:
-    """Return a table's changes; where a CHECK of the model cannot be compared, none is dropped.
-
-    Under its old name it holds as well, and nothing would bring it back.
-    """
-    migration = context.migration_context
-    if all(
-        is_comparable(migration, item)
+    """Return what creates the CHECKs that go only because their new names cannot be compared."""
+    dropped = [
+        plain(str(op.reverse().condition))
+        for op in change.ops
+        if isinstance(op, ops.DropConstraintOp) and op.constraint_type == "check"
+    ]
+    return [
+        ops.CreateCheckConstraintOp.from_constraint(item)
         for item in model.constraints
         if isinstance(item, CheckConstraint)
-    ):
-        return change.ops
-    return [
-        op
-        for op in change.ops
-        if not isinstance(op, ops.DropConstraintOp) or op.constraint_type != "check"
+        and not is_comparable(context.migration_context, item)
+        and plain(str(item.sqltext)) in dropped
     ]
 
 
