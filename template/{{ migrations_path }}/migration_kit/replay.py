@@ -12,7 +12,6 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import (
-    AbstractContextManager,
     contextmanager,
     nullcontext,
     redirect_stderr,
@@ -21,6 +20,7 @@ from contextlib import (
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from threading import get_ident
 from types import CodeType, FrameType, FunctionType, SimpleNamespace
 from typing import Any
 
@@ -225,6 +225,7 @@ class Replay:
         self.dialect.server_version_info = SERVER_VERSION
         self.reading = Reading()
         self.statements = 0
+        self.thread = get_ident()
         self.path = ""
         pool = StaticPool(lambda: Cursor(self.record_sql))  # type: ignore[arg-type]
         self.engine = Engine(pool, self.dialect, make_url(f"{dialect.name}://"))
@@ -265,32 +266,54 @@ class Replay:
         """Let `op` and `context` of Alembic record, and nothing reach another database."""
         self.reading, self.dialect.was_asked = Reading(), False
         self.statements = 0
-        migration: Any = MigrationContext.configure(connection=connection)
-        migration.autocommit_block = self.autocommit_block
-        migration.begin_transaction = lambda *_, **__: nullcontext()
-        running: Any = getattr(context, "_proxy", None)
+        running = getattr(context, "_proxy", None)
         outer = (
             nullcontext() if running else EnvironmentContext(self.config, self.script)
         )
-        logged, level = logging.root.manager, logging.root.manager.disable
-        with outer, quiet(), Operations.context(migration) as operations:
+        with self.quiet(), outer:
+            migration: Any = MigrationContext.configure(connection=connection)
+            migration.autocommit_block = self.autocommit_block
+            migration.begin_transaction = lambda *_, **__: nullcontext()
             proxy: Any = context._proxy  # type: ignore[attr-defined]
             its_own, proxy._migration_context = proxy._migration_context, migration
-            for name in ("invoke", BATCH):
-                vars(operations)[name] = getattr(self, name)
             event.listen(Engine, "engine_connect", self.refuse)
-            logged.disable = logging.CRITICAL
+            event.listen(Engine, "do_connect", self.refuse_to_connect)
             try:
-                yield
+                with Operations.context(migration) as operations:
+                    for name in ("invoke", BATCH):
+                        vars(operations)[name] = getattr(self, name)
+                    yield
             finally:
-                logged.disable = level
                 event.remove(Engine, "engine_connect", self.refuse)
+                event.remove(Engine, "do_connect", self.refuse_to_connect)
                 proxy._migration_context = its_own
 
     def refuse(self, connection: Connection) -> None:
-        """Refuse every connection but one's own: a revision may import the project's engine."""
+        """Refuse a connection of another pool: a revision may import the project's engine."""
         if connection.engine is not self.engine:
+            self.refuse_to_connect()
+
+    def refuse_to_connect(self, *_: object) -> None:
+        """Let no revision reach a database; other threads of the program go on."""
+        if get_ident() == self.thread:
             raise RuntimeError("it connects to a database by itself")
+
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Swallow what revisions print and log: none of it happens."""
+        handlers = list(logging.root.handlers)
+        for handler in handlers:
+            handler.addFilter(self.is_of_others)
+        try:
+            with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+                yield
+        finally:
+            for handler in handlers:
+                handler.removeFilter(self.is_of_others)
+
+    def is_of_others(self, record: logging.LogRecord) -> bool:
+        """Tell whether another thread of the program logs something."""
+        return record.thread != self.thread
 
     @contextmanager
     def autocommit_block(self) -> Iterator[None]:
@@ -335,17 +358,6 @@ class Replay:
         while frame and frame.f_code.co_filename != self.path:
             frame = frame.f_back
         return frame.f_lineno if frame else 1
-
-
-def quiet() -> AbstractContextManager[object]:
-    """Swallow what revisions print."""
-
-    @contextmanager
-    def both() -> Iterator[None]:
-        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            yield
-
-    return both()
 
 
 class Statements:
