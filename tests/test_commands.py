@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from configparser import RawConfigParser
 from pathlib import Path
 
 import pytest
@@ -117,3 +119,37 @@ def test_package_may_be_called_like_a_module_of_the_kit(new: New, name: str) -> 
     for command in (["upgrade", "head"], ["check"], ["revision", "-m", "next"]):
         project.alembic(*command)
     assert project.head().strip() in project.revision("next").name
+
+
+def test_settings_may_stand_in_pyproject_toml(new: New) -> None:
+    """As Alembic reads them there; the URL and the logging stay in alembic.ini."""
+    project = new()
+    ini = RawConfigParser()
+    ini.read_string(project.read("alembic.ini"))
+    moved = dict(ini["alembic"])
+    url, separator = moved.pop("sqlalchemy.url"), moved.pop("path_separator")
+    assert separator == "os"
+    paths = moved.pop("prepend_sys_path")
+    hooks = dict(ini["post_write_hooks"])
+    ini["alembic"] = {"sqlalchemy.url": url}
+    del ini["post_write_hooks"]
+    with (project / "alembic.ini").open("w") as file:
+        ini.write(file)
+    lines = ["", "[tool.alembic]", f"prepend_sys_path = [{json.dumps(paths)}]"]
+    lines += [f"{name} = {json.dumps(value)}" for name, value in moved.items()]
+    for hook in hooks.pop("hooks").split(", "):
+        lines += ["", "[[tool.alembic.post_write_hooks]]", f'name = "{hook}"']
+        settings = {name.removeprefix(f"{hook}."): hooks[name] for name in hooks}
+        lines += [
+            f"{name} = {json.dumps(value)}"
+            for name, value in settings.items()
+            if "." not in name
+        ]
+    text = project.read("pyproject.toml") + "\n".join(lines) + "\n"
+    project.write("pyproject.toml", text)
+
+    assert call(project, "migrations", "draw", "--check") == ""
+    assert "passed" in project.own_tests()
+    project.alembic("revision", "-m", "next")
+    assert project.head().strip() in project.revision("next").name
+    call(project, "migrations", "all", "upgrade", "head")

@@ -31,13 +31,13 @@ sys.path.append("migrations")
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from migration_kit.changes import unaccepted
-from migration_kit.replay import plain_dialect
+from migration_kit.reading import plain_dialect
 config = Config("alembic.ini")
 script = ScriptDirectory.from_config(config)
 print(json.dumps({
     f"{name} {revision.revision}": [
         f"{one.rule} {one.name}".strip() + f" line {one.line} destroys {one.destroys}"
-        for one in unaccepted(config, script, [revision], plain_dialect(name))
+        for one in unaccepted(script, [revision], plain_dialect(name))
     ]
     for name in json.loads(os.environ["NAMES"])
     for revision in script.walk_revisions()

@@ -11,7 +11,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
-from migration_kit.databases import commands_for, databases  # found by `pythonpath`
+from migration_kit.databases import (  # found by `pythonpath`
+    commands_for,
+    databases,
+    read_config,
+)
 from migration_kit.environment import load_options
 from migration_kit.head import read_head, rival_heads, two_heads_remedy
 from migration_kit.models import table_modules, unloaded_modules
@@ -26,7 +30,7 @@ ALEMBIC_INI = Path(__file__).parents[1] / "alembic.ini"
 @pytest.fixture(params=databases(ALEMBIC_INI))
 def config(request: pytest.FixtureRequest) -> Config:
     """The section of each database in alembic.ini, one after the other."""
-    return Config(ALEMBIC_INI, ini_section=request.param)
+    return read_config(ALEMBIC_INI, request.param)
 
 
 @pytest.fixture

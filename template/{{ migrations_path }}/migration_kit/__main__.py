@@ -10,9 +10,9 @@ import sys
 from importlib import import_module
 from importlib.util import find_spec
 
-from alembic.config import Config
 from alembic.util import CommandError
 
+from .databases import read_config
 from .errors import one_line
 from .paths import invocation
 
@@ -46,7 +46,7 @@ def main(config_file: str | None = None) -> None:
         with one_line(f"{arguments.command} stopped"):
             if not os.path.exists(path):
                 raise CommandError(f"{path} is missing; name it with --config FILE")
-            arguments.run(Config(path), arguments)
+            arguments.run(read_config(path), arguments)
     except CommandError as error:
         sys.exit(f"FAILED: {error}")
 

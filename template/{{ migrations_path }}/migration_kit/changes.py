@@ -1,6 +1,6 @@
 """Name what new revisions destroy, break or block, in words of the database at hand.
 
-The operations of the whole history are replayed in memory first, so that the types of columns are
+The operations of the whole history are followed in memory first, so that the types of columns are
 known, and which tables are filled: one that is made in the same set of revisions is empty.
 
 A revision that does it on purpose says so, and why:
@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from alembic.config import Config
 from alembic.operations import ops
 from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Column, Delete, Dialect, Update, types
@@ -23,7 +22,7 @@ from sqlalchemy.schema import PrimaryKeyConstraint, UniqueConstraint
 
 from .narrowing import copies_on_mysql, narrows, same
 from .raw_sql import CreateViewOp, DeleteAllOp, FillOp, UnknownOp, operations_of
-from .replay import Reading, Recorded, Replay, table_key
+from .reading import Reading, Recorded, read_revision, table_key
 
 ACCEPT = re.compile(r"\s*# lint-accept: *([\w-]+) *(\S*)$")
 IGNORE = re.compile(r"^\s*# squawk-ignore: *([\w, -]+)", re.MULTILINE)
@@ -134,7 +133,6 @@ class Examined:
 
 
 def unaccepted(
-    config: Config,
     script: ScriptDirectory,
     revisions: Sequence[Script],
     dialect: Dialect,
@@ -142,7 +140,6 @@ def unaccepted(
     """Return the findings in the upgrades of revisions that no comment accepts.
 
     Args:
-        config: of alembic.ini.
         script: the history.
         revisions: those that are to run; the tables of all before them hold rows.
         dialect: of the database.
@@ -152,13 +149,12 @@ def unaccepted(
     """
     return [
         finding
-        for one in examine(config, script, revisions, dialect)
+        for one in examine(script, revisions, dialect)
         for finding in not_accepted(one.findings)
     ]
 
 
 def examine(
-    config: Config,
     script: ScriptDirectory,
     revisions: Sequence[Script],
     dialect: Dialect,
@@ -167,7 +163,6 @@ def examine(
     wanted = {revision.revision for revision in revisions}
     if not wanted:
         return []
-    replay = Replay(config, script, dialect)
     schema = Schema(dialect)
     found = []
     # What none of them builds on is of another line of revisions.
@@ -178,7 +173,7 @@ def examine(
             history.append(revision)
     for revision in reversed(history):
         is_new = revision.revision in wanted
-        reading = replay.read(revision, schema.tables)
+        reading = read_revision(revision, dialect)
         examined = schema.take(revision, reading, is_new)
         if is_new:
             found.append(examined)
@@ -309,7 +304,7 @@ class Schema:
                 unread.calls & {"drop_table", "drop_column", "rename_table"}
             )
             calls = ", ".join(sorted(unread.calls))
-            message = f"{calls} cannot be read without the database: {unread.reason}"
+            message = f"{calls} of what only the database or other code knows"
             finding = self.finding(revision, unread.line, "unread", "", message, {})
             examined.findings.append(replace(finding, destroys=destroys))
         examined.findings.sort(key=lambda finding: finding.line)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from alembic.config import CommandLine, Config
 from alembic.script import ScriptDirectory
@@ -21,10 +22,34 @@ def add_commands(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     parser = add_parser(
         "all",
         help="run a command of Alembic on each database: all upgrade head",
-        usage="%(prog)s COMMAND ...",
+        usage="%(prog)s [-x NAME=VALUE] COMMAND ...",
+    )
+    parser.add_argument(
+        "-x",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a setting, as of `alembic`",
     )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-    parser.set_defaults(run=lambda config, given: run_on_all(config, given.arguments))
+    parser.set_defaults(
+        run=lambda config, given: run_on_all(config, given.arguments, given.x)
+    )
+
+
+def read_config(
+    config_file: str | Path | None, section: str = FIRST, **options: Any
+) -> Config:
+    """Return the configuration of a database, as the `alembic` command reads it.
+
+    Args:
+        config_file: path of alembic.ini; settings may also stand in the table `[tool.alembic]` of
+            a pyproject.toml beside it.
+        section: of alembic.ini.
+        options: of `Config`.
+    """
+    beside = Path(config_file).with_name("pyproject.toml") if config_file else None
+    return Config(config_file, toml_file=beside, ini_section=section, **options)
 
 
 def databases(config_file: str | Path | None) -> list[str]:
@@ -44,7 +69,7 @@ def databases(config_file: str | Path | None) -> list[str]:
 def histories(config: Config) -> Iterator[tuple[Config, ScriptDirectory]]:
     """Yield the configuration of each database of alembic.ini, and its history."""
     for name in databases(config.config_file_name):
-        one = Config(config.config_file_name, ini_section=name)
+        one = read_config(config.config_file_name, name)
         yield one, ScriptDirectory.from_config(one)
 
 
@@ -80,12 +105,15 @@ def packages_of_others(config: Config, packages: Sequence[str]) -> list[str]:
     ]
 
 
-def run_on_all(config: Config, arguments: Sequence[str]) -> None:
+def run_on_all(
+    config: Config, arguments: Sequence[str], settings: Sequence[str] = ()
+) -> None:
     """Run a command of Alembic on each database, one after the other, whatever fails.
 
     Args:
         config: of alembic.ini.
         arguments: what stands behind `alembic` on the command line.
+        settings: each one as `-x` takes it.
 
     Raises:
         CommandError: naming the databases where it failed.
@@ -94,11 +122,12 @@ def run_on_all(config: Config, arguments: Sequence[str]) -> None:
         raise CommandError("name a command of Alembic, for example: all upgrade head")
     file = str(config.config_file_name)
     names = databases(file)
+    given = [word for setting in settings for word in ("-x", setting)]
     run = run_here if share_modules(file, names) else run_in_process
     failed = []
     for name in names:
         print(f"[{name}]", file=sys.stderr, flush=True)
-        if not run(["--config", file, "--name", name, *arguments]):
+        if not run(["--config", file, "--name", name, *given, *arguments]):
             failed.append(name)
     if failed:
         raise CommandError(f"it failed on {', '.join(failed)}; see above")
@@ -106,7 +135,7 @@ def run_on_all(config: Config, arguments: Sequence[str]) -> None:
 
 def share_modules(config_file: str, names: Sequence[str]) -> bool:
     """Tell whether a name imports the same module for each database."""
-    configs = (Config(config_file, ini_section=name) for name in names)
+    configs = (read_config(config_file, name) for name in names)
     return len({config.get_main_option("prepend_sys_path") for config in configs}) < 2
 
 

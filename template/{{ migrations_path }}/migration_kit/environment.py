@@ -15,15 +15,17 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, MetaData
 
 from .autogenerate import autogenerate_options, load_plugins
-from .command import is_read_only
+from .batches import forget_undone
+from .command import after_each_revision, is_read_only
 from .connect import connect, connect_async, create_connectable, run_coroutine
-from .databases import packages_of_others
+from .databases import packages_of_others, read_config
 from .errors import migration_errors, one_line
 from .foreign_keys import foreign_key_check, foreign_keys_off
 from .history import refuse_lost_history, refuse_lost_revisions
 from .lock import migration_lock
 from .models import warn_of_unloaded_models
 from .options import log_broken_promises, put_together
+from .protect import protect
 from .recorded import recorded_revision
 from .retry import limit_lock_waits_offline, patience, transaction_options
 from .settings import (
@@ -148,6 +150,8 @@ def do_run_migrations(connection: Connection, options: dict[str, Any]) -> None:
         patience(connection) as attempts,
     ):
         refuse_lost_history(connection)
+        protect(connection)
+        after_each_revision(forget_undone)
         for attempt in attempts:
             with attempt, context.begin_transaction(), foreign_key_check(connection):
                 context.run_migrations()
@@ -216,9 +220,9 @@ def load_options(config: Config) -> dict[str, Any]:
         found.update(migration.opts)
         return []
 
-    silent = Config(
+    silent = read_config(
         config.config_file_name,
-        ini_section=config.config_ini_section,
+        config.config_ini_section,
         output_buffer=io.StringIO(),
     )
     script = ScriptDirectory.from_config(silent)

@@ -22,6 +22,7 @@ from .history import (
     version_locations_remedy,
 )
 from .pooler import CONNECT_DIRECTLY
+from .replaced import remedy_for_replaced
 from .settings import FIRST, get_url_source
 
 LIBRARIES = (
@@ -95,6 +96,8 @@ def remedy_for_missing(script: ScriptDirectory | None, revision: str) -> str:
                 f"{get_url_source()}, or, for two histories in one database, give each a "
                 "version_table of its own in alembic.ini"
             )
+        if remedy := remedy_for_replaced(script, revision):
+            return remedy
         offline = context.is_offline_mode()
         recorded = () if offline else context.get_context().get_current_heads()
         if commands := commands_after_rebase(script, revision, recorded):
@@ -139,6 +142,11 @@ def describe(error: Exception) -> str:
     if "prepared statement" in message:
         message += f"; {CONNECT_DIRECTLY}"
     frames = traceback.extract_tb(error.__traceback__)
+    if any(frame.name == "compare_registered_entities" for frame in frames):
+        message += (
+            "; alembic_utils tries each view and function on the database: let a "
+            "revision make the tables that it needs, and upgrade, before you add it"
+        )
     script = script_of_run()
     versions = (
         tuple(str(folder) for folder in script._version_locations) if script else ()

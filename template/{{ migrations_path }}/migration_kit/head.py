@@ -18,6 +18,7 @@ from alembic.util import CommandError, rev_id
 
 from .databases import commands_for, histories
 from .paths import invocation
+from .replaced import refuse_half_squashed
 
 # What a rebase writes above `revision`. Whoever ran the revision under its old name did not run
 # those that now come before it.
@@ -125,6 +126,7 @@ def rebase(config: Config, revision: str) -> Iterator[str]:
     config = config_of_revision(config, revision)
     say = partial(commands_for, config.config_ini_section)
     script = ScriptDirectory.from_config(config)
+    refuse_half_squashed(script)
     mine = script.get_revision(revision)
     heads = heads_of_line(script, mine.revision)
     others = [head for head in heads if head != mine.revision]

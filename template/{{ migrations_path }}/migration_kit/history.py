@@ -15,6 +15,7 @@ from sqlalchemy import Connection, column, inspect, select, table, text
 from .command import get_command
 from .databases import other_histories
 from .models import tables_of
+from .replaced import refuse_half_squashed
 from .settings import tenant_schema
 
 # A schema, None for the default one, and a table, which has Alembic's one column only.
@@ -64,8 +65,10 @@ def refuse_lost_revisions() -> None:
 
     Raises:
         CommandError: naming their folders; without it an upgrade would do nothing, and exit 0.
+            Also where a revision is there that another one has replaced.
     """
     script = context.script
+    refuse_half_squashed(script)
     locations = script._version_locations
     missing = [folder for folder in locations if not folder.exists()]
     if not missing and (script.version_locations or script.get_heads()):

@@ -28,7 +28,7 @@ from .changes import Examined, Finding, examine, not_accepted
 from .databases import databases, histories
 from .paths import MIGRATIONS
 from .raw_sql import has_sqlglot
-from .replay import plain_dialect
+from .reading import plain_dialect
 from .settings import url_variable
 from .usage import Usage
 
@@ -92,7 +92,7 @@ def report(
         CommandError: if squawk is needed and missing.
     """
     dialect = plain_dialect(database_of(config))
-    for one in examine(config, script, new, dialect):
+    for one in examine(script, new, dialect):
         findings = one.findings
         if dialect.name == "postgresql":
             findings = sorted(

@@ -16,7 +16,7 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Executable, make_url
 
 from .connect import create_connectable, on_connection
-from .databases import databases
+from .databases import databases, read_config
 from .errors import one_line
 from .leftovers import forget, leftovers, owner
 from .mysql_copy import COPY, Reader
@@ -109,9 +109,7 @@ class ScratchDatabase:
         return self._config({"connection": engine, "scratch": self})
 
     def _config(self, attributes: dict[str, Any] | None = None) -> Config:
-        return Config(
-            self.config_file, ini_section=self.section, attributes=attributes or {}
-        )
+        return read_config(self.config_file, self.section, attributes=attributes or {})
 
     def _create(self, template: "ScratchDatabase | None") -> None:
         if self.sqlite:

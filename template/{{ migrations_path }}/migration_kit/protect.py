@@ -1,0 +1,132 @@
+"""A protected database loses nothing by mistake.
+
+It says so itself: `protected = true` in its section of alembic.ini, or `MIGRATIONS_PROTECTED=true`
+in the environment. Whoever means what is refused says `-x protected=false`.
+"""
+
+import logging
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from alembic import context
+from alembic.runtime.migration import RevisionStep
+from alembic.script import Script
+from alembic.util import CommandError
+from sqlalchemy import Connection
+
+from .changes import Finding, unaccepted
+from .command import get_command
+from .databases import commands_for
+from .errors import where
+
+log = logging.getLogger(f"alembic.{__name__}")
+
+VARIABLE = "MIGRATIONS_PROTECTED"
+
+REFUSED = {
+    "downgrade": "a downgrade loses what its revisions made",
+    "stamp": "a stamp records revisions that did not run",
+}
+
+
+def protect(connection: Connection) -> None:
+    """Refuse what harms a protected database, and log what an upgrade is about to run there.
+
+    Raises:
+        CommandError: in one line, with the way to do it on purpose.
+    """
+    source = protected_by()
+    # A database of the tests is nobody's production, wherever they run.
+    if not source or context.config.attributes.get("scratch"):
+        return
+    command = get_command()
+    if command in REFUSED:
+        raise CommandError(
+            f"this database is protected by {source}, and {REFUSED[command]}; "
+            f"{on_purpose(command)}"
+        )
+    if command == "upgrade":
+        steps = steps_to_run(connection)
+        for step in steps:
+            log.info("About to run %s", step)
+        refuse_loss([step.revision for step in steps], source)
+
+
+def protected_by() -> str:
+    """Return what protects the database of this run, in words, or nothing.
+
+    Raises:
+        CommandError: if the setting is neither true nor false.
+    """
+    config = context.config
+    file = os.path.basename(config.config_file_name or "alembic.ini")
+    given = {
+        "-x protected": context.get_x_argument(as_dictionary=True).get("protected"),
+        VARIABLE: os.environ.get(VARIABLE),
+        f"[{config.config_ini_section}] of {file}": config.get_main_option("protected"),
+    }
+    for source, value in given.items():
+        match (value or "").lower():
+            case "true":
+                return source
+            case "false":
+                return ""
+            case "":
+                continue
+        raise CommandError(f"{source} is {value!r}; write true or false")
+    return ""
+
+
+def steps_to_run(connection: Connection) -> list[RevisionStep]:
+    """Return what an upgrade would run now, in its order."""
+    migration = context.get_context()
+    run: Any = migration._migrations_fn
+    callers_transaction = connection.in_transaction()
+    steps = list(run(migration.get_current_heads(), migration))
+    if not callers_transaction:
+        connection.rollback()
+    return steps
+
+
+def refuse_loss(revisions: Sequence[Script], source: str) -> None:
+    """Refuse revisions that lose rows or columns, unless a comment in them accepts it.
+
+    Raises:
+        CommandError: naming the first place.
+    """
+    dialect = context.get_context().dialect.name
+    found = [
+        finding for finding in findings(tuple(revisions), dialect) if finding.destroys
+    ]
+    if not found:
+        return
+    first, others = found[0], len(found) - 1
+    accepting = f"`# lint-accept: {first.rule} {first.name}`"
+    raise CommandError(
+        f"this database is protected by {source}, and {where(first.revision.path, first.line)}: "
+        f"{first.rule} {first.name}{f', and {others} more' if others else ''}; "
+        f"accept it there with {accepting} and the reason, or {on_purpose('upgrade')}"
+    )
+
+
+def on_purpose(command: str) -> str:
+    """Return how to do what is refused."""
+    return commands_for(
+        context.config.config_ini_section,
+        f"run `alembic -x protected=false {command} ...` if you mean it",
+    )
+
+
+@lru_cache(maxsize=1)
+def findings(revisions: tuple[Script, ...], dialect: str) -> list[Finding]:
+    """Return what is not accepted in revisions.
+
+    Many tenants of one process have the same ones to run, each over an engine of its own.
+
+    Args:
+        revisions: in their order.
+        dialect: the name of the run's.
+    """
+    return unaccepted(context.script, revisions, context.get_context().dialect)

@@ -1,0 +1,45 @@
+"""Revisions that were squashed: the one that took their place names them in `replaces`."""
+
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+
+from .paths import invocation
+
+
+def replaced_by(script: ScriptDirectory) -> dict[str, str]:
+    """Return the revisions that were squashed, each with the one that took its place."""
+    bases = [script.get_revision(base) for base in script.get_bases()]
+    return {
+        str(old): base.revision
+        for base in bases
+        for old in getattr(base.module, "replaces", ())
+    }
+
+
+def refuse_half_squashed(script: ScriptDirectory) -> None:
+    """Stop where a revision is there beside the one that took its place.
+
+    Raises:
+        CommandError: with the command that finishes what was interrupted.
+    """
+    replaced = replaced_by(script)
+    if not replaced:
+        return
+    known = {step.revision for step in script.walk_revisions()}
+    if there := [old for old in replaced if old in known]:
+        new = replaced[there[0]]
+        raise CommandError(
+            f"{new} has taken the place of {there[0]}, which still has a file; "
+            f"`{invocation()} squash {new}` deletes it"
+        )
+
+
+def remedy_for_replaced(script: ScriptDirectory, revision: str) -> str:
+    """Return what helps a database before the point up to which all was squashed, or nothing."""
+    new = replaced_by(script).get(revision)
+    if new is None:
+        return ""
+    return (
+        f"it was squashed into {new}: upgrade the database to {new} with the release that "
+        "still has the revisions, then go on with this one"
+    )
