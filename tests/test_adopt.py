@@ -503,7 +503,11 @@ def test_every_other_file_is_left_alone(template: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("answers", "packages", "tools"),
     [
-        ({}, "'alembic[tz]>=1.20.1' 'sqlalchemy>=2.0'", "'pytest>=9.0'"),
+        (
+            {},
+            "'alembic[tz]>=1.20.1' 'sqlalchemy>=2.0'",
+            "'pytest>=9.0' 'sqlglot>=30.0'",
+        ),
         (
             {"database": "postgresql", "async_engine": True},
             "'alembic-postgresql-enum>=1.11' 'alembic[tz]>=1.20.1' 'asyncpg>=0.31' 'sqlalchemy[asyncio]>=2.0'",

@@ -1,53 +1,299 @@
-"""Squawk lints the SQL of new revisions."""
+"""`lint` names what new revisions destroy, break or block, on every database."""
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from support.commands import UV_RUNS_HERE, run, script
-from support.projects import New
-from support.variants import POSTGRESQL, Variant
+from support.findings import CASES, DATABASES, SQL, SQL_BY_SQLGLOT, START
+from support.projects import New, Project
+from support.revisions import HERO
+from support.variants import ENGINES, POSTGRESQL, Engine, Variant
 
 UNSAFE = """\
 op.create_index("ix_age", "heroes", ["age"])
 op.add_column("heroes", sa.Column("power", sa.Integer(), nullable=False))
 """
+DROP = "op.drop_column('heroes', 'age')"
+ACCEPT = "# lint-accept: drop-column heroes.age\n# No release has used it since 2.3.\n"
+
+# Reads each revision as the only new one, on each database, in one process.
+EXAMINE = """
+import json, os, sys
+if os.environ.get("NO_SQLGLOT"):
+    sys.modules["sqlglot"] = None
+sys.path.append("migrations")
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from migration_kit.changes import unaccepted
+from migration_kit.reading import plain_dialect
+config = Config("alembic.ini")
+script = ScriptDirectory.from_config(config)
+print(json.dumps({
+    f"{name} {revision.revision}": [
+        f"{one.rule} {one.name}".strip() + f" line {one.line} destroys {one.destroys}"
+        for one in unaccepted(script, [revision], plain_dialect(name))
+    ]
+    for name in json.loads(os.environ["NAMES"])
+    for revision in script.walk_revisions()
+    if revision.revision.startswith("case")
+}))
+"""
 
 
-def test_lint_sees_new_revisions_only(new: New) -> None:
-    project = new(Variant(POSTGRESQL, example="tour"))
-    assert project.lint().count("Found 0 issues") == 4  # nothing is committed
-    project.git("init", "--quiet")
-    project.add_revision("one", UNSAFE, down_revision="e5a6027c9f18")
+def examine(
+    project: Project, bodies: Sequence[str], **env: str
+) -> dict[str, list[str]]:
+    """Return what is found in revisions that all come after the one of `START`."""
+    project.add_revision("start", START)
+    for number, body in enumerate(bodies):
+        project.add_revision(f"case{number}", body, down_revision="start")
+    output = project.python(EXAMINE, NAMES=json.dumps(DATABASES), **env)
+    found: dict[str, list[str]] = json.loads(output)
+    return found
+
+
+def assert_found(
+    found: dict[str, list[str]], cases: Sequence[tuple[str, str | dict[str, str]]]
+) -> None:
+    """See that each case has its findings on each database, and no other."""
+    wrong = []
+    for number, (body, expected) in enumerate(cases):
+        for name in DATABASES:
+            text = expected if isinstance(expected, str) else expected.get(name, "")
+            rules = [one.split(" line ")[0] for one in found[f"{name} case{number}"]]
+            if sorted(rules) != sorted(filter(None, text.split(", "))):
+                wrong.append((name, body, rules, text))
+    assert wrong == []
+
+
+def test_each_operation_is_found_on_each_database(new: New) -> None:
+    project = new()
+    found = examine(project, [body for body, _ in CASES])
+    assert_found(found, CASES)
+    [dropped] = found["mysql case1"]
+    assert dropped == "drop-column capes.age line 13 destroys True"
+    batch = [one.split(" line ")[1] for one in found["sqlite case4"]]
+    assert batch == ["14 destroys True", "15 destroys True"]
+    unique = next(one for one in found["sqlite case35"] if one.startswith("unique"))
+    assert unique.endswith("destroys False")
+
+
+@pytest.mark.parametrize("sqlglot", [True, False], ids=["sqlglot", "pattern"])
+def test_own_sql_is_read_also_without_sqlglot(new: New, sqlglot: bool) -> None:
+    cases = [*SQL, *SQL_BY_SQLGLOT] if sqlglot else SQL
+    bodies = [f'op.execute("{sql}")' for sql, _ in cases]
+    env = {} if sqlglot else {"NO_SQLGLOT": "1"}
+    assert_found(examine(new(), bodies, **env), cases)
+
+
+def test_history_before_it_is_known_and_its_tables_are_filled(new: New) -> None:
+    """Types that an earlier revision changed, tables that it renamed; its siblings do not count."""
+    project = new()
+    project.add_revision("start", START)
+    project.add_revision(
+        "before",
+        "op.alter_column('capes', 'name', type_=sa.String(40))\n"
+        "op.execute('ALTER TABLE masks RENAME TO hoods')",
+        down_revision="start",
+    )
+    project.add_revision("beside", "op.drop_table('capes')", down_revision="start")
+    project.add_revision(
+        "case0",
+        "op.alter_column('capes', 'name', type_=sa.String(60))\n"
+        "op.alter_column('capes', 'name', type_=sa.String(50))\n"
+        "op.drop_table('hoods')",
+        down_revision="before",
+    )
+    found = json.loads(project.python(EXAMINE, NAMES='["postgresql"]'))
+    assert found["postgresql case0"] == [
+        "narrow-type capes.name line 14 destroys True",
+        "drop-table hoods line 15 destroys True",
+    ]
+
+
+# ------------------------------------------------------------------------ The command
+
+
+@pytest.mark.parametrize(
+    ("engine", "words"),
+    [
+        (ENGINES[0], "sqlite3 FILE '.dump heroes'"),
+        (POSTGRESQL, "pg_dump --table heroes"),
+        (ENGINES[7], "mysqldump DATABASE heroes"),
+        (ENGINES[9], "mariadb-dump DATABASE heroes"),
+    ],
+    ids=str,
+)
+def test_lint_says_what_where_and_the_safe_way(
+    new: New, engine: Engine, words: str
+) -> None:
+    in_package = engine.database == "mariadb"
+    variant = Variant(engine, example="tour", migrations_in_package=in_package)
+    project = new(variant)
+    assert project.lint() == "4 new revisions: nothing found\n"  # nothing is committed
+    project.write(
+        "src/my_app/main.py",
+        "from my_app.models import Hero\n\n\n"
+        "def main(hero: Hero) -> object:\n"
+        '    return hero.age, Hero(name="x", age=3), "SELECT age FROM heroes"\n',
+    )
+    project.write("src/my_app/other.py", "def main(dog): return dog.age\n")
     project.commit()
-    assert project.lint() == ""
-
-    project.add_revision("two", UNSAFE.replace("ix_", "ix_2"), down_revision="one")
+    assert project.lint() == "0 new revisions: nothing found\n"
+    path = project.add_revision("one", DROP, down_revision="e5a6027c9f18")
     for arguments in ([], ["HEAD"]):
         output = project.lint(*arguments, fails=True)
-        assert "migrations/versions/two.py" in output
-        assert "versions/one.py" not in output
-        assert "Use `concurrently` to avoid blocking writes" in output
-        assert "Make the field nullable or add a non-VOLATILE DEFAULT" in output
-        assert "# squawk-ignore: RULE" in output
-    project.commit("two")
-    assert project.lint() == ""
-    assert "migrations/versions/two.py" in project.lint("HEAD^", fails=True)
+        assert output.startswith(
+            f"{project.migrations}/versions/one.py:13: drop-column heroes.age\n"
+            "  drops the column with all its values; "
+        )
+        assert f"drop it one release later; `{words}` keeps its values\n" in output
+        [used] = [line for line in output.splitlines() if "used by" in line]
+        hero = "src/my_app/models/hero.py"
+        line = project.read(hero).splitlines().index("    age: Mapped[int | None]") + 1
+        assert used == f"  used by: {hero}:{line}, src/my_app/main.py:5"
+        assert output.splitlines()[-1].startswith("FAILED: mend the revision, or write")
+
+    source = path.read_text()
+    path.write_text(ACCEPT.splitlines()[0] + "\n\n" + source)
+    assert "write the reason into the comment below" in project.lint(fails=True)
+    path.write_text(ACCEPT.replace("heroes.age", "heroes.name") + source)
+    assert "drop-column heroes.age" in project.lint(fails=True)
+    path.write_text(ACCEPT.replace(" heroes.age", "") + source)
+    assert project.lint() == "1 new revision: nothing found\n"
+    path.write_text(ACCEPT + source)
+    assert project.lint() == "1 new revision: nothing found\n"
+    path.write_text(source)
+    project.commit("one")
+    assert project.lint() == "0 new revisions: nothing found\n"
+    assert "drop-column heroes.age" in project.lint("HEAD^", fails=True)
 
 
-def test_lint_lets_a_revision_say_why(new: New) -> None:
+def test_one_reason_may_stand_for_several_findings(new: New) -> None:
+    project = new()
+    project.commit()
+    drops = f"{DROP}\nop.drop_column('heroes', 'name')"
+    path = project.add_revision("one", drops)
+    source = path.read_text()
+    path.write_text(ACCEPT.replace(" heroes.age", "") + source)
+    assert (
+        project.lint(fails=True).count(": drop-column ") == 2
+    )  # which one is not said
+    path.write_text("# lint-accept: drop-column heroes.name\n" + ACCEPT + source)
+    assert project.lint() == "1 new revision: nothing found\n"
+
+
+def test_lint_names_revisions_that_were_edited_or_deleted(new: New) -> None:
+    project = new(Variant(example="tour"))
+    project.commit()
+    hero = project.revision("create_heroes")
+    source = hero.read_text()
+    hero.write_text(source.replace('"""create heroes', '"""make heroes') + "# Ready.\n")
+    assert "nothing found" in project.lint()  # nothing but words
+    hero.write_text(source.replace("length=100", "length=99"))
+    output = project.lint(fails=True)
+    assert f"{hero.name}:1: edited-revision {HERO}\n" in output
+    hero.write_text(
+        "# lint-accept: edited-revision\n# Nobody ran it.\n" + hero.read_text()
+    )
+    assert "nothing found" in project.lint()
+
+    hero.write_text(source)
+    users = project.revision("create_users")
+    users.unlink()
+    output = project.lint(fails=True)
+    assert f"{users.name}: deleted-revision e5a6027c9f18\n" in output
+    assert f" -- migrations/versions/{users.name}`" in output
+    # A squashed revision keeps the newest identifier, and names those that it replaces.
+    squashed = 'replaces = ["e5a6027c9f18"]\n'
+    hero.write_text(source + squashed)
+    assert "deleted-revision" not in project.lint(fails=True)
+
+
+def test_revision_that_was_rebased_or_came_from_main_is_no_deletion(new: New) -> None:
+    project = new()
+    project.commit()
+    for name in ("theirs", "ours"):
+        project.add_revision(
+            name, f"op.create_table({name!r}, sa.Column('id', sa.Integer()))"
+        )
+    project.commit("both")
+    project.rebase("ours")
+    assert project.lint() == "1 new revision: nothing found\n"
+    project.git("checkout", "--quiet", "--force", "HEAD")
+    project.git("clean", "--quiet", "--force")
+    project.git("checkout", "--quiet", "-b", "branch", "HEAD^")
+    assert project.lint("main") == "0 new revisions: nothing found\n"  # it lacks two
+
+
+def test_each_database_has_its_part_of_the_report(new: New) -> None:
+    project = new(Variant(POSTGRESQL, more=(ENGINES[0],)))
+    project.commit()
+    project.add_revision("one", "op.drop_index('ix_heroes_name', 'heroes')")
+    assert "require-concurrent-index-deletion" in project.lint(fails=True)
+    folder = project / "migrations/analytics/versions"
+    sql = "op.drop_table('visits')\nop.drop_index('ix_visits', 'visits')"
+    path = project.add_revision("two", sql, down_revision=None)
+    path.rename(folder / path.name)
+    lines = project.lint(fails=True).splitlines()
+    first, second = lines.index("[alembic]"), lines.index("[analytics]")
+    assert first < second
+    [rest] = [line for line in lines[second:] if line.startswith("migrations/")]
+    assert rest == "migrations/analytics/versions/two.py:13: drop-table visits"
+
+
+# ------------------------------------------------------------------------- PostgreSQL
+
+
+def test_squawk_says_what_locks_and_nothing_is_said_twice(new: New) -> None:
     project = new(POSTGRESQL)
     project.commit()
-    path = project.add_revision("one", UNSAFE)
+    rules = (
+        "op.drop_column('heroes', 'age')\n"
+        "op.rename_table('heroes', 'people')\n"
+        "op.add_column('people', sa.Column('power', sa.Integer(), nullable=False))\n"
+        "op.alter_column('people', 'name', type_=sa.String(3))\n"
+        "op.create_unique_constraint('uq', 'people', ['name'])\n"
+        "op.create_index('ix', 'people', ['name'])\n"
+        "op.create_table('capes', sa.Column('id', sa.Integer()))\n"
+        "op.create_index('ix_capes', 'capes', ['id'])\n"
+        "for row in op.get_bind().execute(sa.text('SELECT 1')): row.nothing()\n"
+        "op.create_index('ix_2', 'people', ['name'])"
+    )
+    project.add_revision("one", rules)
+    lines = project.lint(fails=True).splitlines()
+    found = [line.split(":", 1)[1] for line in lines if line.startswith("migrations/")]
+    assert found == [
+        "13: drop-column heroes.age",
+        "14: rename-table heroes",
+        "15: required-column people.power",
+        "16: narrow-type people.name",
+        "17: unique uq",
+        "18: require-concurrent-index-creation people",
+        "22: require-concurrent-index-creation people",
+    ]
+    assert "  safe: Use `concurrently` to avoid blocking writes." in lines
+
+
+def test_comments_for_squawk_go_on_to_accept(new: New) -> None:
+    project = new(POSTGRESQL)
+    project.commit()
+    path = project.add_revision("one", UNSAFE + DROP)
     source = path.read_text()
-    one = "# squawk-ignore: require-concurrent-index-creation\n# The table is small.\n"
+    one = "# squawk-ignore: require-concurrent-index-creation, ban-drop-column\n"
     path.write_text(one + source)
     output = project.lint(fails=True)
-    assert "adding-required-field" in output
-    assert "concurrently" not in output
+    assert "required-column" in output
+    assert "concurrent" not in output
+    assert "drop-column" not in output
     path.write_text(one + "# squawk-ignore: adding-required-field\n" + source)
-    assert "Found 0 issues" in project.lint()
+    assert "nothing found" in project.lint()
 
 
 def test_lint_is_silent_where_the_safe_way_was_taken(new: New) -> None:
@@ -59,33 +305,25 @@ def test_lint_is_silent_where_the_safe_way_was_taken(new: New) -> None:
         "with op.get_context().autocommit_block():\n"
         "    op.create_index('ix_age', 'heroes', ['age'], postgresql_concurrently=True)",
     )
-    assert "Found 0 issues" in project.lint()
+    assert project.lint() == "1 new revision: nothing found\n"
 
 
-def test_lint_says_when_a_revision_has_no_sql_or_squawk_is_missing(
-    new: New,
-) -> None:
+def test_lint_says_when_squawk_is_missing(new: New) -> None:
     project = new(POSTGRESQL)
-    path = project.add_revision("one", "op.get_bind().execute(None).all()")
-    output = project.lint(fails=True)
-    assert "FAILED: no SQL was printed: migrations/versions/one.py, line " in output
-    path.unlink()
     output = project.kit("lint", fails=True, PATH="/usr/bin:/bin")
     assert output.startswith("FAILED: squawk is not installed; squawk comes with `uv ")
 
 
 def test_commit_hook_lints_new_revisions(new: New) -> None:
-    project = new(POSTGRESQL)
+    project = new()
     project.commit()
-    project.add_revision("one", UNSAFE)
+    project.add_revision("one", DROP)
     project.git("add", "--all")
-    hook = ("run", "squawk")
+    hook = ("run", "lint-revisions")
     env = UV_RUNS_HERE | {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
     output = run(script("pre-commit"), *hook, cwd=project, env=env, fails=True)
-    assert "Use `concurrently`" in output
-    project.add_revision("one", "op.drop_index('ix_heroes_name')")
+    assert "drop-column heroes.age" in output
     path = project / "migrations/versions/one.py"
-    reason = "# squawk-ignore: require-concurrent-index-deletion\n"
-    path.write_text(reason + path.read_text())
+    path.write_text(ACCEPT + path.read_text())
     project.git("add", "--all")
     run(script("pre-commit"), *hook, cwd=project, env=env)

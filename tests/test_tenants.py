@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from kubernetes_validate import validate
 from sqlalchemy import URL, text
 
 from support import fork
@@ -24,10 +22,10 @@ from support.databases import (
     server_of,
     url_text,
 )
-from support.projects import New, Project, Render, last_line
+from support.projects import New, Project, last_line
 from support.revisions import HERO
 from support.servers import PATIENCE, missing_package, pgbouncer
-from support.variants import ENGINE_OF, POSTGRESQL, TENANTS, Engine
+from support.variants import ENGINE_OF, POSTGRESQL, Engine
 
 # A revision that does what `FAULT` says, once, while the tenant `b` runs it.
 FAULTY = """
@@ -491,19 +489,6 @@ def test_create_goes_on_where_it_was_killed(
     tenants("create", name)
     project.alembic("-x", f"tenant={name}", "check")
     assert tenant.version() == [HERO]
-
-
-def test_job_of_the_details_is_one_that_kubernetes_takes(render: Render) -> None:
-    project = render(TENANTS[0])
-    details = (project / "docs/migrations.md").read_text(encoding="utf-8")
-    [manifest] = re.findall(r"```yaml\n(.*?)```", details, re.DOTALL)
-    job = yaml.safe_load(manifest)
-    validate(job, "1.34", strict=True)
-    assert job["spec"]["completionMode"] == "Indexed"
-    [container] = job["spec"]["template"]["spec"]["containers"]
-    command = container["command"]
-    assert command[:2] == ["python", "migrations"]
-    assert command[command.index("--shard") + 1] == str(job["spec"]["completions"])
 
 
 def test_sqlite_file_that_is_gone_is_not_made_anew(new: New) -> None:

@@ -63,6 +63,7 @@ PURPOSES = {
     "README.md": "What to run every day, who owns what, tests, production, updates.",
     "alembic.ini": "The development database and Alembic's settings, a section a database.",
     "compose.yaml": "Runs the databases for development.",
+    "docs/deployment.md": "Image, manifests and jobs that migrate production, to be copied.",
     "docs/migrations.md": "The details: options, settings, production, errors.",
     "docs/schema.md": "The tables and revisions, drawn by `python migrations draw`.",
     "migrations/HEAD": "The newest revision: two branches conflict here, and not in production.",

@@ -102,6 +102,7 @@ class FileDirective(SessionDirective):
         "replace": directives.unchanged_required,
         "start-at": directives.unchanged_required,
         "end-before": directives.unchanged_required,
+        "language": directives.unchanged_required,
     }
 
     def run(self) -> list[nodes.Node]:
@@ -121,6 +122,7 @@ class FileDirective(SessionDirective):
             text=text,
             start=self.options.get("start-at", ""),
             end=self.options.get("end-before", ""),
+            language=self.options.get("language", ""),
         )
         return [self.add(block, node)]
 
@@ -179,6 +181,7 @@ def visit_shown_file(self: HTML5Translator, node: nodes.Element) -> None:
         [(shown, _)] = played
         text = shown if text else cut(shown, node["start"], node["end"])
     language = LANGUAGES.get(PurePosixPath(node["path"]).suffix, "text")
+    language = node["language"] or language  # of a part that is not what the file is
     highlighted = self.highlighter.highlight_block(text, language, location=node)
     self.body.append(
         '<div class="literal-block-wrapper docutils container">'

@@ -5,10 +5,13 @@
   `foreign_keys`, `history`, `protect`, `recorded`, `models` and `autogenerate`.
 - A revision that Alembic writes: `autogenerate` asks `compare` what differs, `ownership` whose
   table it is, `order` what comes first, and `render` (for PostgreSQL `enums` too) how to write it.
+  `renames` finds out what was renamed, with `new_names` and `key_names`.
 - The tests: `testing` makes databases (`mysql_copy`, `leftovers`), `roundtrip` takes each revision
   up, down and up again.
 - The command line, by `__main__.py` here and beside this folder: `head`, `draw`, `lint`, `squash`,
-  and `all` of `databases`.
+  `backfill`, and `all` of `databases`.
+- Many rows: revisions declare `backfill`, which goes through a table in `batches`, page after
+  page by `keyset`.
 - For `squash`, `definitions` reads all that a database has, `rebuild` writes the code that makes
   it; `replaced` knows later what was squashed.
 - `lint` asks `changes` what a revision destroys, breaks or blocks (`reading` and `raw_sql` read

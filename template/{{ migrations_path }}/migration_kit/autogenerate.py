@@ -15,13 +15,15 @@ from alembic.util import CommandError
 from sqlalchemy import CheckConstraint, Column, Connection, Table, inspect
 from sqlalchemy.schema import SchemaItem
 
-from . import compare
+from . import compare, renames
 from .command import get_command
 from .models import full_name, schemas_of, tables_of
+from .new_names import RenameOp
 from .order import drop_indexes_of_keys, put_in_working_order
 from .ownership import (
     is_made_by_other_history,
     is_made_by_revision,
+    is_named_by_revision,
     is_part_or_version_table,
     schemas_of_history,
 )
@@ -51,6 +53,7 @@ def autogenerate_options(connection: Connection) -> dict[str, Any]:
             "alembic.autogenerate.*",
             "alembic.ext.checkconstraint_byname",
             compare.plugin.name,
+            renames.plugin.name,
         ],
         "process_revision_directives": process_revision_directives,
     }
@@ -80,9 +83,9 @@ def include_name(name: str | None, kind: str, parents: Mapping[str, Any]) -> boo
 
 
 def include_object(
-    item: SchemaItem, name: str | None, kind: str, reflected: bool, compare_to: Any
+    item: Any, name: str | None, kind: str, reflected: bool, compare_to: Any
 ) -> bool:
-    """Leave out tables of something else, and CHECKs that cannot be compared."""
+    """Leave out tables and views of something else, and CHECKs that cannot be compared."""
     migration = context.get_context()
     if isinstance(item, CheckConstraint) and not is_comparable(migration, item):
         return False
@@ -94,6 +97,8 @@ def include_object(
             is_part_or_version_table(migration.connection, item)
             or is_made_by_other_history(item.name, item.schema)
         )
+    if not isinstance(item, SchemaItem):  # of alembic_utils: a view, a function, ...
+        return is_named_by_revision(context.script, item.signature)
     if not isinstance(item, CheckConstraint):
         return True
     # The model's CHECK has no name either, so the two cannot be compared.
@@ -131,31 +136,53 @@ def process_revision_directives(
     script = next(iter(directives), None)
     if not script or script.upgrade_ops is None or script.downgrade_ops is None:
         return
-    kept = leave_tables_of_others(script.upgrade_ops, script.downgrade_ops)
-    drops_table = any(isinstance(op, ops.DropTableOp) for op in script.upgrade_ops.ops)
     models = tables_of(migration.opts["target_metadata"])
+    upgrade, downgrade = script.upgrade_ops, script.downgrade_ops
+    others = [take_other_way(container) for container in (upgrade, downgrade)]
+    kept = leave_tables_of_others(upgrade, downgrade)
+    drops_table = any(isinstance(op, ops.DropTableOp) for op in upgrade.ops)
     if drops_table and not models:
         raise CommandError(
             "no models are imported, so this would drop every table of the database; "
             "see that the import of Base in env.py imports the models"
         )
-    for container in (script.upgrade_ops, script.downgrade_ops):
-        put_in_working_order(migration, container)
-        write_checks_of_columns(container)
-    drop_indexes_of_keys(migration, script.upgrade_ops)
-    leave_checks_to_types(script.upgrade_ops, models.values())
+    make_run(migration, upgrade, downgrade)
     write_percents_once(migration)
     if get_command() == "revision":
-        if script.upgrade_ops.is_empty():
+        if upgrade.is_empty():
             log.info("Models and database agree: no revision is written")
             directives.clear()
-        create_schemas(migration, script.upgrade_ops)
-        ask_for_review(script.upgrade_ops)
-        script.upgrade_ops.ops[:0] = kept
+        create_schemas(migration, upgrade)
+        ask_for_review(upgrade)
+        upgrade.ops[:0] = kept
+    if others[0] and others[1]:
+        leave_tables_of_others(others[0].container, others[1].container)
+        make_run(migration, others[0].container, others[1].container)
+        upgrade.ops.insert(0, others[0])
+        downgrade.ops.insert(0, others[1])
+
+
+def make_run(
+    migration: MigrationContext, upgrade: ops.OpContainer, downgrade: ops.OpContainer
+) -> None:
+    """Order and complete the operations, so that both ways run."""
+    models = tables_of(migration.opts["target_metadata"])
+    for container in (upgrade, downgrade):
+        put_in_working_order(migration, container)
+        write_checks_of_columns(container)
+    drop_indexes_of_keys(migration, upgrade)
+    leave_checks_to_types(upgrade, models.values())
+
+
+def take_other_way(container: ops.OpContainer) -> renames.EitherOp | None:
+    """Take out what a revision would do if something was renamed; a comment shows it."""
+    found = [op for op in container.ops if isinstance(op, renames.EitherOp)]
+    container.ops = [op for op in container.ops if op not in found]
+    return next(iter(found), None)
 
 
 def leave_tables_of_others(
-    upgrade: ops.UpgradeOps, downgrade: ops.DowngradeOps
+    upgrade: ops.OpContainer, downgrade: ops.OpContainer
 ) -> list["ReviewOp"]:
     """Take out what drops a table that no revision makes, and return a comment for each."""
     drops = [op for op in upgrade.ops if isinstance(op, ops.DropTableOp)]
@@ -217,6 +244,8 @@ def render_review(context: AutogenContext, op: ReviewOp) -> list[str]:
 def ask_for_review(container: ops.OpContainer) -> None:
     """Write a comment before each operation that loses data, or that rows may stop."""
     commented: list[ops.MigrateOperation] = []
+    if any(isinstance(op, RenameOp) for op in container.ops):
+        commented.append(ReviewOp("REVIEW: what was renamed.", renames.ADVICE))
     for op in container.ops:
         if isinstance(op, ops.ModifyTableOps):
             ask_for_review(op)

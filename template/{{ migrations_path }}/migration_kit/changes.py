@@ -21,7 +21,7 @@ from sqlalchemy import Column, Delete, Dialect, Update, types
 from sqlalchemy.schema import PrimaryKeyConstraint, UniqueConstraint
 
 from .narrowing import copies_on_mysql, narrows, same
-from .raw_sql import DeleteAllOp, FillOp, UnknownOp, operations_of
+from .raw_sql import CreateViewOp, DeleteAllOp, FillOp, UnknownOp, operations_of
 from .reading import Reading, Recorded, read_revision, table_key
 
 ACCEPT = re.compile(r"\s*# lint-accept: *([\w-]+) *(\S*)$")
@@ -166,8 +166,12 @@ def examine(
     schema = Schema(dialect)
     found = []
     # What none of them builds on is of another line of revisions.
-    history = script.iterate_revisions(tuple(wanted), "base")
-    for revision in reversed(list(history)):
+    needed, history = set(wanted), []
+    for revision in script.walk_revisions():
+        if revision.revision in needed:
+            needed.update(revision._all_down_revisions)
+            history.append(revision)
+    for revision in reversed(history):
         is_new = revision.revision in wanted
         reading = read_revision(revision, dialect)
         examined = schema.take(revision, reading, is_new)
@@ -261,6 +265,7 @@ class Schema:
         self.is_new = False
         self.found: list[tuple[str, str, str, dict[str, str]]] = []
         self.on_new_table = False
+        self.served: set[tuple[str, str]] = set()
 
     def take(self, revision: Script, reading: Reading, is_new: bool) -> Examined:
         """Follow what a revision does, and return what is to be said of it.
@@ -272,18 +277,28 @@ class Schema:
         """
         self.is_new = is_new
         examined = Examined(revision, reading.recorded)
+        self.served = set()
         for index, recorded in enumerate(reading.recorded):
             self.found, touched = [], []
-            for operation in self.operations_of(recorded.operation):
-                self.on_new_table = False
-                self.follow(operation)
-                touched.append(self.on_new_table)
+            try:
+                for operation in self.operations_of(recorded.operation):
+                    self.on_new_table = False
+                    self.follow(operation)
+                    touched.append(self.on_new_table)
+            except Exception as error:  # noqa: BLE001 # what no parser or plugin foresaw
+                reason = f"{type(error).__name__}: {error}"
+                self.find("unread", "", "it cannot be read: {reason}", reason=reason)
             if touched and all(touched):
                 examined.on_new_tables.add(index)
             for found in self.found if is_new else ():
                 finding = self.finding(revision, recorded.line, *found)
                 if finding not in examined.findings:
                     examined.findings.append(finding)
+        examined.findings = [
+            finding
+            for finding in examined.findings
+            if (finding.rule, finding.name) not in self.served
+        ]
         for unread in reading.unread if is_new else ():
             destroys = bool(
                 unread.calls & {"drop_table", "drop_column", "rename_table"}
@@ -442,6 +457,7 @@ class Schema:
         table_name = shown(operation.table_name, operation.schema)
         words = {"column": operation.column_name, "table": table_name}
         is_new = self.on_new_table or (state.is_new and self.is_new)
+        was_required = state.nullable is False and not state.has_default
         if new_type := operation.modify_type:
             old_type = state.type
             if old_type is None or isinstance(old_type, types.NullType):
@@ -456,16 +472,16 @@ class Schema:
             if operation.existing_nullable is not None and state.nullable is None:
                 was_nullable = operation.existing_nullable
             state.nullable = operation.modify_nullable
-            becomes_required = was_nullable and not operation.modify_nullable
-            if is_new and not self.on_new_table:
-                if becomes_required and not state.has_default:
-                    message = "NOT NULL in the release that adds it: code of the release before "
-                    self.find("required-column", name, message + "gives none", **words)
-            elif becomes_required and not self.on_new_table and not table.is_filled:
+            is_quiet = is_new or table.is_filled
+            if was_nullable and not operation.modify_nullable and not is_quiet:
                 message = "NOT NULL fails while a row has NULL"
                 if self.dialect.name == "postgresql":
                     message += ", and blocks everybody while it looks at all rows"
                 self.find("not-null", name, message, **words)
+        is_required = state.nullable is False and not state.has_default
+        if is_required and not was_required and is_new and not self.on_new_table:
+            message = "required in the release that adds it: code of the release before gives none"
+            self.find("required-column", name, message, **words)
         new_name = operation.modify_name
         if new_name and new_name != operation.column_name:
             if not is_new:
@@ -589,6 +605,11 @@ class Schema:
         if self.is_new:
             self.table(operation.table_name, operation.schema).is_filled = True
 
+    def create_view(self, operation: CreateViewOp) -> None:
+        """Take it that a view of a table's old name serves who looks for that."""
+        name = shown(operation.table_name, operation.schema)
+        self.served.add(("rename-table", name))
+
     def unknown(self, _: UnknownOp) -> None:
         """Say that SQL could not be read."""
         self.find("unread", "", "SQL that cannot be read")
@@ -609,6 +630,7 @@ FOLLOW: dict[type[ops.MigrateOperation], Callable[[Schema, Any], None]] = {
     ops.DropIndexOp: Schema.drop_index,
     DeleteAllOp: Schema.delete_all,
     FillOp: Schema.fill,
+    CreateViewOp: Schema.create_view,
     UnknownOp: Schema.unknown,
 }
 

@@ -15,7 +15,8 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, MetaData
 
 from .autogenerate import autogenerate_options, load_plugins
-from .command import is_read_only
+from .batches import forget_undone
+from .command import after_each_revision, is_read_only
 from .connect import connect, connect_async, create_connectable, run_coroutine
 from .databases import packages_of_others, read_config
 from .errors import migration_errors, one_line
@@ -150,6 +151,7 @@ def do_run_migrations(connection: Connection, options: dict[str, Any]) -> None:
     ):
         refuse_lost_history(connection)
         protect(connection)
+        after_each_revision(forget_undone)
         for attempt in attempts:
             with attempt, context.begin_transaction(), foreign_key_check(connection):
                 context.run_migrations()

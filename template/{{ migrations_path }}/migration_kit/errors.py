@@ -142,6 +142,11 @@ def describe(error: Exception) -> str:
     if "prepared statement" in message:
         message += f"; {CONNECT_DIRECTLY}"
     frames = traceback.extract_tb(error.__traceback__)
+    if any(frame.name == "compare_registered_entities" for frame in frames):
+        message += (
+            "; alembic_utils tries each view and function on the database: let a "
+            "revision make the tables that it needs, and upgrade, before you add it"
+        )
     script = script_of_run()
     versions = (
         tuple(str(folder) for folder in script._version_locations) if script else ()

@@ -35,6 +35,9 @@ from .usage import Usage
 # How many places in the source are named for a finding.
 MOST_PLACES = 8
 
+# Of a revision that others were squashed into.
+REPLACES = re.compile(r"^replaces\b", re.MULTILINE)
+
 GONE = {"drop-table", "drop-column", "rename-table", "rename-column"}
 
 
@@ -204,7 +207,8 @@ def report_changed(script: ScriptDirectory, commit: str, usage: Usage) -> Iterat
             continue
         by_name = {one.revision: file for file, one in revisions.items()}
         now = by_name.get(identifier)
-        if now and code_of(before) != code_of(sources[now]):
+        squashed = now and REPLACES.search(sources[now]) and not REPLACES.search(before)
+        if now and not squashed and code_of(before) != code_of(sources[now]):
             finding = Finding(
                 revisions[now],
                 1,

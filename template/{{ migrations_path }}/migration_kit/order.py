@@ -5,6 +5,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import ForeignKeyConstraint, inspect
 
 from .models import full_name
+from .new_names import RenameKeyOp, RenameOp
 
 
 def put_in_working_order(
@@ -76,6 +77,11 @@ def drop_indexes_of_keys(migration: MigrationContext, upgrade: ops.OpContainer) 
     if migration.dialect.name not in {"mysql", "mariadb"} or connection is None:
         return
     inspector = inspect(connection)
+    renamed = {
+        (op.rename.schema, op.rename.new): op.rename.old
+        for op in upgrade.ops
+        if isinstance(op, RenameOp) and op.rename.table is None
+    }
     for table in upgrade.ops:
         if not isinstance(table, ops.ModifyTableOps):
             continue
@@ -86,9 +92,11 @@ def drop_indexes_of_keys(migration: MigrationContext, upgrade: ops.OpContainer) 
             and op.constraint_type == "foreignkey"
         }
         dropped = {op.index_name for op in table.ops if isinstance(op, ops.DropIndexOp)}
+        dropped |= {op.old for op in table.ops if isinstance(op, RenameKeyOp)}
         if not keys:
             continue
-        for index in inspector.get_indexes(table.table_name, schema=table.schema):
+        name = renamed.get((table.schema, table.table_name), table.table_name)
+        for index in inspector.get_indexes(name, schema=table.schema):
             name = str(index["name"])
             if name in keys and name not in dropped:
                 drop = ops.DropIndexOp(name, table.table_name, schema=table.schema)

@@ -9,6 +9,7 @@ from alembic import context
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Table, text
 
+from .batches import TABLE as BACKFILL_TABLE
 from .databases import other_histories
 from .galera import TABLE as LOCK_TABLE
 
@@ -34,7 +35,8 @@ WHERE virtual.sql LIKE 'CREATE VIRTUAL TABLE%'
 
 def is_part_or_version_table(connection: Connection, table: Table) -> bool:
     """Tell a table that surely belongs to something else: Alembic in another history, say."""
-    if table.columns.keys() == ["version_num"] or table.name == LOCK_TABLE:
+    own = (BACKFILL_TABLE, LOCK_TABLE)
+    if table.columns.keys() == ["version_num"] or table.name in own:
         return True
     statement = PARTS.get(connection.dialect.name)
     if statement is None:

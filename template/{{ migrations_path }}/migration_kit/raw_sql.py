@@ -21,13 +21,18 @@ DDL = re.compile(
 )
 CHANGES_TABLE = re.compile(r"\b(ALTER|DROP)\s+TABLE\b", re.IGNORECASE)
 UPDATE = re.compile(
-    r"\s*(?:WITH\b.*?\)\s*)?UPDATE\s+(?:ONLY\s+)?([\w.`\"]+)", re.IGNORECASE | re.DOTALL
+    r"\bUPDATE\s+(?:ONLY\s+)?([\w.`\"]+)\s+(?:AS\s+)?(?:\w+\s+)?SET\b", re.IGNORECASE
 )
 COMMENTS_AND_STRINGS = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.DOTALL)
 # Their bodies run later, and not in the revision.
 ROUTINE = re.compile(
     r"\s*CREATE\s+(OR\s+REPLACE\s+)?(DEFINER\s*=\s*\S+\s+)?"
     r"(FUNCTION|PROCEDURE|TRIGGER|CONSTRAINT\s+TRIGGER|RULE|EVENT|(MATERIALIZED\s+)?VIEW)\b",
+    re.IGNORECASE,
+)
+
+VIEW = re.compile(
+    r"\bCREATE\s+(?:OR\s+REPLACE\s+)?(?:\w+\s*=\s*\w+\s+)*VIEW\s+([\w.`\"]+)",
     re.IGNORECASE,
 )
 
@@ -109,6 +114,14 @@ class FillOp(ops.MigrateOperation):
         self.table_name, self.schema = table_name, schema
 
 
+class CreateViewOp(ops.MigrateOperation):
+    """A view, which may have the name that a table had."""
+
+    def __init__(self, table_name: str, schema: str | None) -> None:
+        """Take its name."""
+        self.table_name, self.schema = table_name, schema
+
+
 class UnknownOp(ops.MigrateOperation):
     """SQL that changes a table in a way that nothing here can read."""
 
@@ -126,13 +139,15 @@ def operations_of(sql: str, dialect: str) -> list[ops.MigrateOperation]:
         dialect: its name with SQLAlchemy.
     """
     plain = COMMENTS_AND_STRINGS.sub(quoted_nothing, sql)
-    if filled := UPDATE.match(plain):
-        return [FillOp(*split(filled[1]))]
+    filled: list[ops.MigrateOperation] = [
+        *(FillOp(*split(name)) for name in UPDATE.findall(plain)),
+        *(CreateViewOp(*split(name)) for name in VIEW.findall(plain)),
+    ]
     if not DDL.search(plain) or ROUTINE.match(plain):
-        return []
+        return filled
     if not has_sqlglot():
-        return list(by_pattern(plain))
-    return list(by_sqlglot(sql, dialect))
+        return [*filled, *by_pattern(plain)]
+    return [*filled, *by_sqlglot(sql, dialect)]
 
 
 def quoted_nothing(match: re.Match[str]) -> str:
@@ -245,7 +260,7 @@ def of_create_table(node: Any) -> Iterator[ops.MigrateOperation]:
     name, schema = table_of(node.this.this if is_schema else node.this)
     yield ops.CreateTableOp(name, columns, schema=schema)
     for part in parts:
-        key = next(part.find_all(import_module("sqlglot.exp").PrimaryKey), None)
+        key = next(part.find_all(import_module("sqlglot.expressions").PrimaryKey), None)
         if key is not None:
             names = [one.name for one in key.expressions]
             yield ops.CreatePrimaryKeyOp("", name, names, schema=schema)

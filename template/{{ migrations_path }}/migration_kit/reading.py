@@ -186,6 +186,12 @@ class Reader:
                     self.assign(target, item, names)
                     self.follow_all(body, names)
                 self.follow_all(orelse, names)
+            case ast.With([ast.withitem(ast.Call(ast.Attribute(_, name)))], body) if (
+                name == "autocommit_block"
+            ):
+                self.record(ops.ExecuteSQLOp("COMMIT"))
+                self.follow_all(body, names)
+                self.record(ops.ExecuteSQLOp("BEGIN"))
             case ast.With(items, body):
                 for item in items:
                     value = self.value(item.context_expr, names)

@@ -1,0 +1,321 @@
+"""Changes many rows apart from the upgrade: in batches, and on from where it stopped.
+
+The revision that adds the column declares it, and the one that needs it requires it:
+
+    @backfill(heroes, where=heroes.c.years.is_(None))
+    def fill_years(connection: sa.Connection, batch: sa.ColumnElement[bool]) -> None:
+        connection.execute(sa.update(heroes).where(batch).values(years=heroes.c.age))
+
+    def upgrade() -> None:
+        require_backfill("fill_years")
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import context, op
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+
+from .batches import (
+    Backfill,
+    Change,
+    Pace,
+    Records,
+    State,
+    Work,
+    alone,
+    declared_by,
+    records_of,
+    short_locks,
+)
+from .databases import read_config
+from .environment import DoRun, search_path
+from .errors import one_line
+from .keyset import Condition
+from .options import put_together
+from .paths import invocation
+from .settings import FIRST, get_tenant, version_table_options
+
+
+def backfill(
+    table: sa.TableClause, *, where: Condition | None = None
+) -> Callable[[Change], Backfill]:
+    """Declare a backfill in a revision; its name is that of the function.
+
+    The function is called for one batch after the other, with a connection in a transaction and
+    the condition for the rows of the batch. It changes them with any statements, and neither
+    commits nor changes the primary key.
+
+    Args:
+        table: through whose rows to go, as `sa.table()` has it at this revision. The database
+            knows its primary key.
+        where: which rows need it, and no longer do once they are changed. Without it, each row
+            there is changed exactly once.
+    """
+    return lambda change: Backfill(change.__name__, table, where, change)
+
+
+def require_backfill(name: str) -> None:
+    """Let a revision run only where no row needs a backfill any more; call it in `upgrade()`.
+
+    An empty table needs none. With `--sql` it writes a comment.
+
+    Args:
+        name: of the backfill, which a revision before this one declares.
+
+    Raises:
+        CommandError: if rows need it, with the command that changes them.
+    """
+    migration = op.get_context()
+    connection = migration.connection
+    if migration.as_sql:
+        if migration.impl.output_buffer:
+            migration.impl.static_output(f"-- First: {command_for(name)}")
+        return
+    if (
+        migration.script is None or connection is None
+    ):  # nothing but a look at revisions
+        return
+    known, revision = declared(migration.script, name)
+    if not needs(connection, known, records_of(migration)):
+        return
+    remedy = f"run `{command_for(name)}`, then this again"
+    if connection.dialect.name == "sqlite":  # which rolls the whole upgrade back
+        remedy = f"run `{alembic()} upgrade {revision}`, `{command_for(name)}` and this"
+    raise CommandError(f"rows of {known.table.name} need the backfill {name}; {remedy}")
+
+
+def needs(connection: sa.Connection, known: Backfill, records: Records) -> bool:
+    """Tell whether rows still need a backfill."""
+    if known.where is None and records.states().get(known.name, State()).complete:
+        return False
+    row = sa.select(sa.literal(1)).select_from(known.table).limit(1)
+    if known.where is not None:
+        row = row.where(known.where)
+    return connection.execute(row).first() is not None
+
+
+def declarations(script: ScriptDirectory) -> dict[str, tuple[Backfill, str]]:
+    """Return the backfills of a history by their names, each with its revision, oldest first.
+
+    Raises:
+        CommandError: if two have the same name.
+    """
+    found: dict[str, tuple[Backfill, str]] = {}
+    for revision in reversed(list(script.walk_revisions())):
+        for value in declared_by(revision):
+            if value.name in found:
+                raise CommandError(
+                    f"{found[value.name][1]} and {revision.revision} both declare the backfill "
+                    f"{value.name}; give one another name"
+                )
+            found[value.name] = value, revision.revision
+    return found
+
+
+def declared(script: ScriptDirectory, name: str) -> tuple[Backfill, str]:
+    """Return a backfill, and the revision that declares it.
+
+    Raises:
+        CommandError: if none does.
+    """
+    found = declarations(script)
+    if name not in found:
+        raise CommandError(
+            f"no revision declares the backfill {name}, but {', '.join(found) or 'none'}; correct "
+            "the name, or delete the line that requires it, if its revision was squashed"
+        )
+    return found[name]
+
+
+def alembic() -> str:
+    """Return how to call Alembic for the database of the run."""
+    section, tenant = context.config.config_ini_section, get_tenant()
+    words = ["alembic", *(["-n", section] if section != FIRST else [])]
+    return " ".join([*words, *(["-x", f"tenant={tenant}"] if tenant else [])])
+
+
+def command_for(name: str) -> str:
+    """Return the command that runs a backfill on the database of the run."""
+    options = alembic().removeprefix("alembic")
+    return f"{invocation()} backfill {name}{options}"
+
+
+# ----------------------------------------------------------------------- Command line
+
+
+def add_commands(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add `backfill` to the command line."""
+    parser = add_parser(
+        "backfill", help="change many rows in batches, or go on with it"
+    )
+    parser.add_argument(
+        "backfill", nargs="?", metavar="NAME", help="without it, list them all"
+    )
+    parser.add_argument(
+        "-n", "--name", default=FIRST, help="section of alembic.ini, as in Alembic"
+    )
+    parser.add_argument(
+        "-x", action="append", default=[], metavar="NAME=VALUE", help="as in Alembic"
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=positive,
+        metavar="ROWS",
+        help="rows of a batch; by default, as many as take a quarter of a second",
+    )
+    parser.add_argument(
+        "--pause",
+        type=seconds,
+        default=Pace.pause,
+        metavar="SECONDS",
+        help="between two batches, in which others write; default: %(default)s",
+    )
+    parser.add_argument(
+        "--max-lag",
+        type=seconds,
+        default=Pace.max_lag,
+        metavar="SECONDS",
+        help="wait while a replica of PostgreSQL is farther behind; default: %(default)s",
+    )
+    parser.set_defaults(run=run)
+
+
+def positive(value: str) -> int:
+    """Return a number from 1 on, which `argparse` asks for."""
+    number = int(value)
+    if number < 1:
+        raise ValueError(value)
+    return number
+
+
+def seconds(value: str) -> float:
+    """Return a number of seconds, which `argparse` asks for."""
+    number = float(value)
+    if not 0 <= number < float("inf"):
+        raise ValueError(value)
+    return number
+
+
+def run(config: Config, given: argparse.Namespace) -> None:
+    """Run what the command line asks for."""
+    options = argparse.Namespace(x=given.x)
+    config = read_config(config.config_file_name, given.name, cmd_opts=options)
+    if given.backfill is None:
+        list_backfills(config)
+    else:
+        pace = Pace(given.batch_size, given.pause, given.max_lag)
+        run_backfill(config, given.backfill, pace)
+
+
+def list_backfills(config: Config) -> None:
+    """Print the backfills of a history, and how far each one is."""
+
+    def show(connection: sa.Connection, script: ScriptDirectory) -> None:
+        states = records_of(context.get_context()).states()
+        connection.rollback()
+        found = declarations(script)
+        if not found:
+            print("No revision declares a backfill.")
+        width = max(map(len, found), default=0)
+        for name, (_, revision) in found.items():
+            state = states.get(name, State())
+            begun = f"{state.rows:,} rows" if state.batches else "not begun"
+            print(f"{name:{width}}  {revision}  {'complete, ' * state.complete}{begun}")
+
+    on_database(config, show)
+
+
+def run_backfill(config: Config, name: str, pace: Pace | None = None) -> None:
+    """Run a backfill, or what is left of it; one that is complete again where rows need it.
+
+    Args:
+        config: of alembic.ini; in a test, `ScratchDatabase.config()`.
+        name: of the backfill.
+        pace: how fast to go.
+
+    Raises:
+        CommandError: if it stopped, with what to do; what was committed stands, and the next run
+            goes on from there.
+    """
+
+    def work(connection: sa.Connection, script: ScriptDirectory) -> None:
+        known, revision = declared(script, name)
+        refuse_before(connection, script, revision)
+        migration = context.get_context()
+        own = records_of(migration)
+        place = f"{migration.version_table_schema}.{migration.version_table}.{name}"
+        with alone(connection, place), short_locks(connection):
+            change_rows(connection, known, own, pace or Pace())
+
+    on_database(config, work)
+
+
+def change_rows(
+    connection: sa.Connection, known: Backfill, own: Records, pace: Pace
+) -> None:
+    """Change the rows that need it, and say how many there were."""
+    work = Work(connection, own, known, pace)
+    before = own.states().get(known.name, State())
+    if before.complete and not needs(connection, known, own):
+        print(f"{known.name} is complete, {before.rows:,} rows")
+        return
+    connection.rollback()
+    start = time.monotonic()
+    done = 0 if before.complete else before.rows
+    with one_line(
+        f"{known.name} stopped",
+        "what is committed stands; run it again: it goes on from there",
+    ):
+        state = work.run()
+    taken = time.monotonic() - start
+    print(f"{known.name}: {state.rows - done:,} rows in {taken:.1f} s")
+    if needs(connection, known, own):
+        raise CommandError(
+            f"{known.name} went through all rows, but `where` still holds for some: change them "
+            "in its function too, or let the code that wrote them meanwhile write the new way, "
+            "and run it once more"
+        )
+
+
+def refuse_before(
+    connection: sa.Connection, script: ScriptDirectory, revision: str
+) -> None:
+    """Refuse a backfill whose revision has not run in this database.
+
+    Raises:
+        CommandError: with the command that runs it.
+    """
+    heads = context.get_context().get_current_heads()
+    connection.rollback()
+    ran = {step.revision for step in script.iterate_revisions(heads, "base")}
+    if revision not in ran:
+        raise CommandError(
+            f"the revision of this backfill has not run; `{alembic()} upgrade {revision}` "
+            "does it"
+        )
+
+
+def on_database(
+    config: Config, do: Callable[[sa.Connection, ScriptDirectory], None]
+) -> None:
+    """Call a function with a connection to the database that env.py connects to."""
+    script = ScriptDirectory.from_config(config)
+
+    def do_run(connection: sa.Connection, options: dict[str, Any]) -> None:
+        connection.rollback()
+        given = put_together(version_table_options(), options)
+        context.configure(connection=connection, **given)
+        with search_path(connection):
+            do(connection, script)
+
+    function: DoRun = do_run
+    config.attributes["do_run"] = function
+    with EnvironmentContext(config, script):
+        script.run_env()
