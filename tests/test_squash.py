@@ -424,8 +424,8 @@ def test_several_databases(new: New) -> None:
     for name, before in (("one", None), ("two", "one")):
         create = f'op.create_table("{name}", sa.Column("id", sa.Integer()))'
         add_revision(versions, name, create, f'op.drop_table("{name}")', before)
-    before = files(project)
+    others = files(project)
     squash(project, "two")
     [path] = versions.glob("*.py")
     assert '"one",' in path.read_text()
-    assert files(project) == before
+    assert files(project) == others

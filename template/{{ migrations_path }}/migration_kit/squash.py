@@ -28,7 +28,9 @@ from alembic.util import (
 )
 from sqlalchemy import Connection, Table
 
+from .batches import TABLE as BACKFILL_TABLE
 from .definitions import Definitions, differences, read_definitions
+from .galera import TABLE as LOCK_TABLE
 from .head import config_of_revision, source_of
 from .models import full_name
 from .paths import MIGRATIONS
@@ -295,7 +297,8 @@ class Squash:
         return {
             key: definition
             for key, definition in read_definitions(connection_of(migration)).items()
-            if key not in self.before or self.before[key].shape != definition.shape
+            if (key not in self.before or self.before[key].shape != definition.shape)
+            and definition.table.rpartition(".")[2] not in {BACKFILL_TABLE, LOCK_TABLE}
         }
 
     def read(self, migration: MigrationContext) -> Definitions:
