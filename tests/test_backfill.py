@@ -307,9 +307,9 @@ def test_any_key_and_any_statement(new: New, engine: Engine) -> None:
 IMPATIENT = """
 import sys; sys.path.append("migrations")
 from alembic.config import Config
-from migration_kit import batches, errors
+from migration_kit.backfill import batches, errors
 batches.TRIES, batches.SHORT_WAITS = 2, "SET LOCAL lock_timeout = 200"
-from migration_kit.backfill import run_backfill
+from migration_kit.backfill.command import run_backfill
 try:
     run_backfill(Config("alembic.ini"), "count_up", batches.Pace(batch_size=40))
 except errors.CommandError as error:
@@ -454,7 +454,7 @@ def test_backfill_can_be_tested(new: New) -> None:
 import sys; sys.path.append("migrations")
 import sqlalchemy as sa
 from pathlib import Path
-from migration_kit.backfill import run_backfill
+from migration_kit.backfill.command import run_backfill
 from migration_kit.testing import ScratchDatabase
 with ScratchDatabase(Path("alembic.ini")).create() as database:
     database.upgrade("expand")

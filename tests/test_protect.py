@@ -30,9 +30,11 @@ def add_capes_and_drop(project: Project, drop: str = DROP) -> None:
 @pytest.mark.parametrize("engine", ONE_OF_EACH, ids=str)
 def test_protected_database_goes_up_and_nowhere_else(new: New, engine: Engine) -> None:
     project = new(engine)
-    project.alembic("upgrade", "head", **PROTECTED)
+    project.alembic("upgrade", "head", MIGRATIONS_PROTECTED="true")
     for words in (["downgrade", "-1"], ["stamp", "--purge", "base"]):
-        line = last_line(project.alembic(*words, fails=True, **PROTECTED))
+        line = last_line(
+            project.alembic(*words, fails=True, MIGRATIONS_PROTECTED="true")
+        )
         assert line.startswith("this database is protected by MIGRATIONS_PROTECTED, ")
         assert f"run `alembic -x protected=false {words[0]} ...` if you mean it" in line
         assert project.version() == [HERO]
@@ -41,8 +43,10 @@ def test_protected_database_goes_up_and_nowhere_else(new: New, engine: Engine) -
         ["current", "--check-heads"],
         ["downgrade", "head:base", "--sql"],
     ):
-        project.alembic(*words, **PROTECTED)
-    project.alembic("-x", "protected=false", "downgrade", "base", **PROTECTED)
+        project.alembic(*words, MIGRATIONS_PROTECTED="true")
+    project.alembic(
+        "-x", "protected=false", "downgrade", "base", MIGRATIONS_PROTECTED="true"
+    )
     assert project.version() == []
 
 
@@ -50,7 +54,9 @@ def test_protected_database_goes_up_and_nowhere_else(new: New, engine: Engine) -
 def test_upgrade_that_destroys_is_refused_as_a_whole(new: New, engine: Engine) -> None:
     project = new(engine).upgraded()
     add_capes_and_drop(project)
-    line = last_line(project.alembic("upgrade", "head", fails=True, **PROTECTED))
+    line = last_line(
+        project.alembic("upgrade", "head", fails=True, MIGRATIONS_PROTECTED="true")
+    )
     assert (
         "protected by MIGRATIONS_PROTECTED, and migrations/versions/drop.py, line "
         in line
@@ -60,7 +66,7 @@ def test_upgrade_that_destroys_is_refused_as_a_whole(new: New, engine: Engine) -
     assert project.version() == [HERO]
     assert project.tables() == {"heroes"}
     add_capes_and_drop(project, ACCEPTED)
-    output = project.alembic("upgrade", "head", **PROTECTED)
+    output = project.alembic("upgrade", "head", MIGRATIONS_PROTECTED="true")
     assert project.version() == ["drop"]
     announced = output.index(f"About to run upgrade {HERO} -> capes")
     assert announced < output.index("About to run upgrade capes -> drop")
@@ -72,8 +78,10 @@ def test_upgrade_that_destroys_is_refused_as_a_whole(new: New, engine: Engine) -
 def test_destroying_upgrade_may_be_meant(new: New) -> None:
     project = new().upgraded()
     add_capes_and_drop(project)
-    project.alembic("upgrade", "capes", **PROTECTED)
-    project.alembic("-x", "protected=false", "upgrade", "head", **PROTECTED)
+    project.alembic("upgrade", "capes", MIGRATIONS_PROTECTED="true")
+    project.alembic(
+        "-x", "protected=false", "upgrade", "head", MIGRATIONS_PROTECTED="true"
+    )
     assert project.version() == ["drop"]
     assert "About to run" not in project.alembic("upgrade", "head")
 
@@ -113,7 +121,7 @@ def test_setting_that_is_no_answer_is_refused(new: New) -> None:
 def test_databases_of_the_tests_are_not_protected(new: New) -> None:
     project = new()
     add_capes_and_drop(project)
-    output = project.own_tests("-k", "up_down", fails=True, **PROTECTED)
+    output = project.own_tests("-k", "up_down", fails=True, MIGRATIONS_PROTECTED="true")
     assert "protected" not in output
 
 

@@ -350,7 +350,7 @@ def test_page_of_questions_has_each_of_them(pages: Path) -> None:
 def test_page_of_settings_has_each_that_the_kit_reads(pages: Path) -> None:
     text = read_pages(pages)["reference/settings.html"].text
     page = re.sub(r"<[^>]+>", "", text)
-    names = {name for path in KIT.glob("*.py*") for name in settings_of(path)}
+    names = {name for path in KIT.rglob("*.py*") for name in settings_of(path)}
     assert {"lock_timeout", "DATABASE_URL", "sqlalchemy.url", "tenant"} <= names
     missing = {name for name in names if not re.search(rf"\b{name}\b", page)}
     assert not missing

@@ -36,7 +36,15 @@ def main(config_file: str | None = None) -> None:
     commands = parser.add_subparsers(
         title="commands", dest="command", metavar="COMMAND", required=True
     )
-    for name in ("head", "databases", "draw", "lint", "squash", "backfill", "fleet"):
+    for name in (
+        "head",
+        "databases",
+        "draw",
+        "lint",
+        "squash",
+        "backfill.command",
+        "fleet",
+    ):
         if find_spec(f".{name}", __package__):  # not every project has all of them
             module = import_module(f".{name}", __package__)
             module.add_commands(commands.add_parser)

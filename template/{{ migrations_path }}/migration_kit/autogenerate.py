@@ -18,7 +18,6 @@ from sqlalchemy.schema import SchemaItem
 from . import compare, renames
 from .command import get_command
 from .models import full_name, schemas_of, tables_of
-from .new_names import RenameOp
 from .order import drop_indexes_of_keys, put_in_working_order
 from .ownership import (
     is_made_by_other_history,
@@ -27,6 +26,7 @@ from .ownership import (
     is_part_or_version_table,
     schemas_of_history,
 )
+from .renames.new_names import RenameOp
 from .render import (
     leave_checks_to_types,
     render_item,

@@ -15,7 +15,7 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, MetaData
 
 from .autogenerate import autogenerate_options, load_plugins
-from .batches import forget_undone
+from .backfill.records import forget_undone
 from .command import after_each_revision, is_read_only
 from .connect import connect, connect_async, create_connectable, run_coroutine
 from .databases import packages_of_others, read_config

@@ -25,12 +25,12 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from .changes import Examined, Finding, examine, not_accepted
+from .changes.raw_sql import has_sqlglot
+from .changes.reading import plain_dialect
+from .changes.usage import Usage
 from .databases import databases, histories
 from .paths import MIGRATIONS
-from .raw_sql import has_sqlglot
-from .reading import plain_dialect
 from .settings import url_variable
-from .usage import Usage
 
 # How many places in the source are named for a finding.
 MOST_PLACES = 8

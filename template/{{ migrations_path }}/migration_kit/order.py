@@ -5,7 +5,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import ForeignKeyConstraint, inspect
 
 from .models import full_name
-from .new_names import RenameKeyOp, RenameOp
+from .renames.new_names import RenameKeyOp, RenameOp
 
 
 def put_in_working_order(

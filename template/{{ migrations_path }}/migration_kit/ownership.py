@@ -9,7 +9,7 @@ from alembic import context
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Table, text
 
-from .batches import TABLE as BACKFILL_TABLE
+from .backfill.records import TABLE as BACKFILL_TABLE
 from .databases import other_histories
 from .galera import TABLE as LOCK_TABLE
 

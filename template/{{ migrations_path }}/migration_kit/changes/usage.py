@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
-from .paths import MIGRATIONS
+from ..paths import MIGRATIONS
 
 SQL = re.compile(r"\b(SELECT|INSERT|UPDATE|DELETE|FROM|JOIN|CREATE|ALTER|DROP)\b")
 COLUMNS = {"mapped_column", "Column", "column", "Field"}

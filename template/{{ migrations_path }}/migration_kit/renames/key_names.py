@@ -8,7 +8,7 @@ from alembic.operations import ops
 from sqlalchemy import CheckConstraint, ClauseElement, Table
 from sqlalchemy.schema import conv
 
-from .compare import is_comparable, plain
+from ..compare import is_comparable, plain
 from .new_names import Rename, RenameKeyOp, RenameOp
 
 
@@ -91,10 +91,13 @@ def bring_back_checks(
     context: AutogenContext, change: ops.ModifyTableOps, model: Table
 ) -> list[ops.MigrateOperation]:
     """Return what creates the CHECKs that go only because their new names cannot be compared."""
+    reverses = [
+        op.reverse() for op in change.ops if isinstance(op, ops.DropConstraintOp)
+    ]
     dropped = [
-        plain(str(op.reverse().condition))
-        for op in change.ops
-        if isinstance(op, ops.DropConstraintOp) and op.constraint_type == "check"
+        plain(str(op.condition))
+        for op in reverses
+        if isinstance(op, ops.CreateCheckConstraintOp)
     ]
     return [
         ops.CreateCheckConstraintOp.from_constraint(item)

@@ -10,7 +10,7 @@ A revision that does it on purpose says so, and why:
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -348,8 +348,8 @@ class Schema:
         values = {**known, **words, "dump": dump}
         remedy = REMEDIES.get(f"{rule} {family}") or REMEDIES[rule]
         return Finding(
-            *(revision, line, rule, name, message.format(**values)),
-            *(remedy.format(**values), rule in DESTROYS),
+            *(revision, line, rule, name, put_in(message, values)),
+            *(put_in(remedy, values), rule in DESTROYS),
         )
 
     # ---------------------------------------------------------------- What happens
@@ -568,9 +568,7 @@ class Schema:
             and prefix in ("FULLTEXT", "SPATIAL")
             and not self.on_new_table
         ):
-            message = (
-                f"nobody writes to {table_name} while {{title}} builds a {prefix} index"
-            )
+            message = f"nobody writes to {table_name} while the {prefix} index is built"
             self.find("fulltext-index", name, message)
 
     def create_foreign_key(self, operation: ops.CreateForeignKeyOp) -> None:
@@ -633,6 +631,13 @@ FOLLOW: dict[type[ops.MigrateOperation], Callable[[Schema, Any], None]] = {
     CreateViewOp: Schema.create_view,
     UnknownOp: Schema.unknown,
 }
+
+
+def put_in(text: str, values: Mapping[str, str]) -> str:
+    """Return a text with values in place of their names in braces; a name may have braces too."""
+    parts = re.split(r"\{(\w+)\}", text)
+    parts[1::2] = [values.get(name, name) for name in parts[1::2]]
+    return "".join(parts)
 
 
 def keys(names: Any) -> frozenset[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from .mysql_copy import quote
+from ..mysql_copy import quote
 
 
 @dataclass(frozen=True)

@@ -36,10 +36,10 @@ from sqlalchemy.exc import CompileError, SAWarning, SQLAlchemyError
 from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import NullType, _Binary
 
+from ..models import full_name
+from ..order import open_circles
+from ..render import BOUND, write_percents_once
 from .definitions import KINDS, OF_TABLES, Definition, Definitions
-from .models import full_name
-from .order import open_circles
-from .render import BOUND, write_percents_once
 
 LONG = 70  # characters of a statement that go into a line of a revision
 

@@ -54,7 +54,7 @@ def narrows(old: Any, new: Any, dialect: Dialect, using: str = "") -> str:
         lost = on_sqlite(before, after)
     else:
         lost = lost_values(before, after, dialect, using)
-    return f"{change}: {lost}".replace("{", "{{").replace("}", "}}") if lost else ""
+    return f"{change}: {lost}" if lost else ""
 
 
 def on_sqlite(old: Any, new: Any) -> str:

@@ -132,7 +132,7 @@ def write_key(key: Key) -> str:
                 return {name: text(value)}
         raise CommandError(
             f"a key of {type(value).__name__} cannot be recorded; "
-            "add it to KINDS of migration_kit/keyset.py"
+            "add it to KINDS of migration_kit/backfill/keyset.py"
         )
 
     return json.dumps(key, default=write)

@@ -28,12 +28,13 @@ from alembic.util import (
 )
 from sqlalchemy import Connection, Table
 
-from .batches import TABLE as BACKFILL_TABLE
+from ..backfill.records import TABLE as BACKFILL_TABLE
+from ..galera import TABLE as LOCK_TABLE
+from ..head import config_of_revision, source_of
+from ..models import full_name
+from ..paths import MIGRATIONS
+from ..testing import ScratchDatabase
 from .definitions import Definitions, differences, read_definitions
-from .galera import TABLE as LOCK_TABLE
-from .head import config_of_revision, source_of
-from .models import full_name
-from .paths import MIGRATIONS
 from .rebuild import (
     Rebuild,
     Step,
@@ -44,7 +45,6 @@ from .rebuild import (
     reflect_tables,
     try_steps,
 )
-from .testing import ScratchDatabase
 
 T = TypeVar("T")
 

@@ -11,8 +11,8 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from sqlalchemy import Inspector
 
-from .models import full_name
-from .render import BOUND
+from ..models import full_name
+from ..render import BOUND
 
 # Whose values, or whose keys, are names of columns, in what an Inspector returns.
 NAMES = {

@@ -20,11 +20,11 @@ from alembic.runtime.plugins import Plugin
 from alembic.util import CommandError, DispatchPriority, PriorityDispatchResult
 from sqlalchemy import Column, Computed
 
-from .command import get_command
-from .compare import try_column
+from ..command import get_command
+from ..compare import try_column
+from ..ownership import is_made_by_revision
 from .key_names import finish
 from .new_names import NewNames, Rename
-from .ownership import is_made_by_revision
 
 log = logging.getLogger(f"alembic.{__name__}")
 

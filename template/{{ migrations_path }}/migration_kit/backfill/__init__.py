@@ -1,0 +1,127 @@
+"""Changes many rows apart from the upgrade: in batches, and on from where it stopped.
+
+The revision that adds the column declares it, and the one that needs it requires it:
+
+    @backfill(heroes, where=heroes.c.years.is_(None))
+    def fill_years(connection: sa.Connection, batch: sa.ColumnElement[bool]) -> None:
+        connection.execute(sa.update(heroes).where(batch).values(years=heroes.c.age))
+
+    def upgrade() -> None:
+        require_backfill("fill_years")
+"""
+
+from collections.abc import Callable
+
+import sqlalchemy as sa
+from alembic import context, op
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+
+from ..paths import invocation
+from ..settings import FIRST, get_tenant
+from .keyset import Condition
+from .records import Backfill, Change, Records, State, declared_by, records_of
+
+
+def backfill(
+    table: sa.TableClause, *, where: Condition | None = None
+) -> Callable[[Change], Backfill]:
+    """Declare a backfill in a revision; its name is that of the function.
+
+    The function is called for one batch after the other, with a connection in a transaction and
+    the condition for the rows of the batch. It changes them with any statements, and neither
+    commits nor changes the primary key.
+
+    Args:
+        table: through whose rows to go, as `sa.table()` has it at this revision. The database
+            knows its primary key.
+        where: which rows need it, and no longer do once they are changed. Without it, each row
+            there is changed exactly once.
+    """
+    return lambda change: Backfill(change.__name__, table, where, change)
+
+
+def require_backfill(name: str) -> None:
+    """Let a revision run only where no row needs a backfill any more; call it in `upgrade()`.
+
+    An empty table needs none. With `--sql` it writes a comment.
+
+    Args:
+        name: of the backfill, which a revision before this one declares.
+
+    Raises:
+        CommandError: if rows need it, with the command that changes them.
+    """
+    migration = op.get_context()
+    connection = migration.connection
+    if migration.as_sql:
+        if migration.impl.output_buffer:
+            migration.impl.static_output(f"-- First: {command_for(name)}")
+        return
+    if (
+        migration.script is None or connection is None
+    ):  # nothing but a look at revisions
+        return
+    known, revision = declared(migration.script, name)
+    if not needs(connection, known, records_of(migration)):
+        return
+    remedy = f"run `{command_for(name)}`, then this again"
+    if connection.dialect.name == "sqlite":  # which rolls the whole upgrade back
+        remedy = f"run `{alembic()} upgrade {revision}`, `{command_for(name)}` and this"
+    raise CommandError(f"rows of {known.table.name} need the backfill {name}; {remedy}")
+
+
+def needs(connection: sa.Connection, known: Backfill, records: Records) -> bool:
+    """Tell whether rows still need a backfill."""
+    if known.where is None and records.states().get(known.name, State()).complete:
+        return False
+    row = sa.select(sa.literal(1)).select_from(known.table).limit(1)
+    if known.where is not None:
+        row = row.where(known.where)
+    return connection.execute(row).first() is not None
+
+
+def declarations(script: ScriptDirectory) -> dict[str, tuple[Backfill, str]]:
+    """Return the backfills of a history by their names, each with its revision, oldest first.
+
+    Raises:
+        CommandError: if two have the same name.
+    """
+    found: dict[str, tuple[Backfill, str]] = {}
+    for revision in reversed(list(script.walk_revisions())):
+        for value in declared_by(revision):
+            if value.name in found:
+                raise CommandError(
+                    f"{found[value.name][1]} and {revision.revision} both declare the backfill "
+                    f"{value.name}; give one another name"
+                )
+            found[value.name] = value, revision.revision
+    return found
+
+
+def declared(script: ScriptDirectory, name: str) -> tuple[Backfill, str]:
+    """Return a backfill, and the revision that declares it.
+
+    Raises:
+        CommandError: if none does.
+    """
+    found = declarations(script)
+    if name not in found:
+        raise CommandError(
+            f"no revision declares the backfill {name}, but {', '.join(found) or 'none'}; correct "
+            "the name, or delete the line that requires it, if its revision was squashed"
+        )
+    return found[name]
+
+
+def alembic() -> str:
+    """Return how to call Alembic for the database of the run."""
+    section, tenant = context.config.config_ini_section, get_tenant()
+    words = ["alembic", *(["-n", section] if section != FIRST else [])]
+    return " ".join([*words, *(["-x", f"tenant={tenant}"] if tenant else [])])
+
+
+def command_for(name: str) -> str:
+    """Return the command that runs a backfill on the database of the run."""
+    options = alembic().removeprefix("alembic")
+    return f"{invocation()} backfill {name}{options}"
