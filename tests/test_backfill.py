@@ -307,7 +307,8 @@ def test_any_key_and_any_statement(new: New, engine: Engine) -> None:
 IMPATIENT = """
 import sys; sys.path.append("migrations")
 from alembic.config import Config
-from migration_kit.backfill import batches, errors
+from migration_kit import errors
+from migration_kit.backfill import batches
 batches.TRIES, batches.SHORT_WAITS = 2, "SET LOCAL lock_timeout = 200"
 from migration_kit.backfill.command import run_backfill
 try:
