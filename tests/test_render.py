@@ -81,10 +81,13 @@ IMPORTS = ["    from my_app.models import Base", "    from my_app.database impor
 
 def template_kit() -> dict[str, str]:
     """Return the kit's modules; none of them is a template of Jinja's."""
+    kit = ROOT / "template/{{ migrations_path }}/migration_kit"
     return {
-        re.sub(r"\{%.*?%\}", "", path.name): path.read_text(encoding="utf-8")
-        for path in (ROOT / "template/{{ migrations_path }}/migration_kit").iterdir()
-        if path.is_file()
+        re.sub(r"\{%.*?%\}", "", path.relative_to(kit).as_posix()): path.read_text(
+            encoding="utf-8"
+        )
+        for path in kit.rglob("*.py*")
+        if path.is_file() and path.suffix != ".pyc"
     }
 
 
