@@ -33,10 +33,11 @@ class Cape(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
 """
 
-# What the test cannot run: there is no Docker here, copier update, pre-commit and lines of
-# revisions have tests of their own, and pip has one below.
+# What the test cannot run: there is no Docker here, copier update, pre-commit, lines of revisions,
+# and renames have tests of their own, and pip has one below.
 ELSEWHERE = re.compile(
-    r"docker |uvx |python -m venv|\. \.venv|pip install|.* revision .*--head "
+    r"docker |uvx |python -m venv|\. \.venv|pip install|.* revision .*--head |"
+    r".* -x rename="
 )
 
 # uv runs a command in the same way whatever the project's answers are. So it is asked once for

@@ -332,7 +332,7 @@ def test_without_copier_the_defaults_and_the_command_stay(
         ("ArrowLeft", "migrations"),
         ("ArrowUp", "docs"),
         ("ArrowRight", "docs"),
-        ("ArrowRight", "migrations.md"),
+        ("ArrowRight", "deployment.md"),
         ("ArrowLeft", "docs"),
         ("End", "pyproject.toml"),
         ("Home", ".github"),
