@@ -395,8 +395,8 @@ ORDER BY rowid
 
 def read_sqlite(connection: Connection) -> Iterator[Definition]:
     """Yield what a database of SQLite has, which keeps the statements themselves."""
-    rows = (tuple(row) for row in connection.exec_driver_sql(SQLITE).all())
-    for kind, name, table, sql in rows:
+    for row in connection.exec_driver_sql(SQLITE).all():
+        kind, name, table, sql = map(str, row)
         columns = ""
         if kind == "table":
             info = text("SELECT name FROM pragma_table_xinfo(:name)")

@@ -431,7 +431,7 @@ def read_rows(connection: Connection, tables: Iterable[Table]) -> Iterator[Defin
         name = quote.format_table(table)
         query = f"SELECT {literals} FROM {name} ORDER BY {order or 1}"
         query = BOUND.sub(r"\\:", query)
-        rows = [", ".join(tuple(row)) for row in connection.execute(text(query))]
+        rows = [", ".join(map(str, row)) for row in connection.execute(text(query))]
         if rows:
             kept = connection.dialect.name == "postgresql"
             always = kept and any(column.identity for column in columns)
