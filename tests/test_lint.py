@@ -106,20 +106,24 @@ def test_history_before_it_is_known_and_its_tables_are_filled(new: New) -> None:
     )
     drop = "op.drop_table('capes')"
     project.add_revision("aside", drop, down_revision="start")
-    project.add_revision(
+    path = project.add_revision(
         "case0",
         "op.alter_column('capes', 'name', type_=sa.String(60))\n"
         "op.alter_column('capes', 'name', type_=sa.String(50))\n"
         "op.alter_column('capes', 'large', type_=sa.Integer())\n"
-        "op.drop_table('hoods')",
+        "op.drop_table('hoods')\n"
+        "forget('capes')",
         down_revision="before",
     )
+    helper = "def forget(table, column='age'):\n    op.drop_column(table, column)\n"
+    path.write_text(f"{path.read_text()}\n\n{helper}")
     project.add_revision("zebra", drop, down_revision="start")
     found = json.loads(project.python(EXAMINE, NAMES='["postgresql"]'))
     assert found["postgresql case0"] == [
         "narrow-type capes.name line 14 destroys True",
         "narrow-type capes.large line 15 destroys True",
         "drop-table hoods line 16 destroys True",
+        "drop-column capes.age line 25 destroys True",
     ]
 
 

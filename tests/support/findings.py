@@ -219,6 +219,14 @@ CASES: list[tuple[str, str | dict[str, str]]] = [
         {"mysql": "drop-column capes.age"},
     ),
     (
+        (
+            "tables = sa.inspect(op.get_bind()).get_table_names()\n"
+            "if 'masks' in tables:\n    op.drop_table('masks')\n"
+            "for number in (0, 1):\n    op.drop_table(tables[number])"
+        ),
+        "drop-table masks, unread",
+    ),
+    (
         "for name in ('age', 'big'):\n    op.drop_column('capes', name)",
         "drop-column capes.age, drop-column capes.big",
     ),

@@ -306,7 +306,9 @@ class Schema:
             calls = ", ".join(sorted(unread.calls))
             message = f"{calls} of what only the database or other code knows"
             finding = self.finding(revision, unread.line, "unread", "", message, {})
-            examined.findings.append(replace(finding, destroys=destroys))
+            finding = replace(finding, destroys=destroys)
+            if finding not in examined.findings:
+                examined.findings.append(finding)
         examined.findings.sort(key=lambda finding: finding.line)
         return examined
 

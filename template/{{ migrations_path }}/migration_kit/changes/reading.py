@@ -430,8 +430,15 @@ class Reader:
         """Follow a function of the revision, with what is known of its arguments."""
         if self.depth >= DEPTH:
             return UNKNOWN
-        parameters = [each.arg for each in function.args.args]
+        given = function.args
+        parameters = [each.arg for each in given.args]
         names: dict[str, Any] = dict.fromkeys(parameters, UNKNOWN)
+        last = parameters[len(parameters) - len(given.defaults) :]
+        names |= zip(last, self.values(given.defaults, {}), strict=True)
+        names |= {
+            each.arg: self.value(default, {}) if default else UNKNOWN
+            for each, default in zip(given.kwonlyargs, given.kw_defaults, strict=True)
+        }
         names |= zip(parameters, arguments, strict=False)
         names |= keywords
         self.depth += 1
