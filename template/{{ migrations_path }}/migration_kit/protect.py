@@ -8,7 +8,7 @@ import logging
 import os
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alembic import context
 from alembic.runtime.migration import RevisionStep
@@ -16,10 +16,12 @@ from alembic.script import Script
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
-from .changes import Finding, unaccepted
 from .command import get_command
 from .databases import commands_for
 from .errors import where
+
+if TYPE_CHECKING:  # most runs are not of a protected database, and need not wait for it
+    from .changes import Finding
 
 log = logging.getLogger(f"alembic.{__name__}")
 
@@ -120,7 +122,7 @@ def on_purpose(command: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def findings(revisions: tuple[Script, ...], dialect: str) -> list[Finding]:
+def findings(revisions: tuple[Script, ...], dialect: str) -> "list[Finding]":
     """Return what is not accepted in revisions.
 
     Many tenants of one process have the same ones to run, each over an engine of its own.
@@ -129,4 +131,6 @@ def findings(revisions: tuple[Script, ...], dialect: str) -> list[Finding]:
         revisions: in their order.
         dialect: the name of the run's.
     """
+    from .changes import unaccepted
+
     return unaccepted(context.script, revisions, context.get_context().dialect)
