@@ -150,3 +150,13 @@ def test_each_database_says_it_for_itself(new: New) -> None:
     assert "`alembic -n analytics -x protected=false stamp ...`" in line
     words = ("all", "-x", "protected=false", "stamp", "head")
     project.run("python", "migrations", *words)
+
+
+def test_others_do_not_wait_for_what_reads_revisions(new: New) -> None:
+    project = new()
+    imported = project.python(
+        "import sys; sys.path.append('migrations')\n"
+        "import migration_kit.protect\n"
+        "print([name for name in sys.modules if name.startswith('migration_kit.changes')])"
+    )
+    assert imported == "[]\n"
