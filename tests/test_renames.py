@@ -250,7 +250,7 @@ NAME = (" name:", " alias:")
 
 def in_terminal(project: Project, *command: str) -> Any:
     """Start a command in a terminal of its own, as a person would."""
-    variables = project.env | {"DATABASE_URL": url_text(project.url)}
+    variables = project.env | {"DATABASE_URL": url_text(project.url), "CI": ""}
     return pexpect.spawn(
         command[0],
         list(command[1:]),
