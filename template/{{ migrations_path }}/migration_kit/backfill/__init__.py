@@ -58,10 +58,7 @@ def require_backfill(name: str) -> None:
         if migration.impl.output_buffer:
             migration.impl.static_output(f"-- First: {command_for(name)}")
         return
-    if (
-        migration.script is None or connection is None
-    ):  # nothing but a look at revisions
-        return
+    assert migration.script is not None and connection is not None
     known, revision = declared(migration.script, name)
     if not needs(connection, known, records_of(migration)):
         return
