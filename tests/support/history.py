@@ -58,6 +58,13 @@ def build_history(
         release(repository, NEXT)
 
 
+def committed(repository: Path) -> Path:
+    """Make a repository of the working tree alone in an empty folder, and return it."""
+    git(repository, "init", "--quiet")
+    release(releases.copy_template(repository), NOW)
+    return repository
+
+
 def empty(repository: Path) -> None:
     """Delete everything but git's own folder."""
     for path in repository.iterdir():
