@@ -426,7 +426,6 @@ def build_repository(folder: Path, older: Iterable[str]) -> None:
         folder: where it will be.
         older: the releases.
     """
-    *_, newest = releases.versions()
     folder.mkdir()
     history.git(folder, "init", "--quiet")
     for version in [v for v in releases.versions() if v in set(older)]:
@@ -434,7 +433,7 @@ def build_repository(folder: Path, older: Iterable[str]) -> None:
         history.release(folder, f"v{version}")
         history.empty(folder)
     releases.copy_template(folder)
-    history.release(folder, f"v{newest}")
+    history.release(folder, history.NOW)
 
 
 # The sessions of each page by their names, as the environment keeps them.

@@ -3,7 +3,7 @@
 It is Copier's own `Worker` that asks, validates, derives and renders. Two things are different: what
 it would ask or refuse is reported, so that a page can show it, and what it compiles and computes anew
 for each string is remembered. The same module runs in CPython, for the documentation, and in a
-browser. It uses private names of Copier: its version is pinned exactly, and `tests/test_engine.py`
+browser. It uses private names of Copier: its version is pinned exactly, and `tests/template/test_engine.py`
 compares both.
 """
 

@@ -19,7 +19,7 @@ KINDS |= {"mariadb": "mysql"}
 # For code that runs in a project's folder.
 IMPORT_ROUNDTRIP = """\
 import sys; sys.path.append('migrations')
-from migration_kit.roundtrip import roundtrip
+from migration_kit.testing.roundtrip import roundtrip
 from migration_kit.testing import ScratchDatabase
 """
 
@@ -58,7 +58,7 @@ def kit_modules(variant: Variant) -> set[str]:
             names = {*path.parts[:-1], path.stem}
             others = names & set(KINDS.values()) - kinds
             absent = path.parts[0] in ROOMS - variant.rooms
-            local = path.name == "retry.py" and kinds == {"sqlite"}
+            local = path.name == "servers.py" and kinds == {"sqlite"}
             if not (others or absent or local):
                 modules.add(str(path))
     return modules

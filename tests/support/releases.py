@@ -1,4 +1,4 @@
-"""Keep each release's template: a checkout may come without tags, and updates start from them.
+"""Keep the releases' templates: a checkout may come without tags, and updates start from them.
 
 ``python tests/support/releases.py`` archives the working tree as the newest release of CHANGELOG.md.
 """
@@ -19,11 +19,15 @@ ARCHIVES = ROOT / "tests" / "releases"
 # What the template is made of: the conversation, its parts, and the project's files.
 PARTS = ["copier.yml", "questions", "parts", "template"]
 
+# The first release that anybody has a project of.
+OLDEST = "2.4.0"
+
 
 def versions() -> list[str]:
-    """Return the released versions, oldest first, as the headings of CHANGELOG.md name them."""
+    """Return the versions that projects are updated from, oldest first, and the newest release."""
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    return re.findall(r"^## (\d+\.\d+\.\d+) ", changelog, re.MULTILINE)[::-1]
+    found = re.findall(r"^## (\d+\.\d+\.\d+) ", changelog, re.MULTILINE)[::-1]
+    return found[found.index(OLDEST) :]
 
 
 def archive(version: str) -> Path:

@@ -71,12 +71,6 @@ ELSEWHERE = {
     ): "in test_switch.py",
     (SWITCH, "git status"): "after any switch; in test_switch.py",
     (UPDATE, "uvx copier update --defaults"): "in test_repository.py",
-    (UPDATE, "uv run python migrations head"): "in test_update.py",
-    (
-        UPDATE,
-        'git log --oneline --diff-filter=M -- "*/migration_*.py"',
-    ): "a project of 1.x with an edit of its owner's",
-    (UPDATE, "mkdir migrations/migration_kit"): "in test_update.py",
     (UPDATE, "git reset --hard"): "in test_update.py",
     (UPDATE, "git diff --diff-filter=D"): "shows what the reader's update deleted",
 }
