@@ -54,7 +54,7 @@ def build_history(
     releases.copy_template(repository)
     release(repository, NOW)
     if change:
-        change(repository / "template")
+        change(repository)
         release(repository, NEXT)
 
 
