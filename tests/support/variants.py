@@ -62,6 +62,11 @@ class Engine:
         """Whether the database is a server, and not a file."""
         return self.database != "sqlite"
 
+    @property
+    def awaited(self) -> bool:
+        """Whether the application awaits its driver."""
+        return self.async_engine
+
 
 ENGINES = [
     Engine("sqlite", False, "pysqlite"),
@@ -148,6 +153,11 @@ class Variant:
             + (f"{name}:x@localhost/{name}" if engine.server else f"/{name}.db")
             for name, engine in zip(MORE, self.more, strict=False)
         }
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """Those of all databases."""
+        return (self.engine, *self.more)
 
     @property
     def existing(self) -> bool:
