@@ -358,7 +358,7 @@ def test_bad_answer_on_the_command_line_ends_with_our_line(
     )
 
 
-def answer_at_a_prompt(template: Path, target: Path) -> Any:
+def answer_at_a_prompt(template: Path, target: Path, **env: str) -> Any:
     """Start `copier copy` in a terminal, and return it."""
     import pexpect
 
@@ -369,7 +369,7 @@ def answer_at_a_prompt(template: Path, target: Path) -> Any:
         encoding="utf-8",
         timeout=60,
         # Each question would wait a second for where the cursor is.
-        env=os.environ | {"PROMPT_TOOLKIT_NO_CPR": "1"},
+        env=os.environ | {"PROMPT_TOOLKIT_NO_CPR": "1"} | env,
     )
 
 
@@ -381,16 +381,19 @@ def test_features_that_do_not_fit_are_refused_at_the_prompt(
     template: Path, tmp_path: Path
 ) -> None:
     """Space takes one out or in; the first one is what renames needs."""
-    child = answer_at_a_prompt(template, tmp_path / "project")
+    target = tmp_path / "project"
+    # The line below a list is drawn only where the terminal says where the cursor is.
+    child = answer_at_a_prompt(template, target, PROMPT_TOOLKIT_NO_CPR="")
+    here = "\x1b[1;1R"
     for question in [
         *("Where should Base go", "What is the project called"),
         *("What is the package called", "Which database", "use asyncio"),
         *("develop against", "Any more databases", "your tenants"),
     ]:
         child.expect(question)
-        child.send("\r")
+        child.send(f"{here}\r")
     child.expect("What should migrations")
-    child.send(f" {DOWN * 4} \r")
+    child.send(f"{here} {DOWN * 4} \r")
     child.expect("add autogenerate: renames needs it")
     child.send(" \r")
     child.expect("Where should that code be")
