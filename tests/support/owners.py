@@ -12,7 +12,7 @@ from pathspec import PathSpec
 from support.releases import ROOT
 
 # What the table asks of a project's answers, for a project that has everything.
-EVERYTHING = {
+EVERYTHING: dict[str, Any] = {
     "base_location": "models",
     "ci": "github",
     "example": "tour",
