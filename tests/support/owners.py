@@ -47,18 +47,20 @@ def table(**answers: Any) -> str:
 def patterns(owner: str) -> PathSpec[Any]:
     """Return the files of an owner; those of both that no line of the table names are missing."""
     found = json.loads(macros({}).owned_files())
-    # With each answer that moves a file.
-    for answers in [{"ci": "gitlab"}, {"base_location": "module"}, {"existing": True}]:
-        found += json.loads(
-            macros({"workflow_name": "migrations", **answers}).owned_files()
-        )
-    lines, others = [], []
+    others: list[dict[str, Any]] = [
+        {"ci": "gitlab"},
+        {"base_location": "module"},
+        {"existing": True, "workflow_name": "migrations"},
+    ]
+    for answers in others:  # each that moves a file
+        found += json.loads(macros(answers).owned_files())
+    lines, exceptions = [], []
     for file in found:
         if file["owner"] == owner and file["there"]:
             path = "/" + file["path"].replace("{db}", "**/")
             lines.append(f"{path}**" if path.endswith("/") else path)
-            others += [f"!{path}{name}" for name in file.get("but", [])]
-    return PathSpec.from_lines("gitignore", lines + others)
+            exceptions += [f"!{path}{name}" for name in file.get("but", [])]
+    return PathSpec.from_lines("gitignore", lines + exceptions)
 
 
 def owner_of(path: str) -> str:
