@@ -71,7 +71,7 @@ POSTGRESQL = ["migration_kit/enums.py", "migration_kit/squawk.py"]
 # For code that runs in a project's folder.
 IMPORT_ROUNDTRIP = """\
 import sys; sys.path.append('migrations')
-from migration_kit.roundtrip import roundtrip
+from migration_kit.testing.roundtrip import roundtrip
 from migration_kit.testing import ScratchDatabase
 """
 

@@ -7,14 +7,14 @@ migrations, whose `__main__.py` knows where alembic.ini is.
 import argparse
 import os
 import sys
-from importlib import import_module
-from importlib.util import find_spec
 
+from alembic.config import Config
 from alembic.util import CommandError
 
-from .databases import read_config
 from .errors import one_line
 from .paths import invocation
+from .rooms import rooms
+from .sections import read_config
 
 
 def main(config_file: str | None = None) -> None:
@@ -36,18 +36,11 @@ def main(config_file: str | None = None) -> None:
     commands = parser.add_subparsers(
         title="commands", dest="command", metavar="COMMAND", required=True
     )
-    for name in (
-        "head",
-        "databases",
-        "draw",
-        "lint",
-        "squash",
-        "backfill.command",
-        "fleet",
-    ):
-        if find_spec(f".{name}", __package__):  # not every project has all of them
-            module = import_module(f".{name}", __package__)
-            module.add_commands(commands.add_parser)
+    written = commands.add_parser("written")  # Alembic's hook, not a person, calls it
+    written.add_argument("file")
+    written.set_defaults(run=revision_written)
+    for room in rooms():
+        room.add_commands(commands.add_parser)
     arguments = parser.parse_args()
     path = os.path.abspath(arguments.config)
     try:
@@ -57,6 +50,12 @@ def main(config_file: str | None = None) -> None:
             arguments.run(read_config(path), arguments)
     except CommandError as error:
         sys.exit(f"FAILED: {error}")
+
+
+def revision_written(config: Config, given: argparse.Namespace) -> None:
+    """Let the rooms follow a revision that Alembic has written."""
+    for room in rooms():
+        room.revision_written(config, given.file)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, pool
 from sqlalchemy.exc import SQLAlchemyError
 
-from .pooler import CONNECT_DIRECTLY
+from .dialects import database_of
 
 if TYPE_CHECKING:  # importing it takes greenlet, which a sync project need not install
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -21,20 +21,8 @@ T = TypeVar("T")
 
 SECRET = re.compile("passw|secret|token", re.IGNORECASE)
 
-# What the drivers say (they have no common codes), and what helps. The first one counts.
-REMEDIES = {
-    "prepared statement": CONNECT_DIRECTLY,
-    "'cockroachdb": "it needs a dialect of its own, sqlalchemy-cockroachdb, named in {source}, "
-    "and has no lock: let only one job migrate, and say so with -x lock=none",
-    "could not determine version": "it needs another dialect of SQLAlchemy, named in {source}",
-    "read-only|target attribute": "name the primary as well in {source}",
-    "wsrep has not yet": "this node has lost its cluster; name another one in {source}",
-    "role .* does not exist": "create that user, or correct the user in {source}",
-    "password|authentication|access denied": "check user and password in {source}",
-    "does not exist|unknown database": "create the database, or correct {source}",
-    "unable to open database": "check that its folder exists and may be written to",
-    "": "start the server, or correct host and port in {source}",
-}
+# What is left to say where no remedy of the kind of database fits.
+START = "start the server, or correct host and port in {source}"
 
 
 def create_connectable(url: URL) -> "Engine | AsyncEngine":
@@ -82,9 +70,10 @@ def connecting(url: URL, source: str) -> Iterator[None]:
     except (SQLAlchemyError, OSError, AssertionError) as error:
         reason = " ".join(str(getattr(error, "orig", error)).split())
         reason = hide_password(reason, url)
+        remedies = database_of(url.get_backend_name()).remedies | {"": START}
         remedy = next(
             remedy
-            for known, remedy in REMEDIES.items()
+            for known, remedy in remedies.items()
             if re.search(known, reason.lower())
         ).format(source=source)
         raise CommandError(f"cannot connect to {url}: {reason}; {remedy}") from error

@@ -2,8 +2,8 @@
 
 import io
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from logging.config import fileConfig
 from typing import TYPE_CHECKING, Any
 
@@ -14,27 +14,17 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, MetaData
 
-from .autogenerate import autogenerate_options, load_plugins
-from .backfill.records import forget_undone
 from .command import after_each_revision, is_read_only
 from .connect import connect, connect_async, create_connectable, run_coroutine
-from .databases import packages_of_others, read_config
+from .dialects import database_of
 from .errors import migration_errors, one_line
-from .foreign_keys import foreign_key_check, foreign_keys_off
-from .history import refuse_lost_history, refuse_lost_revisions
 from .lock import migration_lock
-from .models import warn_of_unloaded_models
 from .options import log_broken_promises, put_together
-from .protect import protect
+from .paths import use
 from .recorded import recorded_revision
-from .retry import limit_lock_waits_offline, patience, transaction_options
-from .settings import (
-    get_url,
-    get_url_source,
-    tenant_module,
-    tenant_schema,
-    version_table_options,
-)
+from .rooms import refuse_broken_promises, rooms
+from .sections import read_config
+from .settings import get_url, get_url_source, version_table_options
 
 if TYPE_CHECKING:  # importing it takes greenlet, which a sync project need not install
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -70,30 +60,40 @@ def run(
     Raises:
         CommandError: with one line that says what is wrong, and what helps.
     """
-    config = context.config
+    config = use(context.config)
     # Only the `alembic` command sets up logging; a program that calls Alembic has its own.
     is_command = hasattr(config.cmd_opts, "cmd")
     if is_command and os.path.exists(config.config_file_name or ""):
         fileConfig(config.config_file_name or "", disable_existing_loggers=False)
     packages = [package] if isinstance(package, str) else list(package)
+    others = [name for room in rooms() for name in room.not_migrated(config, packages)]
     options |= {
         "target_metadata": target_metadata,
         "packages": packages,
-        "not_migrated": [*not_migrated, *packages_of_others(config, packages)],
+        "not_migrated": [*not_migrated, *others],
         "prepare": prepare,
     }
+    refuse_broken_promises()
     if context.is_offline_mode():
         run_migrations_offline(options)
     else:
         run_migrations_online(options, create_engine)
 
 
-def metadata_of(owner: Any) -> MetaData:
-    """Return a MetaData, or that of what owns one: a declarative Base, a registry, `db.Model`.
+def metadata_of(owner: Any) -> Any:
+    """Return a MetaData, or that of its owner: a declarative Base, a registry, `db.Model`.
+
+    Args:
+        owner: one of these, or a list of several.
+
+    Returns:
+        A MetaData; of a list, a list.
 
     Raises:
         CommandError: if it has none.
     """
+    if isinstance(owner, list | tuple):
+        return [metadata_of(one) for one in owner]
     metadata = getattr(owner, "metadata", owner)
     if not isinstance(metadata, MetaData):
         raise CommandError(
@@ -114,10 +114,11 @@ def run_migrations_offline(options: dict[str, Any]) -> None:
         **version_table_options(),
     }
     with one_line("no SQL was printed"):
-        refuse_lost_revisions()
+        for room in rooms():
+            room.check_history(context.script)
         context.configure(url=get_url(), **put_together(kits, options))
         with context.begin_transaction():
-            limit_lock_waits_offline()
+            database_of(context.get_context().dialect.name).before_sql()
             context.run_migrations()
 
 
@@ -127,55 +128,43 @@ def do_run_migrations(connection: Connection, options: dict[str, Any]) -> None:
         # Alembic would take what an earlier statement began for a caller's transaction,
         # and nobody would commit it.
         connection.rollback()
-    kits = {
-        **version_table_options(),
-        **transaction_options(connection),
-        **autogenerate_options(connection),
-    }
+    database = database_of(connection.dialect.name)
+    kits = version_table_options() | database.options()
+    for room in rooms():
+        kits = put_together(kits, room.options(connection))
     context.configure(connection=connection, **put_together(kits, options))
     if is_read_only():
         # Or Alembic would make its version table, which a standby refuses.
         context.get_context().opts["dont_mutate"] = True
     else:
         log_broken_promises(kits, options)
-    load_plugins(connection)
-    warn_of_unloaded_models(options["packages"], options["not_migrated"])
-    prepare_new_database(connection, options["prepare"])
+    for room in rooms():
+        room.before(connection, options)
     with (
-        migration_errors(connection),
-        foreign_keys_off(connection),
-        migration_lock(connection),
-        search_path(connection),
+        migration_errors(database, connection),
+        database.around(connection),
+        migration_lock(database, connection),
+        around_of_rooms(connection),
         recorded_revision(connection),
-        patience(connection) as attempts,
+        database.patience(connection) as attempts,
     ):
-        refuse_lost_history(connection)
-        protect(connection)
-        after_each_revision(forget_undone)
+        for room in rooms():
+            room.check_history(context.script)
+            room.refuse(connection)
+            after_each_revision(room.after_revision)
         for attempt in attempts:
-            with attempt, context.begin_transaction(), foreign_key_check(connection):
+            with attempt, context.begin_transaction(), database.transaction(connection):
                 context.run_migrations()
 
 
-def search_path(connection: Connection) -> AbstractContextManager[None]:
-    """Keep to the schema of the run's tenant, where each tenant has one."""
-    schema = tenant_schema()
-    context_manager: AbstractContextManager[None] = (
-        tenant_module().search_path(connection, schema) if schema else nullcontext()
-    )
-    return context_manager
-
-
-def prepare_new_database(
-    connection: Connection, prepare: Callable[[Connection], None] | None
-) -> None:
-    """Call `prepare` of env.py once in each new database of the tests, and in no other."""
-    scratch = context.config.attributes.get("scratch")
-    if prepare and scratch and scratch.is_new:
-        with one_line("prepare() of env.py failed"):
-            prepare(connection)
-            connection.commit()
-        scratch.is_new = False
+@contextmanager
+def around_of_rooms(connection: Connection) -> Iterator[None]:
+    """Enter what rooms want the run to be within: the schema of a tenant."""
+    with ExitStack() as stack:
+        for room in rooms():
+            if around := room.around(connection):
+                stack.enter_context(around)
+        yield
 
 
 async def run_async_migrations(

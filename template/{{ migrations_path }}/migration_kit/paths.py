@@ -1,22 +1,46 @@
-"""Where the migrations are, and how a person calls our commands for them."""
+"""Where the migrations are, and how you call the kit's commands for them."""
 
 import os
 from importlib.util import find_spec
 from pathlib import Path
 
-MIGRATIONS = Path(__file__).resolve().parents[1]
+from alembic.config import Config
+
+_in_use: list[Config] = []
+
+
+def use(config: Config) -> Config:
+    """Remember whose settings count from now on in this process, and return them."""
+    _in_use[:] = [config]
+    return config
+
+
+def config_in_use() -> Config | None:
+    """Return the configuration of the run, or of the kit's command."""
+    return _in_use[0] if _in_use else None
+
+
+def migrations() -> Path:
+    """Return the folder of the migrations: that of the kit, or what alembic.ini says."""
+    own = Path(__file__).resolve().parents[1]
+    config = config_in_use()
+    if (own / "__main__.py").exists() or config is None:
+        return own
+    location = config.get_section_option("alembic", "script_location")
+    return Path(location or config.get_main_option("script_location", "")).resolve()
 
 
 def invocation(start: str | Path = os.curdir) -> str:
-    """Return how to call our commands, such as `python migrations`.
+    """Return how to call the kit's commands, such as `python migrations`.
 
     Args:
         start: the folder where it is to work; in a package that can be imported, it works anywhere.
     """
-    names, folder = [MIGRATIONS.name], MIGRATIONS.parent
-    while (folder / "__init__.py").exists():
-        names.insert(0, folder.name)
-        folder = folder.parent
+    folder = migrations()
+    names, parent = [folder.name], folder.parent
+    while (parent / "__init__.py").exists():
+        names.insert(0, parent.name)
+        parent = parent.parent
     if len(names) > 1 and find_spec(names[0]):
         return f"python -m {'.'.join(names)}"
-    return f"python {Path(os.path.relpath(MIGRATIONS, start)).as_posix()}"
+    return f"python {Path(os.path.relpath(folder, start)).as_posix()}"

@@ -2,8 +2,7 @@
 
 import os
 import re
-from importlib import import_module
-from importlib.util import find_spec
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,8 @@ from alembic.util import CommandError
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+from .rooms import rooms
+
 # The section of alembic.ini that `alembic` reads without `-n`.
 FIRST = "alembic"
 
@@ -19,14 +20,22 @@ EXAMPLE = "postgresql+psycopg://user:password@host:5432/database"
 
 
 def get_url() -> URL:
-    """Return where the run goes: to the database of its tenant, else to `database_url`."""
-    # That of a server, on which a tenant's database is yet to be created.
-    server: URL | None = context.config.attributes.get("url")
-    if server:
-        return server
-    tenant = get_tenant()
-    own: URL | None = tenant_module().url_of(tenant) if tenant else None
-    return own or database_url()
+    """Return where the run goes: where a room says, else to `database_url`."""
+    return next((found[0] for found in urls_of_rooms()), None) or database_url()
+
+
+def get_url_source() -> str:
+    """Return where the URL comes from, in words for a message."""
+    return next((found[1] for found in urls_of_rooms()), None) or find_url()[1]
+
+
+def urls_of_rooms() -> Iterator[tuple[URL, str]]:
+    return (found for room in rooms() if (found := room.url()))
+
+
+def run_schema() -> str | None:
+    """Return the schema that the run keeps to, where a room says one."""
+    return next((found for room in rooms() if (found := room.schema())), None)
 
 
 def database_url(name: str = "") -> URL:
@@ -59,14 +68,6 @@ def database_url(name: str = "") -> URL:
         ) from None
     url = from_folder(url, os.path.dirname(context.config.config_file_name or ""))
     return beside(url, name) if name else url
-
-
-def get_url_source() -> str:
-    """Return where the URL comes from, in words for a message."""
-    tenant = get_tenant()
-    if tenant and tenant_module().url_of(tenant):
-        return "tenant_url() of tenants.py"
-    return find_url()[1]
 
 
 def find_url() -> tuple[str, str]:
@@ -115,35 +116,6 @@ def beside(url: URL, name: str) -> URL:
     return url.set(database=str(Path(url.database or "").with_name(f"{name}.db")))
 
 
-def get_tenant() -> str | None:
-    """Return the tenant of the run: that of a program's attributes, or of `-x tenant=NAME`.
-
-    Raises:
-        CommandError: if the project has no tenants, or none can have that name.
-    """
-    given = context.get_x_argument(as_dictionary=True).get("tenant")
-    tenant = context.config.attributes.get("tenant", given)
-    if tenant is None:
-        return None
-    if not find_spec(".tenant", __package__):
-        raise CommandError(
-            "this project has no tenants; `copier update --data tenants=database` or "
-            "`schema` adds them"
-        )
-    return str(tenant_module().checked_name(tenant))
-
-
-def tenant_schema() -> str | None:
-    """Return the schema of the run's tenant, where each tenant has one."""
-    tenant = get_tenant()
-    return tenant_module().schema_of(tenant) if tenant else None
-
-
-def tenant_module() -> Any:
-    """Return the kit's `tenant`, which not every project has."""
-    return import_module(".tenant", __package__)
-
-
 def get_seconds(name: str, default: float) -> float:
     """Return a number of seconds: `-x name=...`, else that of alembic.ini, else the default.
 
@@ -167,6 +139,6 @@ def version_table_options() -> dict[str, Any]:
     config = context.config
     return {
         "version_table": config.get_main_option("version_table", "alembic_version"),
-        "version_table_schema": tenant_schema()
+        "version_table_schema": run_schema()
         or config.get_main_option("version_table_schema"),
     }

@@ -1,12 +1,42 @@
-"""SQLite: copying a table deletes no row of another, and no row is left without its parent."""
+"""SQLite: one transaction is for all revisions, and copying a table loses no row of another."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 from alembic.util import CommandError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 
 from .command import is_read_only, is_up_to_date
+from .dialects import FILL_FIRST, Database
+from .lock import wait
+
+
+class SQLite(Database):
+    """SQLite rolls DDL back, although Alembic assumes otherwise."""
+
+    aftermath = "all was rolled back"
+    is_server = False
+    remedies = {
+        "unable to open database": "check that its folder exists and may be written to"
+    }
+    hints = {
+        "NOT NULL constraint failed: _alembic_tmp|Cannot add a NOT NULL column": FILL_FIRST
+    }
+
+    def options(self) -> dict[str, Any]:
+        return {"transactional_ddl": True}
+
+    def around(self, connection: Connection) -> AbstractContextManager[None]:
+        return foreign_keys_off(connection)
+
+    def lock(
+        self, connection: Connection, timeout: float
+    ) -> AbstractContextManager[None]:
+        return sqlite_lock(connection, timeout)
+
+    def transaction(self, connection: Connection) -> AbstractContextManager[None]:
+        return foreign_key_check(connection)
 
 
 @contextmanager
@@ -20,7 +50,7 @@ def foreign_keys_off(connection: Connection) -> Iterator[None]:
     Raises:
         CommandError: if the caller's transaction keeps the pragma from being switched off.
     """
-    if connection.dialect.name != "sqlite" or is_read_only():
+    if is_read_only():
         yield
         return
     in_transaction = connection.in_transaction()
@@ -49,7 +79,7 @@ def foreign_key_check(connection: Connection) -> Iterator[None]:
     Raises:
         CommandError: naming the tables.
     """
-    if connection.dialect.name != "sqlite" or is_read_only() or is_up_to_date():
+    if is_read_only() or is_up_to_date():
         yield
         return
     statement = "PRAGMA foreign_key_check"
@@ -62,3 +92,50 @@ def foreign_key_check(connection: Connection) -> Iterator[None]:
             f"rolled back: {len(broken)} rows would refer to nothing ({tables}); "
             "let the revision mend or delete them"
         )
+
+
+@contextmanager
+def sqlite_lock(connection: Connection, timeout: float) -> Iterator[None]:
+    """Begin each transaction as the one writer: lock and transactional DDL in one."""
+    if connection.in_transaction():  # the caller's
+        yield
+        return
+
+    def try_begin() -> bool:
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+        except connection.dialect.loaded_dbapi.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            return False
+        finally:
+            cursor.close()
+        return True
+
+    waited = False
+
+    def begin_immediate(connection: Connection) -> None:
+        nonlocal waited
+        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            set_busy_timeout(connection, 0)
+            waited |= wait(connection, try_begin, timeout, quiet=waited)
+            # A reader may delay the commit.
+            set_busy_timeout(connection, timeout)
+
+    event.listen(connection, "begin", begin_immediate)
+    try:
+        yield
+    finally:
+        connection.rollback()
+        event.remove(connection, "begin", begin_immediate)
+
+
+def set_busy_timeout(connection: Connection, seconds: float) -> None:
+    """Let SQLite wait for a lock; outside SQLAlchemy, where no statement can begin now."""
+    cursor = connection.connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={int(seconds * 1000)}")
+    cursor.close()
+
+
+database = SQLite()

@@ -2,7 +2,6 @@
 
 import os
 import re
-from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,10 @@ from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy import Connection, column, inspect, select, table, text
 
-from .command import get_command
-from .databases import other_histories
-from .models import tables_of
-from .replaced import refuse_half_squashed
-from .settings import tenant_schema
+from ..command import get_command
+from ..sections import other_histories
+from ..settings import run_schema
+from ..tables import tables_of
 
 # A schema, None for the default one, and a table, which has Alembic's one column only.
 VERSION_TABLES = {
@@ -45,7 +43,6 @@ def refuse_lost_history(connection: Connection) -> None:
     Raises:
         CommandError: if revisions are not found, or what records them; it names the setting.
     """
-    refuse_lost_revisions()
     migration = context.get_context()
     run: Any = migration._migrations_fn
 
@@ -53,7 +50,7 @@ def refuse_lost_history(connection: Connection) -> None:
     def run_known(recorded: tuple[str, ...], migration: MigrationContext) -> Any:
         # The version tables of other schemas are those of other tenants.
         anew = not recorded and get_command() != "stamp"
-        if anew and not tenant_schema():
+        if anew and not run_schema():
             refuse_lost_version_table(connection)
         return run(recorded, migration)
 
@@ -65,10 +62,8 @@ def refuse_lost_revisions() -> None:
 
     Raises:
         CommandError: naming their folders; without it an upgrade would do nothing, and exit 0.
-            Also where a revision is there that another one has replaced.
     """
     script = context.script
-    refuse_half_squashed(script)
     locations = script._version_locations
     missing = [folder for folder in locations if not folder.exists()]
     if not missing and (script.version_locations or script.get_heads()):
@@ -113,15 +108,6 @@ def from_config_file(folder: Path) -> str:
     """Return where a folder is, seen from alembic.ini."""
     start = os.path.dirname(os.path.abspath(context.config.config_file_name or ""))
     return Path(os.path.relpath(folder, start)).as_posix()
-
-
-def section_with_revision(revision: str) -> str:
-    """Return the section of alembic.ini of another database that has a revision, or nothing."""
-    for config, script in other_histories(context.config):
-        with suppress(CommandError):
-            script.get_revision(revision)
-            return config.config_ini_section
-    return ""
 
 
 def version_locations_remedy(folder: str) -> str:

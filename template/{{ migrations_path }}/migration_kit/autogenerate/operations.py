@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterable, Mapping
-from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -15,9 +14,10 @@ from alembic.util import CommandError
 from sqlalchemy import CheckConstraint, Column, Connection, Table, inspect
 from sqlalchemy.schema import SchemaItem
 
-from . import compare, renames
-from .command import get_command
-from .models import full_name, schemas_of, tables_of
+from ..command import get_command
+from ..rooms import part
+from ..tables import full_name, schemas_of, tables_of
+from . import compare
 from .order import drop_indexes_of_keys, put_in_working_order
 from .ownership import (
     is_made_by_other_history,
@@ -26,7 +26,6 @@ from .ownership import (
     is_part_or_version_table,
     schemas_of_history,
 )
-from .renames.new_names import RenameOp
 from .render import (
     leave_checks_to_types,
     render_item,
@@ -53,7 +52,6 @@ def autogenerate_options(connection: Connection) -> dict[str, Any]:
             "alembic.autogenerate.*",
             "alembic.ext.checkconstraint_byname",
             compare.plugin.name,
-            renames.plugin.name,
         ],
         "process_revision_directives": process_revision_directives,
     }
@@ -69,9 +67,8 @@ def load_plugins(connection: Connection) -> None:
     logging.getLogger(f"alembic.{ENUM_PLUGIN}").setLevel(level)
     if not postgresql:
         return
-    compares = get_command() in {"check", "revision"}
-    if compares and find_spec(ENUM_PLUGIN) and find_spec(".enums", __package__):
-        import_module(".enums", __package__)
+    if get_command() in {"check", "revision"} and find_spec(ENUM_PLUGIN):
+        part("autogenerate", "postgresql")
 
 
 def include_name(name: str | None, kind: str, parents: Mapping[str, Any]) -> bool:
@@ -163,9 +160,20 @@ def make_run(
     leave_checks_to_types(upgrade, models.values())
 
 
-def take_other_way(container: ops.OpContainer) -> renames.EitherOp | None:
-    """Take out what a revision would do if something was renamed; a comment shows it."""
-    found = [op for op in container.ops if isinstance(op, renames.EitherOp)]
+class EitherOp(ops.MigrateOperation):
+    """What a revision would do instead, in comments.
+
+    Args:
+        container: the operations.
+    """
+
+    def __init__(self, container: ops.OpContainer) -> None:
+        self.container = container
+
+
+def take_other_way(container: ops.OpContainer) -> EitherOp | None:
+    """Take out what a revision would do instead; a comment shows it."""
+    found = [op for op in container.ops if isinstance(op, EitherOp)]
     container.ops = [op for op in container.ops if op not in found]
     return next(iter(found), None)
 
@@ -233,8 +241,6 @@ def render_review(context: AutogenContext, op: ReviewOp) -> list[str]:
 def ask_for_review(container: ops.OpContainer) -> None:
     """Write a comment before each operation that loses data, or that rows may stop."""
     commented: list[ops.MigrateOperation] = []
-    if any(isinstance(op, RenameOp) for op in container.ops):
-        commented.append(ReviewOp("REVIEW: what was renamed.", renames.ADVICE))
     for op in container.ops:
         if isinstance(op, ops.ModifyTableOps):
             ask_for_review(op)
@@ -246,6 +252,8 @@ def ask_for_review(container: ops.OpContainer) -> None:
 
 def review(op: ops.MigrateOperation) -> list[str]:
     """Return what to look at in an operation, in lines of a comment."""
+    if lines := getattr(op, "review", None):  # of another room's
+        return list(lines)
     match op:
         case ops.DropTableOp():
             return [f"REVIEW: loses the rows of {op.table_name}."]

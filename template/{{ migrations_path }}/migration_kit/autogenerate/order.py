@@ -4,8 +4,21 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import ForeignKeyConstraint, inspect
 
-from .models import full_name
-from .renames.new_names import RenameKeyOp, RenameOp
+from ..tables import full_name
+
+
+class NewNameOp(ops.MigrateOperation):
+    """What a room writes to give a table, an index or a key another name.
+
+    Attributes:
+        old_table: a table's names, old and new, and before them its schema; else None.
+        old_key: the old name of an index or a key.
+        review: lines of a comment before it.
+    """
+
+    old_table: tuple[str | None, str, str] | None = None
+    old_key = ""
+    review: tuple[str, ...] = ()
 
 
 def put_in_working_order(
@@ -78,9 +91,10 @@ def drop_indexes_of_keys(migration: MigrationContext, upgrade: ops.OpContainer) 
         return
     inspector = inspect(connection)
     renamed = {
-        (op.rename.schema, op.rename.new): op.rename.old
+        (schema, new): old
         for op in upgrade.ops
-        if isinstance(op, RenameOp) and op.rename.table is None
+        if isinstance(op, NewNameOp) and op.old_table
+        for schema, old, new in [op.old_table]
     }
     for table in upgrade.ops:
         if not isinstance(table, ops.ModifyTableOps):
@@ -92,7 +106,7 @@ def drop_indexes_of_keys(migration: MigrationContext, upgrade: ops.OpContainer) 
             and op.constraint_type == "foreignkey"
         }
         dropped = {op.index_name for op in table.ops if isinstance(op, ops.DropIndexOp)}
-        dropped |= {op.old for op in table.ops if isinstance(op, RenameKeyOp)}
+        dropped |= {op.old_key for op in table.ops if isinstance(op, NewNameOp)}
         if not keys:
             continue
         name = renamed.get((table.schema, table.table_name), table.table_name)

@@ -9,9 +9,8 @@ from alembic import context
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Table, text
 
-from .backfill.records import TABLE as BACKFILL_TABLE
-from .databases import other_histories
-from .galera import TABLE as LOCK_TABLE
+from ..rooms import BACKFILL_TABLE, LOCK_TABLE
+from ..sections import other_histories
 
 # The table that goes, the one that comes, and the schema of both.
 Operation = tuple[str | None, str | None, str | None]

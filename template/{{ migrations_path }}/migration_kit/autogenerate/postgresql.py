@@ -17,7 +17,7 @@ from alembic_postgresql_enum.operations.add_enum_values import AddEnumValuesOp
 from alembic_postgresql_enum.operations.sync_enum_values import SyncEnumValuesOp
 from alembic_postgresql_enum.sql_commands.indexes import get_dependent_indexes
 
-from .models import tables_of
+from ..tables import tables_of
 from .ownership import is_named_by_revision
 from .render import BOUND
 

@@ -18,7 +18,6 @@ from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ..lock import pause
-from ..pooler import refuse_pooler
 from .keyset import Keyset
 from .records import Backfill, Records, State, runs_already
 
@@ -273,6 +272,8 @@ def alone(connection: sa.Connection, name: str) -> Iterator[None]:
     digest = blake2b(name.encode(), digest_size=8).digest()
     match connection.dialect.name:
         case "postgresql":
+            from ..postgresql.pooler import refuse_pooler
+
             pid = connection.scalar(sa.text("SELECT pg_backend_pid()")) or 0
             connection.commit()
             refuse_pooler(connection, pid)

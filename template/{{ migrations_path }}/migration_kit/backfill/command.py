@@ -12,13 +12,13 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
-from ..databases import read_config
-from ..environment import DoRun, search_path
+from ..environment import DoRun, around_of_rooms
 from ..errors import one_line
 from ..options import put_together
+from ..sections import read_config
 from ..settings import FIRST, version_table_options
-from . import alembic, declarations, declared, needs
 from .batches import Pace, Work, alone, short_locks
+from .declaration import alembic, declarations, declared, needs
 from .records import Backfill, Records, State, records_of
 
 
@@ -184,7 +184,7 @@ def on_database(
         connection.rollback()
         given = put_together(version_table_options(), options)
         context.configure(connection=connection, **given)
-        with search_path(connection):
+        with around_of_rooms(connection):
             do(connection, script)
 
     function: DoRun = do_run

@@ -1,14 +1,4 @@
-"""Changes many rows apart from the upgrade: in batches, and on from where it stopped.
-
-The revision that adds the column declares it, and the one that needs it requires it:
-
-    @backfill(heroes, where=heroes.c.years.is_(None))
-    def fill_years(connection: sa.Connection, batch: sa.ColumnElement[bool]) -> None:
-        connection.execute(sa.update(heroes).where(batch).values(years=heroes.c.age))
-
-    def upgrade() -> None:
-        require_backfill("fill_years")
-"""
+"""Backfills as a revision declares and requires them."""
 
 from collections.abc import Callable
 
@@ -18,7 +8,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from ..paths import invocation
-from ..settings import FIRST, get_tenant
+from ..settings import FIRST
 from .keyset import Condition
 from .records import Backfill, Change, Records, State, declared_by, records_of
 
@@ -113,7 +103,9 @@ def declared(script: ScriptDirectory, name: str) -> tuple[Backfill, str]:
 
 def alembic() -> str:
     """Return how to call Alembic for the database of the run."""
-    section, tenant = context.config.config_ini_section, get_tenant()
+    section = context.config.config_ini_section
+    given = context.get_x_argument(as_dictionary=True).get("tenant")
+    tenant = context.config.attributes.get("tenant", given)
     words = ["alembic", *(["-n", section] if section != FIRST else [])]
     return " ".join([*words, *(["-x", f"tenant={tenant}"] if tenant else [])])
 

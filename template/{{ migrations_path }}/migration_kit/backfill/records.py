@@ -10,9 +10,8 @@ from alembic.script import Script
 from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from ..rooms import BACKFILL_TABLE as TABLE
 from .keyset import Condition, Key, read_key, write_key
-
-TABLE = "alembic_backfill"
 
 Change = Callable[[sa.Connection, Condition], None]
 

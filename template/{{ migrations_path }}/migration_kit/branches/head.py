@@ -16,9 +16,9 @@ from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError, rev_id
 
-from .databases import commands_for, histories
-from .paths import invocation
-from .replaced import refuse_half_squashed
+from ..paths import invocation
+from ..rooms import rooms
+from ..sections import commands_for, config_of_revision, histories
 
 # What a rebase writes above `revision`. Whoever ran the revision under its old name did not run
 # those that now come before it.
@@ -34,11 +34,7 @@ def add_commands(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     parser = add_parser(
         "head", help="write the newest revision into HEAD, as `alembic revision` does"
     )
-    # Alembic's hook cannot do without naming the new file.
-    parser.add_argument("revision_file", nargs="?", help=argparse.SUPPRESS)
-    parser.set_defaults(
-        run=lambda config, given: write_heads(config, given.revision_file)
-    )
+    parser.set_defaults(run=lambda config, _: write_heads(config))
 
     parser = add_parser("rebase", help="put your revisions behind the other branch's")
     parser.add_argument("revision", help="the newest one of yours, one of two heads")
@@ -126,7 +122,8 @@ def rebase(config: Config, revision: str) -> Iterator[str]:
     config = config_of_revision(config, revision)
     say = partial(commands_for, config.config_ini_section)
     script = ScriptDirectory.from_config(config)
-    refuse_half_squashed(script)
+    for room in rooms():
+        room.check_history(script)
     mine = script.get_revision(revision)
     heads = heads_of_line(script, mine.revision)
     others = [head for head in heads if head != mine.revision]
@@ -180,23 +177,6 @@ def rebase(config: Config, revision: str) -> Iterator[str]:
     else:
         commands = say(commands_after_rebase(script, mine.revision))
         yield f"About {mine.revision}: {commands}."
-
-
-def config_of_revision(config: Config, revision: str) -> Config:
-    """Return the configuration of the database whose history has a revision.
-
-    Raises:
-        CommandError: if none has it.
-    """
-    errors = []
-    for one, script in histories(config):
-        try:
-            script.get_revision(revision)
-        except CommandError as error:
-            errors.append(error)
-        else:
-            return one
-    raise errors[0]
 
 
 def source_of(step: Script) -> str:

@@ -16,11 +16,11 @@ from alembic.script import Script
 from alembic.util import CommandError, to_tuple
 from sqlalchemy import MetaData
 
-from .databases import histories
-from .environment import load_options
-from .models import tables_of
-from .paths import invocation
-from .settings import FIRST
+from ..environment import load_options
+from ..paths import invocation
+from ..sections import histories
+from ..settings import FIRST
+from ..tables import tables_of
 
 NEWEST = 100  # revisions: GitHub refuses a diagram of more than 500 arrows
 

@@ -14,8 +14,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 from alembic.config import Config
@@ -24,13 +22,14 @@ from alembic.util import CommandError
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from ..paths import migrations
+from ..rooms import part
+from ..sections import databases, histories
+from ..settings import url_variable
 from .changes import Examined, Finding, examine, not_accepted
-from .changes.raw_sql import has_sqlglot
-from .changes.reading import plain_dialect
-from .changes.usage import Usage
-from .databases import databases, histories
-from .paths import MIGRATIONS
-from .settings import url_variable
+from .raw_sql import has_sqlglot
+from .reading import plain_dialect
+from .usage import Usage
 
 # How many places in the source are named for a finding.
 MOST_PLACES = 8
@@ -113,11 +112,8 @@ def report(
 
 def findings_of_squawk(examined: Examined) -> list[Finding]:
     """Return what squawk says of a revision, where the project has it."""
-    if not find_spec(".squawk", __package__):
-        return []
-    squawk = import_module(".squawk", __package__)
-    found: list[Finding] = squawk.findings_of(examined)
-    return found
+    squawk = part("lint", "postgresql")
+    return squawk.findings_of(examined) if squawk else []
 
 
 def describe(finding: Finding, usage: Usage) -> Iterator[str]:
@@ -150,7 +146,7 @@ def database_of(config: Config) -> str:
         return make_url(url).get_backend_name()
     except (ArgumentError, ValueError):
         # env.py gives it one; squawk is there in a project with PostgreSQL.
-        return "postgresql" if find_spec(".squawk", __package__) else "sqlite"
+        return "postgresql" if part("lint", "postgresql") else "sqlite"
 
 
 # ------------------------------------------------------------------------------- git
@@ -160,7 +156,7 @@ def git(*arguments: str) -> str:
     """Return what git prints; nothing where it fails, as before the first commit."""
     run = subprocess.run(
         ["git", *arguments],
-        cwd=MIGRATIONS,
+        cwd=migrations(),
         capture_output=True,
         encoding="utf-8",
         check=False,

@@ -12,7 +12,7 @@ from alembic.util import CommandError
 from sqlalchemy import Delete, Insert, Update
 
 from .changes import SAME_AS_SQUAWK, Examined, Finding
-from .changes.reading import plain_dialect
+from .reading import plain_dialect
 
 # Of a rule of squawk's, those that say as much about the same operation.
 SAME = {rule: {same} for rule, same in SAME_AS_SQUAWK.items()} | {

@@ -16,9 +16,9 @@ from alembic.script import Script
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
-from .command import get_command
-from .databases import commands_for
-from .errors import where
+from ..command import get_command
+from ..errors import where
+from ..sections import commands_for
 
 if TYPE_CHECKING:  # most runs are not of a protected database, and need not wait for it
     from .changes import Finding

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
-from ..paths import MIGRATIONS
+from ..paths import migrations
 
 SQL = re.compile(r"\b(SELECT|INSERT|UPDATE|DELETE|FROM|JOIN|CREATE|ALTER|DROP)\b")
 COLUMNS = {"mapped_column", "Column", "column", "Field"}
@@ -39,7 +39,7 @@ class Usage:
             paths = sorted(self.folder.glob("*/**/*.py"))
         trees = {}
         for path in paths:
-            if path.resolve().is_relative_to(MIGRATIONS):
+            if path.resolve().is_relative_to(migrations()):
                 continue
             try:
                 trees[path] = ast.parse(path.read_text(encoding="utf-8"))

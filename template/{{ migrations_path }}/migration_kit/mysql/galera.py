@@ -6,9 +6,8 @@ from typing import Any
 from alembic.util import CommandError
 from sqlalchemy import Connection, event, text
 
-TABLE = "alembic_lock"
-
-LOST = "the migration lock was lost while the migration ran"
+from ..rooms import LOCK_TABLE
+from ..servers import LOST
 
 # The row is locked already: here, by a node that was first, or by one that was first to commit.
 LOCKED = {1205, 1213, 1180}
@@ -43,7 +42,7 @@ class ClusterLock:
         self._error: type[Exception] = connection.dialect.loaded_dbapi.Error
         database = connection.scalar(text("SELECT DATABASE()"))
         quote = connection.dialect.identifier_preparer.quote
-        self._table = f"{quote(str(database))}.{TABLE}"
+        self._table = f"{quote(str(database))}.{LOCK_TABLE}"
         self._seen = 0.0
         self._before: int | None = None
         # A pool of the caller's may have no room for a second connection.

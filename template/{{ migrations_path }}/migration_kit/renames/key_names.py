@@ -8,8 +8,8 @@ from alembic.operations import ops
 from sqlalchemy import CheckConstraint, ClauseElement, Table
 from sqlalchemy.schema import conv
 
-from ..compare import is_comparable, plain
-from .new_names import Rename, RenameKeyOp, RenameOp
+from ..autogenerate.compare import is_comparable, plain
+from .new_names import ADVICE, Rename, RenameKeyOp, RenameOp
 
 
 def finish(
@@ -43,6 +43,7 @@ def finish(
         if change.ops and place not in changes:
             upgrade.ops.append(change)
     first = [RenameOp(one) for one in sorted(renames, key=str)]
+    first[0].review = "REVIEW: what was renamed.", ADVICE
     tables = [op for op in first if op.rename.table is None]
     upgrade.ops[:0] = [*tables, *freed, *(op for op in first if op not in tables)]
 

@@ -8,11 +8,14 @@ from typing import Any
 
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
-from alembic.operations import ops
 from sqlalchemy import Inspector
 
-from ..models import full_name
-from ..render import BOUND
+from ..autogenerate.order import NewNameOp
+from ..autogenerate.render import BOUND
+from ..tables import full_name
+
+# Expand and contract, for a rename that old code would not survive.
+ADVICE = "Where old code still runs: add the new one, copy, and drop the old one a release later."
 
 # Whose values, or whose keys, are names of columns, in what an Inspector returns.
 NAMES = {
@@ -71,11 +74,13 @@ class Rename:
         )
 
 
-class RenameOp(ops.MigrateOperation):
+class RenameOp(NewNameOp):
     """Renames a table or a column."""
 
     def __init__(self, rename: Rename) -> None:
         self.rename = rename
+        if rename.table is None:
+            self.old_table = rename.schema, rename.old, rename.new
 
     def reverse(self) -> "RenameOp":
         """Return the way back; columns take it before their table."""
@@ -83,14 +88,14 @@ class RenameOp(ops.MigrateOperation):
         return RenameOp(Rename(one.schema, one.new, one.old, one.table))
 
 
-class RenameKeyOp(ops.MigrateOperation):
+class RenameKeyOp(NewNameOp):
     """Renames an index or a constraint in place; `kind` is INDEX or CONSTRAINT."""
 
     def __init__(
         self, kind: str, schema: str | None, table: str, old: str, new: str
     ) -> None:
         self.kind, self.schema, self.table_name = kind, schema, table
-        self.old, self.new = old, new
+        self.old, self.new, self.old_key = old, new, old
 
     def reverse(self) -> "RenameKeyOp":
         """Return the way back."""

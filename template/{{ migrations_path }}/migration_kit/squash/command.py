@@ -28,12 +28,11 @@ from alembic.util import (
 )
 from sqlalchemy import Connection, Table
 
-from ..backfill.records import TABLE as BACKFILL_TABLE
-from ..galera import TABLE as LOCK_TABLE
-from ..head import config_of_revision, source_of
-from ..models import full_name
-from ..paths import MIGRATIONS
-from ..testing import ScratchDatabase
+from ..paths import migrations
+from ..rooms import BACKFILL_TABLE, LOCK_TABLE
+from ..sections import config_of_revision
+from ..tables import full_name
+from ..testing.scratch import ScratchDatabase
 from .definitions import Definitions, differences, read_definitions
 from .rebuild import (
     Rebuild,
@@ -169,7 +168,7 @@ def refuse_uncommitted(steps: Sequence[Script]) -> None:
     git = ["git", "status", "--porcelain", "-z", "--", *paths]
     try:
         result = subprocess.run(
-            git, cwd=MIGRATIONS, capture_output=True, text=True, check=False
+            git, cwd=migrations(), capture_output=True, text=True, check=False
         )
     except FileNotFoundError:
         return
@@ -350,7 +349,9 @@ class Squash:
             CommandError: if there are rows, and nobody said what becomes of them.
         """
         self.expected = self.read_schema(migration)
-        source = "".join(map(source_of, [self.newest, *self.old]))
+        source = "".join(
+            Path(one.path).read_text("utf-8") for one in (self.newest, *self.old)
+        )
         self.tables = reflect_tables(migration, self.expected, source)
         counts = count_rows(connection_of(migration), self.tables_with_rows())
         named = ", ".join(f"{name} ({count})" for name, count in counts.items())

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from ..mysql_copy import quote
-
 
 @dataclass(frozen=True)
 class Definition:
@@ -488,3 +486,8 @@ def show(connection: Connection, kind: str, name: str) -> list[str]:
     options = connection.execution_options(no_parameters=True)
     row = options.exec_driver_sql(f"SHOW CREATE {kind} {quote(name)}").one()
     return [str(value) for value in row]
+
+
+def quote(name: str) -> str:
+    """Return a name for MySQL and MariaDB."""
+    return "`" + name.replace("`", "``") + "`"

@@ -36,9 +36,9 @@ from sqlalchemy.exc import CompileError, SAWarning, SQLAlchemyError
 from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import NullType, _Binary
 
-from ..models import full_name
-from ..order import open_circles
-from ..render import BOUND, write_percents_once
+from ..autogenerate.order import open_circles
+from ..autogenerate.render import BOUND, write_percents_once
+from ..tables import full_name
 from .definitions import KINDS, OF_TABLES, Definition, Definitions
 
 LONG = 70  # characters of a statement that go into a line of a revision

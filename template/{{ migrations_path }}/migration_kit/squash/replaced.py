@@ -3,7 +3,7 @@
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
-from .paths import invocation
+from ..paths import invocation
 
 
 def replaced_by(script: ScriptDirectory) -> dict[str, str]:

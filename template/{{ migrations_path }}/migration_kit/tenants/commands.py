@@ -19,17 +19,13 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData, inspect, select, text
 from sqlalchemy.schema import DropTable
 
-from .databases import read_config
-from .environment import do_run_migrations
-from .errors import describe, one_line, where
-from .models import tables_of
-from .settings import (
-    get_tenant,
-    get_url,
-    tenant_module,
-    tenant_schema,
-    version_table_options,
-)
+from ..environment import do_run_migrations
+from ..errors import describe, one_line, where
+from ..sections import read_config
+from ..settings import get_url, run_schema, version_table_options
+from ..tables import tables_of
+from . import tenant as tenancy
+from .tenant import get_tenant
 
 MYSQL = ("mysql", "mariadb")
 
@@ -131,7 +127,7 @@ class TenantCommands:
         config = self.order.config()
         config.attributes["do_run"] = serve_on
         with EnvironmentContext(config, self.script) as environment:
-            if not tenant_module().has_databases():
+            if not tenancy.has_databases():
                 with suppress(CommandError):  # each tenant has its own
                     self.script.run_env()
         serve(self)
@@ -188,7 +184,7 @@ class TenantCommands:
 
     def unless_there(self, connection: Connection, options: dict[str, Any]) -> None:
         """Run the migrations if the tenant records something else than what is asked for."""
-        if self.target is not None and not tenant_schema():
+        if self.target is not None and not run_schema():
             there = recorded_heads(connection, options) == self.target
             self.outcome = Outcome(changed=not there)
         if self.outcome.changed:
@@ -228,7 +224,7 @@ def make_database(config: Config, script: ScriptDirectory) -> None:
     """Make the database of a tenant, if it is to have one on a server, and has not."""
     with EnvironmentContext(config, script):
         url = get_url()
-        if tenant_schema() or url.get_backend_name() == "sqlite":
+        if run_schema() or url.get_backend_name() == "sqlite":
             return
     name = url.database or ""
 
@@ -255,7 +251,7 @@ def in_one_transaction(connection: Connection, options: dict[str, Any]) -> None:
         connection.begin()
         context.config.attributes["connection"] = connection
     prepare = options["prepare"]
-    if is_new and prepare and not tenant_schema():
+    if is_new and prepare and not run_schema():
         with one_line("prepare() of env.py failed"):
             prepare(connection)
     do_run_migrations(connection, options)

@@ -30,9 +30,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
+from ..settings import version_table_options
 from . import tenant
-from .settings import version_table_options
-from .tenant_commands import Order, Outcome, failure, run_env, target_of
+from .commands import Order, Outcome, failure, run_env, target_of
 from .workers import Death, Stop, hand_out, stop_gently
 
 # The schemas there are, and whether each has the version table.

@@ -15,11 +15,11 @@ from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
 
-from .command import is_read_only
-from .connect import on_connection
-from .errors import one_line
-from .paths import invocation
-from .settings import database_url, url_variable
+from ..command import is_read_only
+from ..connect import on_connection
+from ..errors import one_line
+from ..paths import invocation
+from ..settings import database_url, url_variable
 
 SCHEMA_LENGTH = 63  # bytes; PostgreSQL cuts what is longer, without an error
 
@@ -50,6 +50,34 @@ def load(folder: str) -> ModuleType:
     with one_line("tenants.py cannot be imported"):
         spec.loader.exec_module(module)
     return module
+
+
+def get_tenant() -> str | None:
+    """Return the tenant of the run: that of a program's attributes, or of `-x tenant=NAME`.
+
+    Raises:
+        CommandError: if none can have that name.
+    """
+    given = context.get_x_argument(as_dictionary=True).get("tenant")
+    tenant = context.config.attributes.get("tenant", given)
+    return None if tenant is None else str(checked_name(tenant))
+
+
+def url_of_run() -> tuple[URL, str] | None:
+    """Return the URL of the run's tenant and where it is written, if it has one."""
+    # That of a server, on which a tenant's database is yet to be created.
+    server: URL | None = context.config.attributes.get("url")
+    if server:
+        return server, "tenant_url() of tenants.py"
+    tenant = get_tenant()
+    url = url_of(tenant) if tenant else None
+    return (url, "tenant_url() of tenants.py") if url else None
+
+
+def schema_of_run() -> str | None:
+    """Return the schema of the run's tenant, where each tenant has one."""
+    tenant = get_tenant()
+    return schema_of(tenant) if tenant else None
 
 
 def has_databases() -> bool:

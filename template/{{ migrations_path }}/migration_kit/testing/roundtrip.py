@@ -10,8 +10,8 @@ from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Inspector, inspect, text
 
-from .models import full_name, tables_of
-from .testing import ScratchDatabase
+from ..tables import full_name, tables_of
+from .scratch import ScratchDatabase
 
 # A table by its schema (None: the default one) and its name.
 Table = tuple[str | None, str]

@@ -3,24 +3,24 @@
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
-from alembic import command
+from alembic import command, context
 from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Executable, make_url
 
-from .connect import create_connectable, on_connection
-from .databases import databases, read_config
-from .errors import one_line
+from ..connect import create_connectable, on_connection
+from ..errors import one_line
+from ..rooms import part
+from ..sections import databases, read_config
+from ..settings import FIRST, url_variable
 from .leftovers import forget, leftovers, owner
-from .mysql_copy import COPY, Reader
-from .settings import FIRST, url_variable
 
 # The places where this process has dropped what killed ones left.
 cleaned: set[str] = set()
@@ -128,7 +128,7 @@ class ScratchDatabase:
         else:
             statements = template.statements()
             self._on_server(
-                [statement.replace(COPY, self.quoted()) for statement in statements]
+                [statement.replace("\0", self.quoted()) for statement in statements]
             )
 
     def statements(self) -> list[str]:
@@ -136,7 +136,7 @@ class ScratchDatabase:
         if not self._statements:
 
             def read(connection: Connection) -> None:
-                reader = Reader(connection, self.name)
+                reader = part("testing", "mysql").Reader(connection, self.name)
                 self._statements = list(reader.statements())
 
             on_connection(self._server(), read, self.variable)
@@ -214,6 +214,18 @@ def replace_other_databases(config_file: Path) -> dict[str, ScratchDatabase]:
         url = scratch.url.render_as_string(hide_password=False)
         os.environ[url_variable(name)] = url
     return others
+
+
+def prepare_new_database(
+    connection: Connection, prepare: Callable[[Connection], None] | None
+) -> None:
+    """Call `prepare` of env.py once in each new database of the tests, and in no other."""
+    scratch = context.config.attributes["scratch"]
+    if prepare and scratch.is_new:
+        with one_line("prepare() of env.py failed"):
+            prepare(connection)
+            connection.commit()
+        scratch.is_new = False
 
 
 def drop_sqlite(file: str) -> None:

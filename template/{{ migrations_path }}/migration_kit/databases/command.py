@@ -1,20 +1,18 @@
-"""The databases of the project: each section of alembic.ini that has a history of its own."""
+"""Commands of Alembic on all databases of the project."""
 
 import argparse
-import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
 
+from alembic import context
 from alembic.config import CommandLine, Config
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
-from .settings import FIRST
+from ..sections import databases, other_histories, read_config
+from ..settings import get_url_source
 
 
 def add_commands(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
@@ -37,58 +35,6 @@ def add_commands(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     )
 
 
-def read_config(
-    config_file: str | Path | None, section: str = FIRST, **options: Any
-) -> Config:
-    """Return the configuration of a database, as the `alembic` command reads it.
-
-    Args:
-        config_file: path of alembic.ini; settings may also stand in the table `[tool.alembic]` of
-            a pyproject.toml beside it.
-        section: of alembic.ini.
-        options: of `Config`.
-    """
-    beside = Path(config_file).with_name("pyproject.toml") if config_file else None
-    return Config(config_file, toml_file=beside, ini_section=section, **options)
-
-
-def databases(config_file: str | Path | None) -> list[str]:
-    """Return the sections of alembic.ini that have a history, as `alembic -n` takes them.
-
-    Where none says `script_location`, it is the first one, of which Alembic then complains.
-
-    Args:
-        config_file: path of alembic.ini.
-    """
-    parser = Config(config_file).file_config
-    sections = parser.sections()
-    found = [name for name in sections if parser.has_option(name, "script_location")]
-    return found or [FIRST]
-
-
-def histories(config: Config) -> Iterator[tuple[Config, ScriptDirectory]]:
-    """Yield the configuration of each database of alembic.ini, and its history."""
-    for name in databases(config.config_file_name):
-        one = read_config(config.config_file_name, name)
-        yield one, ScriptDirectory.from_config(one)
-
-
-@lru_cache(maxsize=1)
-def other_histories(config: Config) -> list[tuple[Config, ScriptDirectory]]:
-    """Return the configurations and histories of the databases beside that of a section."""
-    return [
-        (other, script)
-        for other, script in histories(config)
-        if other.config_ini_section != config.config_ini_section
-    ]
-
-
-def commands_for(section: str, text: str) -> str:
-    """Return a text whose commands of `alembic` work on the database of a section."""
-    option = "" if section == FIRST else f"-n {section} "
-    return re.sub("`alembic (?!-n )", f"`alembic {option}", text)
-
-
 def packages_of_others(config: Config, packages: Sequence[str]) -> list[str]:
     """Return the packages that other databases have within one's own.
 
@@ -103,6 +49,20 @@ def packages_of_others(config: Config, packages: Sequence[str]) -> list[str]:
         for name in databases(config.config_file_name)
         if name != config.config_ini_section and find_spec(f"{package}.{name}")
     ]
+
+
+def remedy_for_other_history(revision: str) -> str:
+    """Return what helps where another database's history has a revision, or nothing."""
+    for config, script in other_histories(context.config):
+        with suppress(CommandError):
+            script.get_revision(revision)
+            section = config.config_ini_section
+            return (
+                f"it is one of [{section}]: use `alembic -n {section}`, correct "
+                f"{get_url_source()}, or, for two histories in one database, give each a "
+                "version_table of its own in alembic.ini"
+            )
+    return ""
 
 
 def run_on_all(

@@ -5,14 +5,13 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from alembic.util import CommandError
-from sqlalchemy import MetaData, Table
 
-from .command import get_command
-from .paths import MIGRATIONS
+from ..command import get_command
+from ..paths import migrations
 
 log = logging.getLogger(f"alembic.{__name__}")
 
@@ -26,25 +25,6 @@ HINTS = [
     re.compile(rb"\." + GAP + rb"Model\b"),
     re.compile(rb"Table(?<!\wTable)(?![\"'])" + GAP + rb"[rRuU]?[\"']"),
 ]
-
-
-def tables_of(metadata: MetaData | Sequence[MetaData] | None) -> dict[str, Table]:
-    """Return the tables of one MetaData, of several, or of none, by their keys."""
-    several = [metadata] if isinstance(metadata, MetaData) else metadata or []
-    return {key: table for one in several for key, table in one.tables.items()}
-
-
-def full_name(schema: str | None, table: str) -> str:
-    """Return the name of a table with its schema, where it is not the default one."""
-    return f"{schema}.{table}" if schema else table
-
-
-def schemas_of(metadata: MetaData | Sequence[MetaData] | None) -> set[str]:
-    """Return the names of the schemas in which tables are, or types such as an ENUM."""
-    tables = tables_of(metadata).values()
-    types = (column.type for table in tables for column in table.columns)
-    schemas = {getattr(owner, "schema", None) for owner in (*tables, *types)}
-    return {schema for schema in schemas if schema}
 
 
 def warn_of_unloaded_models(
@@ -125,7 +105,7 @@ def modules_of(package: str) -> Iterator[tuple[str, str]]:
                 for name in folders
                 if name.isidentifier()
                 and name not in {"__pycache__", "test", "tests"}
-                and not Path(parent, name).samefile(MIGRATIONS)
+                and not Path(parent, name).samefile(migrations())
             ]
             prefix = ".".join([package, *Path(parent).relative_to(folder).parts])
             for file in files:

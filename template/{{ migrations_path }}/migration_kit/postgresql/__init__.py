@@ -1,0 +1,147 @@
+"""PostgreSQL: one transaction for each revision, and statements that do not wait for long."""
+
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any
+
+from alembic import context
+from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from ..command import after_each_revision, is_first_upgrade, newest_revisions
+from ..dialects import FILL_FIRST
+from ..servers import Server
+from ..settings import get_seconds
+from .lock import postgresql_lock
+from .pooler import CONNECT_DIRECTLY
+
+# Who uses the table that a statement waited for: table, process, name and state.
+USERS = """
+SELECT DISTINCT c.relname, a.pid, coalesce(nullif(a.application_name, ''), a.usename), a.state
+FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.granted AND l.pid <> pg_backend_pid() AND c.relkind IN ('r', 'p')
+AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+AND position(c.relname IN :statement) > 0
+"""
+
+
+class PostgreSQL(Server):
+    """One transaction for each revision, so that a long upgrade holds its locks for a short time.
+
+    Also in an empty database, where nobody waits: a revision may use an ENUM's value that one
+    before it added, or alter a table whose deferred constraints one before it has to check, only
+    after the commit; and the server has room for the locks of some thousand tables and indexes in
+    one transaction.
+    """
+
+    aftermath = "its open transaction was rolled back"
+    users = [USERS]
+    unseen = "it has gone meanwhile"
+    remedies = {
+        "prepared statement": CONNECT_DIRECTLY,
+        "'cockroachdb": "it needs a dialect of its own, sqlalchemy-cockroachdb, named in "
+        "{source}, and has no lock: let only one job migrate, and say so with -x lock=none",
+        "could not determine version": "it needs another dialect of SQLAlchemy, named in "
+        "{source}",
+        "read-only|target attribute": "name the primary as well in {source}",
+        "role .* does not exist": "create that user, or correct the user in {source}",
+    } | Server.remedies
+    hints = {"contains null values": FILL_FIRST, "prepared statement": CONNECT_DIRECTLY}
+
+    def lock(
+        self, connection: Connection, timeout: float
+    ) -> AbstractContextManager[None]:
+        return postgresql_lock(connection, timeout)
+
+    def session(
+        self, connection: Connection, timeout: float
+    ) -> AbstractContextManager[Callable[[], bool]]:
+        return postgresql_session(connection, timeout)
+
+    def is_lock_timeout(self, error: DBAPIError) -> bool:
+        state = getattr(error.orig, "sqlstate", None)
+        return (state or getattr(error.orig, "pgcode", None)) == "55P03"
+
+    def users_of_table(self, connection: Connection, statement: str) -> str:
+        if connection.in_transaction():  # of the caller, which takes no more statements
+            return "pg_stat_activity shows it"
+        return super().users_of_table(connection, statement)
+
+    def before_sql(self) -> None:
+        context.execute(lock_timeout_statement(get_seconds("ddl_lock_timeout", 5)))
+
+    def hint(self, error: Exception, message: str) -> str:
+        frames = traceback.extract_tb(error.__traceback__)
+        if any(frame.name == "compare_registered_entities" for frame in frames):
+            return (
+                "alembic_utils tries each view and function on the database: let a "
+                "revision make the tables that it needs, and upgrade, before you add it"
+            )
+        return super().hint(error, message)
+
+
+def lock_timeout_statement(seconds: float) -> str:
+    return f"SET LOCAL lock_timeout = {int(seconds * 1000)}"
+
+
+@contextmanager
+def postgresql_session(
+    connection: Connection, timeout: float
+) -> Iterator[Callable[[], bool]]:
+    """Set `lock_timeout` for this time; yield whether the last revision left nothing.
+
+    Once for the session, because a statement in each transaction is felt in a long history. An
+    autocommit block goes without: a CREATE INDEX CONCURRENTLY that gives up leaves an invalid
+    index behind. A transaction of the caller is left as it is.
+
+    The first upgrade does not wait for the disk at each commit but the last one, which waits
+    for all: if the server dies meanwhile, the last revisions are lost as a whole, and
+    the next upgrade begins with them. Source: PostgreSQL's documentation of asynchronous commit.
+    """
+    if connection.in_transaction():
+        yield lambda: False
+        return
+    settings = "lock_timeout", "synchronous_commit"
+    before = {name: connection.scalar(text(f"SHOW {name}")) for name in settings}
+    set_for_session(connection, {"lock_timeout": f"{int(timeout * 1000)}ms"})
+    first = is_first_upgrade()
+    if first:
+        set_for_session(connection, {"synchronous_commit": "off"})
+    connection.commit()  # what is set in a transaction is gone when that is rolled back
+    whole = in_session = True
+
+    def begin(connection: Connection) -> None:
+        nonlocal whole, in_session
+        if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+            whole = in_session = False
+            set_for_session(connection, {"lock_timeout": before["lock_timeout"]})
+        elif not in_session:
+            connection.exec_driver_sql(lock_timeout_statement(timeout))
+
+    def revision_ended(*, heads: set[str], **_: object) -> None:
+        nonlocal whole
+        whole = True
+        if first and heads == newest_revisions():
+            waits = before["synchronous_commit"]
+            set_for_session(connection, {"synchronous_commit": waits})
+
+    after_each_revision(revision_ended)
+    event.listen(connection, "begin", begin)
+    try:
+        yield lambda: whole
+        connection.commit()  # what ran outside a revision
+    finally:
+        event.remove(connection, "begin", begin)
+        with suppress(SQLAlchemyError):  # with the connection, the settings are gone
+            connection.rollback()
+            set_for_session(connection, before)
+            connection.commit()
+
+
+def set_for_session(connection: Connection, settings: dict[str, Any]) -> None:
+    calls = ", ".join(f"set_config('{name}', :{name}, false)" for name in settings)
+    connection.execute(text(f"SELECT {calls}"), settings)
+
+
+database = PostgreSQL()

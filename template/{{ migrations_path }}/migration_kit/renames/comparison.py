@@ -1,0 +1,295 @@
+"""Renamed tables and columns, which autogenerate takes for dropped and added ones.
+
+Once it is known what was renamed, autogenerate compares again, and is shown the database with
+the new names. So all other differences come out by themselves: the names of indexes, say.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from alembic import context as alembic_context
+from alembic.autogenerate import produce_migrations, render_op_text, renderers
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations import ops
+from alembic.runtime.plugins import Plugin
+from alembic.util import CommandError, DispatchPriority, PriorityDispatchResult
+from sqlalchemy import Column, Computed
+
+from ..autogenerate.compare import try_column
+from ..autogenerate.operations import EitherOp
+from ..autogenerate.ownership import is_made_by_revision
+from ..command import get_command
+from .key_names import finish
+from .new_names import ADVICE, NewNames, Rename
+
+log = logging.getLogger(f"alembic.{__name__}")
+
+
+class RenamedOp(EitherOp):
+    """What a revision would do instead, if names that look like it had changed; a comment."""
+
+    def __init__(
+        self, renames: Sequence[Rename], container: ops.OpContainer, upgrades: bool
+    ) -> None:
+        super().__init__(container)
+        self.renames, self.upgrades = renames, upgrades
+
+    def reverse(self) -> "RenamedOp":
+        """Return what the downgrade would do instead."""
+        container = ops.DowngradeOps([])
+        ops.UpgradeOps(self.container.ops).reverse_into(container)
+        return RenamedOp(self.renames, container, not self.upgrades)
+
+
+@renderers.dispatch_for(RenamedOp)
+def render_either(context: AutogenContext, op: RenamedOp) -> list[str]:
+    """Write the other way in comments, ready for use."""
+    lines = ["REVIEW: the way back, if names have changed:"]
+    if op.upgrades:
+        options = " ".join(f"-x rename={one}" for one in op.renames)
+        lines = [
+            *(f"REVIEW: was {one.before} renamed to {one.new}?" for one in op.renames),
+            f"Then write the revision again with `{options}`,",
+            "or put the lines below in place of the others, here and in downgrade().",
+            ADVICE,
+        ]
+    for one in op.container.ops:
+        first, *others = render_op_text(context, one).splitlines()
+        indent = "    " if first.startswith("with ") else ""
+        lines += [first, *(f"{indent}{line}" for line in others if line)]
+    return [*(f"# {line}" for line in lines), "# Otherwise:"]
+
+
+def find_renames(
+    context: AutogenContext, upgrade: ops.UpgradeOps
+) -> PriorityDispatchResult:
+    """Let autogenerate compare again, where a drop and an addition are a new name.
+
+    Only for the command `revision`. `-x rename=` answers, else whoever sits at the terminal.
+    Without an answer the revision drops and adds, as stock Alembic's does, and says in comments
+    how to rename: read by nobody, the other way round would show an old column's values, a
+    password's say, under the name of a new one.
+
+    Raises:
+        CommandError: if `-x rename=` names nothing that could be renamed.
+    """
+    options = context.migration_context.opts
+    if get_command() != "revision":
+        return PriorityDispatchResult.CONTINUE
+    if "renames" in options:
+        finish(context, upgrade, options["renames"])
+        return PriorityDispatchResult.CONTINUE
+    answers = Answers()
+    for find in (find_tables, find_columns):
+        pairs = sorted(find(upgrade.ops, answers.renames), key=str)
+        found = answers.choose(context, pairs)
+        if found:
+            upgrade.ops = compare(context, answers.renames).ops
+    answers.refuse_unknown()
+    if answers.open:
+        renames = [*answers.renames, *answers.open]
+        with quiet():
+            other = compare(context, renames)
+        upgrade.ops.insert(0, RenamedOp(answers.open, other, upgrades=True))
+    return PriorityDispatchResult.CONTINUE
+
+
+class Answers:
+    """What is known of renames.
+
+    Attributes:
+        renames: those that are certain.
+        open: those that look like it, and that nobody was asked for.
+    """
+
+    def __init__(self) -> None:
+        given = (one.partition("=") for one in alembic_context.get_x_argument())
+        self.given = [value for name, _, value in given if name == "rename"]
+        self.renames: list[Rename] = []
+        self.open: list[Rename] = []
+        self.possible: list[Rename] = []
+        self.asks = is_interactive()
+        self.advised = False
+
+    def choose(self, context: AutogenContext, pairs: list["Pair"]) -> list[Rename]:
+        """Return what was renamed, of the pairs of something dropped and something added."""
+        self.possible += [pair.rename for pair in pairs]
+        chosen: list[Rename] = []
+        for pair in pairs:
+            names = [one for one in self.given if pair.rename.is_called(one)]
+            if names and not pair.rename.clashes(chosen):
+                chosen.append(pair.rename)
+                self.given = [one for one in self.given if one not in names]
+        for pair in pairs:
+            one = pair.rename
+            if one.clashes([*chosen, *self.open]) or not pair.is_alike(context):
+                continue
+            if not self.asks:
+                self.open.append(one)
+            elif self.ask(one):
+                chosen.append(one)
+        for one in chosen:
+            log.info("Detected that '%s' was renamed to '%s'", one.before, one.new)
+        self.renames += chosen
+        return chosen
+
+    def ask(self, rename: Rename) -> bool:
+        """Ask at the terminal."""
+        advice = "" if self.advised else f"({ADVICE})\n"
+        self.advised = True
+        question = f"Was {rename.before} renamed to {rename.new}? [y/N] "
+        print(advice + question, end="", file=sys.stderr, flush=True)
+        return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+    def refuse_unknown(self) -> None:
+        """Refuse what is left of `-x rename=`."""
+        if self.given:
+            possible = ", ".join(sorted(map(str, self.possible))) or "nothing"
+            raise CommandError(
+                f"-x rename={self.given[0]} names nothing that is dropped and added; "
+                f"what could be renamed: {possible}"
+            )
+
+
+def is_interactive() -> bool:
+    """Tell whether somebody sits at the terminal who runs `alembic`: no program, no CI."""
+    is_command = hasattr(alembic_context.config.cmd_opts, "cmd")
+    terminal = sys.stdin.isatty() and sys.stderr.isatty()
+    return is_command and terminal and not os.environ.get("CI")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Something dropped and something added, and their columns."""
+
+    rename: Rename
+    dropped: Sequence[Column[Any]]
+    added: Sequence[Column[Any]]
+
+    def __str__(self) -> str:
+        """Write what it would be called."""
+        return str(self.rename)
+
+    def is_alike(self, context: AutogenContext) -> bool:
+        """Tell whether they look like one thing: the database shows equal types."""
+        one = self.rename
+        if one.table is None:
+            script = alembic_context.script
+            added = {column.name: column for column in self.added}
+            return (
+                added.keys() == {column.name for column in self.dropped}
+                and is_made_by_revision(script, one.old, one.schema)
+                and all(
+                    has_type(context, column, added[column.name])
+                    for column in self.dropped
+                )
+            )
+        return has_type(context, self.dropped[0], self.added[0])
+
+
+def has_type(context: AutogenContext, dropped: Column[Any], added: Column[Any]) -> bool:
+    """Tell whether the database shows the same type for a column of it and a model's."""
+    computed = [isinstance(one.server_default, Computed) for one in (dropped, added)]
+    shown = try_column(context, added)
+    differ = context.migration_context.impl.compare_type
+    return computed[0] == computed[1] and not differ(
+        dropped, added if shown is None else shown
+    )
+
+
+def find_tables(
+    operations: Iterable[ops.MigrateOperation], _: Sequence[Rename]
+) -> Iterator[Pair]:
+    """Yield each dropped table with each added one of its schema."""
+    operations = list(operations)
+    for drop in operations:
+        for add in operations:
+            if (
+                isinstance(drop, ops.DropTableOp)
+                and isinstance(add, ops.CreateTableOp)
+                and drop.schema == add.schema
+                and drop._reverse is not None
+            ):
+                yield Pair(
+                    Rename(drop.schema, drop.table_name, add.table_name),
+                    columns_of(drop._reverse),
+                    columns_of(add),
+                )
+
+
+def columns_of(create: ops.CreateTableOp) -> list[Column[Any]]:
+    return [item for item in create.columns if isinstance(item, Column)]
+
+
+def find_columns(
+    operations: Iterable[ops.MigrateOperation], renames: Sequence[Rename]
+) -> Iterator[Pair]:
+    """Yield each dropped column with each added one of its table."""
+    tables = {(one.schema, one.new): one.old for one in renames if one.table is None}
+    for modify in operations:
+        if not isinstance(modify, ops.ModifyTableOps):
+            continue
+        schema, name = modify.schema, modify.table_name
+        for drop in modify.ops:
+            for add in modify.ops:
+                if isinstance(drop, ops.DropColumnOp) and isinstance(
+                    add, ops.AddColumnOp
+                ):
+                    rename = Rename(
+                        schema,
+                        drop.column_name,
+                        add.column.name,
+                        name,
+                        tables.get((schema, name), name),
+                    )
+                    yield Pair(rename, [drop.to_column()], [add.column])
+
+
+def compare(context: AutogenContext, renames: Sequence[Rename]) -> ops.UpgradeOps:
+    """Return what autogenerate finds where the database has the new names."""
+    migration = context.migration_context
+    migration.opts["renames"] = list(renames)
+    try:
+        metadata: Any = context.metadata  # or several, says Alembic elsewhere
+        found = produce_migrations(migration, metadata).upgrade_ops
+    finally:
+        del migration.opts["renames"]
+    assert found is not None
+    return found
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep a comparison that is only for a comment out of the log."""
+    loggers = [logging.getLogger(name) for name in ("alembic.autogenerate", __name__)]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def show_new_names(
+    context: AutogenContext, upgrade: ops.UpgradeOps, schemas: Collection[str | None]
+) -> PriorityDispatchResult:
+    """Show autogenerate the database with new names, where it compares again."""
+    if renames := context.opts.get("renames"):
+        context.__dict__["inspector"] = NewNames(context, renames)
+    return PriorityDispatchResult.CONTINUE
+
+
+plugin = Plugin(__name__)
+plugin.add_autogenerate_comparator(
+    find_renames, "autogenerate", priority=DispatchPriority.LAST
+)
+plugin.add_autogenerate_comparator(
+    show_new_names, "schema", priority=DispatchPriority.FIRST
+)

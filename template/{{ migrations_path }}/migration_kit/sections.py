@@ -1,0 +1,85 @@
+"""The databases of the project: each section of alembic.ini that has a history of its own."""
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+
+from .paths import use
+from .settings import FIRST
+
+
+def read_config(
+    config_file: str | Path | None, section: str = FIRST, **options: Any
+) -> Config:
+    """Return the configuration of a database, as the `alembic` command reads it.
+
+    Args:
+        config_file: path of alembic.ini; settings may also stand in the table `[tool.alembic]` of
+            a pyproject.toml beside it.
+        section: of alembic.ini.
+        options: of `Config`.
+    """
+    beside = Path(config_file).with_name("pyproject.toml") if config_file else None
+    return use(Config(config_file, toml_file=beside, ini_section=section, **options))
+
+
+def databases(config_file: str | Path | None) -> list[str]:
+    """Return the sections of alembic.ini that have a history, as `alembic -n` takes them.
+
+    Where none says `script_location`, it is the first one, of which Alembic then complains.
+
+    Args:
+        config_file: path of alembic.ini.
+    """
+    parser = Config(config_file).file_config
+    sections = parser.sections()
+    found = [name for name in sections if parser.has_option(name, "script_location")]
+    return found or [FIRST]
+
+
+def histories(config: Config) -> Iterator[tuple[Config, ScriptDirectory]]:
+    """Yield the configuration of each database of alembic.ini, and its history."""
+    for name in databases(config.config_file_name):
+        one = read_config(config.config_file_name, name)
+        yield one, ScriptDirectory.from_config(one)
+
+
+@lru_cache(maxsize=1)
+def other_histories(config: Config) -> list[tuple[Config, ScriptDirectory]]:
+    """Return the configurations and histories of the other databases than that of a section."""
+    return [
+        (other, ScriptDirectory.from_config(other))
+        for name in databases(config.config_file_name)
+        if name != config.config_ini_section
+        for other in [read_config(config.config_file_name, name)]
+    ]
+
+
+def config_of_revision(config: Config, revision: str) -> Config:
+    """Return the configuration of the database whose history has a revision.
+
+    Raises:
+        CommandError: if none has it.
+    """
+    error: CommandError | None = None
+    for one, script in histories(config):
+        try:
+            script.get_revision(revision)
+        except CommandError as found:
+            error = error or found
+        else:
+            return one
+    assert error is not None
+    raise error
+
+
+def commands_for(section: str, text: str) -> str:
+    """Return a text whose commands of `alembic` work on the database of a section."""
+    option = "" if section == FIRST else f"-n {section} "
+    return re.sub("`alembic (?!-n )", f"`alembic {option}", text)

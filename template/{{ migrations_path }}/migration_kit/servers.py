@@ -1,0 +1,141 @@
+"""What PostgreSQL, MySQL and MariaDB have in common: patience with tables that others use."""
+
+import logging
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from typing import Any
+
+from alembic.util import CommandError
+from sqlalchemy import Connection, Row, text
+from sqlalchemy.exc import DBAPIError
+
+from .command import is_read_only
+from .dialects import Database, no_lock
+from .lock import pause
+from .settings import get_seconds
+
+log = logging.getLogger(f"alembic.{__name__}")
+
+RETRIES = 3
+
+LOST = "the migration lock was lost while the migration ran"
+
+
+class Server(Database):
+    """A kind of server.
+
+    Attributes:
+        users: queries for who uses a table of `:statement`: table, process, name and state. The
+            first one that finds anything counts.
+        unseen: how to find that out, where no query may.
+    """
+
+    users: Sequence[str] = ()
+    unseen = ""
+    remedies = {
+        "password|authentication|access denied": "check user and password in {source}",
+        "does not exist|unknown database": "create the database, or correct {source}",
+    }
+
+    def session(
+        self, connection: Connection, timeout: float
+    ) -> AbstractContextManager[Callable[[], bool]]:
+        """Limit how long a statement waits; give whether the last revision left nothing."""
+        raise NotImplementedError
+
+    def is_lock_timeout(self, error: DBAPIError) -> bool:
+        """Return whether a statement gave up waiting for a table."""
+        raise NotImplementedError
+
+    @contextmanager
+    def patience(
+        self, connection: Connection
+    ) -> Iterator[Iterator[AbstractContextManager[None]]]:
+        """Give contexts to migrate in, one for each try, until one succeeds.
+
+        A DDL statement that waits for a busy table makes everybody wait who comes after it, so it
+        gives up soon. PostgreSQL rolls its revision back, and the next try begins with it again.
+        MySQL and MariaDB cannot roll back, so there the first try is the last.
+
+        Setting `ddl_lock_timeout`: seconds that a statement waits for a table, 5 by default.
+
+        Raises:
+            CommandError: after the last try; it names the statement and who uses the table.
+        """
+        if is_read_only():
+            yield iter([nullcontext()])
+            return
+        timeout = get_seconds("ddl_lock_timeout", 5)
+        with self.session(connection, timeout) as is_rolled_back:
+            yield self.attempts(connection, timeout, is_rolled_back)
+
+    def attempts(
+        self, connection: Connection, timeout: float, is_rolled_back: Callable[[], bool]
+    ) -> Iterator[AbstractContextManager[None]]:
+        """Yield a context for each try; what gave up waiting in it is tried again."""
+        for retry in range(RETRIES + 1):
+            busy: list[DBAPIError] = []
+            yield self.catch_lock_timeout(busy)
+            if not busy:
+                return
+            rolled_back = is_rolled_back()
+            if rolled_back:
+                connection.rollback()
+            if retry == RETRIES or not rolled_back:
+                raise CommandError(
+                    self.explain(connection, busy[0], timeout)
+                ) from busy[0]
+            seconds = timeout * 2**retry
+            log.info("A table is busy; trying again in %g s", seconds)
+            pause(connection, seconds)
+
+    @contextmanager
+    def catch_lock_timeout(self, busy: list[DBAPIError]) -> Iterator[None]:
+        """Add an error to a list instead, where a statement gave up waiting."""
+        try:
+            yield
+        except DBAPIError as error:
+            if not self.is_lock_timeout(error):
+                raise
+            busy.append(error)
+
+    def explain(self, connection: Connection, error: DBAPIError, timeout: float) -> str:
+        """Return which statement waited, and who uses the table."""
+        statement = " ".join((error.statement or "").split())
+        return (
+            f"{statement[:100]!r} waited {timeout:g} s for a table that another session uses: "
+            f"{self.users_of_table(connection, statement)}; "
+            "end that session or come back later; -x ddl_lock_timeout=SECONDS waits longer"
+        )
+
+    def users_of_table(self, connection: Connection, statement: str) -> str:
+        """Name the sessions that use a table of the statement, as far as our user may see them."""
+        callers_transaction = connection.in_transaction()
+        for query in self.users:
+            rows: Sequence[Row[Any]] = ()
+            with suppress(DBAPIError):  # not every user may look everywhere
+                rows = connection.execute(text(query), {"statement": statement}).all()
+            if not callers_transaction:
+                connection.rollback()
+            if rows:
+                return ", ".join("{} (process {}, {}, {})".format(*row) for row in rows)
+        return self.unseen
+
+
+def refuse_without_lock(
+    version: str, servers: Sequence[tuple[str, str, tuple[int, ...] | None]]
+) -> None:
+    """Refuse a server whose locks do not hold, although it may say that they do.
+
+    Args:
+        version: what its version() says.
+        servers: names, patterns of versions, and the first releases whose locks hold, if any.
+
+    Raises:
+        CommandError: naming the server and the setting.
+    """
+    for server, pattern, since in servers:
+        found = re.search(pattern, version)
+        if found and (since is None or tuple(map(int, found.groups())) < since):
+            raise no_lock(server)

@@ -1,0 +1,24 @@
+"""Tables of the models."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import MetaData, Table
+
+
+def tables_of(metadata: MetaData | Sequence[MetaData] | None) -> dict[str, Table]:
+    """Return the tables of one MetaData, of several, or of none, by their keys."""
+    several = [metadata] if isinstance(metadata, MetaData) else metadata or []
+    return {key: table for one in several for key, table in one.tables.items()}
+
+
+def full_name(schema: str | None, table: str) -> str:
+    """Return the name of a table with its schema, where it is not the default one."""
+    return f"{schema}.{table}" if schema else table
+
+
+def schemas_of(metadata: MetaData | Sequence[MetaData] | None) -> set[str]:
+    """Return the names of the schemas in which tables are, or types such as an ENUM."""
+    tables = tables_of(metadata).values()
+    types = (column.type for table in tables for column in table.columns)
+    schemas = {getattr(owner, "schema", None) for owner in (*tables, *types)}
+    return {schema for schema in schemas if schema}

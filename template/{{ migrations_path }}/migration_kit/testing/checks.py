@@ -1,0 +1,85 @@
+"""Checks of each revision, and the fixtures of all checks, for tests/test_migrations.py."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.config import Config
+from alembic.script import Script, ScriptDirectory
+
+from ..environment import load_options
+from ..paths import config_in_use
+from ..sections import databases, read_config
+from .roundtrip import roundtrip
+from .scratch import ScratchDatabase
+
+CONFIG = config_in_use()
+assert CONFIG is not None
+ALEMBIC_INI = Path(CONFIG.config_file_name or "alembic.ini")
+
+
+@pytest.fixture(params=databases(ALEMBIC_INI))
+def config(request: pytest.FixtureRequest) -> Config:
+    """The section of each database in alembic.ini, one after the other."""
+    return read_config(ALEMBIC_INI, request.param)
+
+
+@pytest.fixture
+def script(config: Config) -> ScriptDirectory:
+    return ScriptDirectory.from_config(config)
+
+
+@pytest.fixture
+def options(config: Config, script: ScriptDirectory) -> dict[str, Any]:
+    """What env.py gives to `run()`; reading it also imports the models."""
+    options = load_options(config)
+    assert "packages" in options, (
+        f"{script.env_py_location} does not end with run(target_metadata, package=...) "
+        "of migration_kit"
+    )
+    return options
+
+
+@pytest.fixture
+def database(config: Config, options: dict[str, Any]) -> Iterator[ScratchDatabase]:
+    """An empty database; another env.py than the kit's would not work on it, but on yours."""
+    assert options
+    section = config.config_ini_section
+    with ScratchDatabase(ALEMBIC_INI, section).create() as database:
+        yield database
+
+
+def test_each_revision_goes_up_down_and_up(database: ScratchDatabase) -> None:
+    findings = roundtrip(database)
+    assert not findings, "\n".join(
+        ["mend upgrade() or downgrade(), so that each undoes the other:", *findings]
+    )
+
+
+def test_no_downgrade_is_empty(script: ScriptDirectory) -> None:
+    empty = [
+        revision.path
+        for revision in script.walk_revisions()
+        if not revision.is_merge_point and is_empty(function_of(revision, "downgrade"))
+    ]
+    assert not empty, (
+        f"{', '.join(empty)}: write the way back, or, where there is nothing to undo, "
+        "a docstring in downgrade() that says why"
+    )
+
+
+def function_of(revision: Script, name: str) -> ast.FunctionDef:
+    [found] = [
+        node
+        for node in ast.parse(Path(revision.path).read_bytes()).body
+        if isinstance(node, ast.FunctionDef) and node.name == name
+    ]
+    return found
+
+
+def is_empty(function: ast.FunctionDef) -> bool:
+    """Tell a function that does nothing, or only refuses, and does not say why."""
+    statements = [node for node in function.body if not isinstance(node, ast.Pass)]
+    return not statements or isinstance(statements[0], ast.Raise)
