@@ -216,7 +216,7 @@ def recorded_heads(connection: Connection, options: dict[str, Any]) -> frozenset
 def make_database(config: Config, script: ScriptDirectory) -> None:
     """Create the database of a tenant, if it has one on a server, and it is missing."""
     with EnvironmentContext(config, script):
-        url = get_url()
+        url, _ = get_url()
         kind = part("tenants", url.get_backend_name())
         if run_schema() or kind is None:  # SQLite creates a file that is missing
             return
