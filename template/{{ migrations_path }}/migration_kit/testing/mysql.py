@@ -1,7 +1,7 @@
 """Scratch databases of MySQL and MariaDB, which have no statement that copies one."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from graphlib import TopologicalSorter
 
@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from .scratch import ScratchDatabase
 from .servers import on_server
 
-MARKS = ""
+MARKS = ""  # these servers have none
 
 # Stands in statements where the name of the copy belongs.
 COPY = "\0"
@@ -20,10 +20,6 @@ COPY = "\0"
 copies: dict[str, list[str]] = {}
 
 USERS = "SELECT id FROM information_schema.processlist WHERE db = :database"
-CHARACTERS = """
-SELECT default_character_set_name, default_collation_name FROM information_schema.schemata
-WHERE schema_name = :database
-"""
 OBJECTS = """
 SELECT table_type, table_name, 0 AS place FROM information_schema.tables
 WHERE table_schema = :database
@@ -93,10 +89,7 @@ class Reader:
     def read(self) -> Iterator[str]:
         """Yield the statements that make the copy, each of them for `exec_driver_sql`."""
         self.connection.exec_driver_sql("SET sql_mode = ''")
-        [(characters, collation)] = self.connection.execute(
-            text(CHARACTERS), self.values
-        )
-        yield f"CREATE DATABASE {COPY} CHARACTER SET {characters} COLLATE {collation}"
+        yield self.show("DATABASE")[1]
         yield f"USE {COPY}"
         yield "SET foreign_key_checks = 0, unique_checks = 0"
         # Otherwise a row with number 0 would get another one.
@@ -113,8 +106,8 @@ class Reader:
             if self.connection.exec_driver_sql(f"SELECT 1 {rows} LIMIT 1").first():
                 listed = ", ".join(map(quote, columns[name]))
                 yield f"INSERT INTO {quote(name)} ({listed}) SELECT {listed} {rows}"
-        for kind in ("FUNCTION", "PROCEDURE"):  # which views and triggers call
-            yield from self.programs(kind, names[kind])
+        # Views and triggers call functions; a trigger comes after older ones of its event.
+        yield from self.programs(names, "FUNCTION", "PROCEDURE")
         yield "SET sql_mode = ''"
         views = {name: self.show("VIEW", name)[1] for name in names["VIEW"]}
         reads = {
@@ -122,11 +115,7 @@ class Reader:
             for name, view in views.items()
         }
         yield from (views[name] for name in TopologicalSorter(reads).static_order())
-        for kind in (
-            "TRIGGER",
-            "EVENT",
-        ):  # a trigger comes after older ones of its event
-            yield from self.programs(kind, names[kind])
+        yield from self.programs(names, "TRIGGER", "EVENT")
 
     def lists(self, query: str) -> dict[str, list[str]]:
         """Return the second values of rows by the first ones."""
@@ -135,14 +124,14 @@ class Reader:
             found[first].append(second)
         return found
 
-    def show(self, kind: str, name: str) -> list[str]:
-        statement = f"SHOW CREATE {kind} {self.source}.{quote(name)}"
-        row = self.connection.exec_driver_sql(statement).one()
+    def show(self, kind: str, name: str = "") -> list[str]:
+        of = f"{self.source}.{quote(name)}" if name else self.source
+        row = self.connection.exec_driver_sql(f"SHOW CREATE {kind} {of}").one()
         return [str(value).replace(self.source, COPY) for value in row]
 
-    def programs(self, kind: str, names: Iterable[str]) -> Iterator[str]:
+    def programs(self, names: dict[str, list[str]], *kinds: str) -> Iterator[str]:
         """Yield what keeps the `sql_mode` in which it was written."""
-        for name in names:
+        for kind, name in ((kind, name) for kind in kinds for name in names[kind]):
             _, mode, *others = self.show(kind, name)
             yield f"SET sql_mode = '{mode}'"
             yield others[1] if kind == "EVENT" else others[0]

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
@@ -15,9 +14,21 @@ from sqlalchemy import Connection, Executable, make_url
 
 from ..connect import create_connectable, on_connection
 from ..rooms import part
-from ..sections import databases, read_config
+from ..sections import read_config
 from ..settings import FIRST, url_variable
 from .leftovers import drop_leftovers, owner
+
+
+class OneLine:
+    """Leaves nothing but its line of an error of the kit: pytest would print pages of causes."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        __tracebackhide__ = True
+        if isinstance(error, CommandError):
+            raise CommandError(str(error)) from None
 
 
 class ScratchDatabase:
@@ -68,25 +79,29 @@ class ScratchDatabase:
             CommandError: if the server cannot be reached, or refuses.
         """
         server = f"{self.url.get_backend_name()} {self.url.host} {self.url.port}"
-        drop_leftovers(server, self._drop)
         with owner(server, self.name):
             try:
-                self._kind.create(self, template)
+                with OneLine():
+                    drop_leftovers(server, self._drop)
+                    self._kind.create(self, template)
                 self.is_new = template is None
                 yield self
             finally:
-                self._drop(self.name)
+                with OneLine():
+                    self._drop(self.name)
 
     def _drop(self, name: str) -> None:
         self._kind.drop(self, name)
 
     def upgrade(self, revision: str = "heads") -> None:
         """Migrate up to a revision; by default to the newest one of each branch."""
-        command.upgrade(self.config(), revision)
+        with OneLine():
+            command.upgrade(self.config(), revision)
 
     def downgrade(self, revision: str) -> None:
         """Migrate down to a revision."""
-        command.downgrade(self.config(), revision)
+        with OneLine():
+            command.downgrade(self.config(), revision)
 
     def execute(
         self, statement: Executable, rows: Sequence[Mapping[str, Any]] | None = None
@@ -108,25 +123,3 @@ class ScratchDatabase:
 
     def _config(self, attributes: dict[str, Any] | None = None) -> Config:
         return read_config(self.config_file, self.section, attributes=attributes or {})
-
-
-@cache
-def replace_other_databases(config_file: Path) -> dict[str, ScratchDatabase]:
-    """Lead the code under test to databases for tests, in place of all but the first one.
-
-    Args:
-        config_file: the path of alembic.ini.
-
-    Returns:
-        The databases by their section of alembic.ini, the same ones at each call; they are not
-        created yet. The environment variable of each leads there.
-    """
-    others = {
-        name: ScratchDatabase(config_file, name)
-        for name in databases(config_file)
-        if name != FIRST
-    }
-    for name, scratch in others.items():
-        url = scratch.url.render_as_string(hide_password=False)
-        os.environ[url_variable(name)] = url
-    return others
