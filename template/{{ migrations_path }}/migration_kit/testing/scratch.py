@@ -18,15 +18,16 @@ from ..sections import read_config
 from ..settings import FIRST, url_variable
 from .leftovers import drop_leftovers, owner
 
+__tracebackhide__ = True  # pytest shows the line of the test instead
+
 
 class OneLine:
-    """Leaves nothing but its line of an error of the kit: pytest would print pages of causes."""
+    """Leaves out what caused an error of the kit: pytest would print pages of it."""
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        __tracebackhide__ = True
         if isinstance(error, CommandError):
             raise CommandError(str(error)) from None
 
