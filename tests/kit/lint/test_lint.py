@@ -30,8 +30,8 @@ if os.environ.get("NO_SQLGLOT"):
 sys.path.append("migrations")
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from migration_kit.changes import unaccepted
-from migration_kit.changes.reading import plain_dialect
+from migration_kit.lint.changes import unaccepted
+from migration_kit.lint.reading import plain_dialect
 config = Config("alembic.ini")
 script = ScriptDirectory.from_config(config)
 print(json.dumps({

@@ -318,7 +318,7 @@ op.execute("INSERT INTO t VALUES (1, 'a')")
 import sys; sys.path.append("migrations")
 from alembic.config import Config
 from alembic.util import CommandError
-from migration_kit import squash
+from migration_kit.squash import command as squash
 generate = squash.generate
 for before, after in {changes!r}.items():
     def change(script, newest, old, path, steps, imports):
@@ -352,7 +352,7 @@ from pathlib import Path
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from migration_kit import squash
+from migration_kit.squash import command as squash
 
 config, versions = Config("alembic.ini"), Path("migrations/versions")
 shutil.copytree(versions, "old")
