@@ -309,7 +309,7 @@ import sys; sys.path.append("migrations")
 from alembic.config import Config
 from migration_kit import errors
 from migration_kit.backfill import batches
-batches.TRIES, batches.SHORT_WAITS = 2, "SET LOCAL lock_timeout = 200"
+batches.TRIES = 2
 from migration_kit.backfill.command import run_backfill
 try:
     run_backfill(Config("alembic.ini"), "count_up", batches.Pace(batch_size=40))
