@@ -31,6 +31,7 @@ op.execute("CREATE INDEX ix_words ON teams (lower(kind) DESC)")
 op.execute("CREATE VIEW a_teams AS SELECT * FROM teams WHERE kind = 'a'")
 op.execute("CREATE TRIGGER mark AFTER INSERT ON teams BEGIN UPDATE teams SET kind = 'b' WHERE id < 0; END")
 op.execute("CREATE VIRTUAL TABLE words USING fts5(word)")
+op.execute("CREATE TABLE late (id INTEGER PRIMARY KEY, team INTEGER REFERENCES teams (id) DEFERRABLE INITIALLY DEFERRED)")
 """,
     "postgresql": r"""
 op.execute("CREATE EXTENSION IF NOT EXISTS btree_gist")
@@ -86,6 +87,7 @@ op.create_table("teams", sa.Column("id", sa.Integer(), primary_key=True),
     sa.Column("at", sa.TIMESTAMP(), server_default=sa.text("CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP")),
     sa.Column("twice", sa.Integer(), sa.Computed("id * 2", persisted=False)),
     sa.Column("flag", sa.Boolean(), server_default=sa.text("0")),
+    sa.Column("raw", sa.LargeBinary()),
     sa.CheckConstraint("kind <> 'c'", name="ck_kind"),
     mysql_engine="MyISAM", mariadb_engine="MyISAM", comment="Teams")
 op.create_table("left_one", sa.Column("id", sa.Integer(), primary_key=True), sa.Column("right_id", sa.Integer()))
@@ -116,7 +118,7 @@ op.execute("INSERT INTO parts VALUES (1, '2020-02-29')")
 op.execute("UPDATE teams SET name = E'it''s \\"é\\" 50% \\\\:x \\\\\\\\ \\n' WHERE id = 1")
 """,
     "mariadb": """
-op.execute("INSERT INTO teams (id, kind, at) VALUES (7, 'a', '2020-02-29 12:00:00')")
+op.execute("INSERT INTO teams (id, kind, at, raw) VALUES (7, 'a', '2020-02-29 12:00:00', x'00ff27')")
 op.execute("INSERT INTO right_one (id, left_id) VALUES (1, NULL)")
 op.execute("INSERT INTO heroes VALUES (1, 'it''s \\"é\\" 50% \\\\:x \\\\\\\\ \\\\n', '', NULL)")
 """,
@@ -148,6 +150,7 @@ PROBES = {
             ("a%", 14, datetime(2020, 2, 29, 12))
         ],
         "SELECT name FROM heroes": [('it\'s "é" 50% :x \\ \n',)],
+        "SELECT hex(raw) FROM teams": [("00FF27",)],
         "SELECT plus(1)": [(2,)],
     },
 }
