@@ -1,5 +1,6 @@
 """What a backfill needs of a kind of database."""
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -13,7 +14,13 @@ Condition = sa.ColumnElement[bool]
 
 
 class Kind:
-    """A kind of database; `kind` in `sqlite.py`, `postgresql.py` or `mysql.py` is an instance."""
+    """A kind of database; `kind` in `sqlite.py`, `postgresql.py` or `mysql.py` is an instance.
+
+    Attributes:
+        table_options: of the table that records how far backfills are.
+    """
+
+    table_options: Mapping[str, Any] = {}
 
     def session(
         self, connection: sa.Connection, name: str

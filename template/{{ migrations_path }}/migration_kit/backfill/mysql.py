@@ -30,6 +30,8 @@ WAITS = "@@SESSION.innodb_lock_wait_timeout"
 class MySQL(Kind):
     """MySQL and MariaDB."""
 
+    table_options = dict.fromkeys(("mysql_engine", "mariadb_engine"), "InnoDB")
+
     @contextmanager
     def session(self, connection: sa.Connection, name: str) -> Iterator[None]:
         # A name has at most 64 characters, and one name space for all databases of a server.

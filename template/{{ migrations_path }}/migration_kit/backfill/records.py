@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from ..rooms import BACKFILL_TABLE as TABLE
 from .keyset import read_key, write_key
-from .kinds import Condition, Key
+from .kinds import Condition, Key, kind_of
 
 Change = Callable[[sa.Connection, Condition], None]
 
@@ -83,7 +83,7 @@ class Records:
             sa.Column("batches", sa.BigInteger, nullable=False),
             sa.Column("complete", sa.SmallInteger, nullable=False),
             schema=schema,
-            mysql_engine="InnoDB",
+            **kind_of(connection).table_options,
         )
 
     def states(self) -> dict[str, State]:

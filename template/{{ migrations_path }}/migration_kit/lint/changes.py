@@ -297,6 +297,10 @@ class Schema:
             name.lower(), ColumnState(None, None, False, table.is_new)
         )
 
+    def option(self, operation: Any, name: str) -> Any:
+        """Return an option of the database's own, such as `sqlite_where`."""
+        return operation.kw.get(f"{self.rules.dialect.name}_{name}")
+
     def follow(self, operation: ops.MigrateOperation) -> None:
         """Do in memory what an operation does, and remember what is to be said of it."""
         for kind, follow in FOLLOW.items():
@@ -426,7 +430,7 @@ class Schema:
         new = operation.modify_type
         if self.rules.ddl(old) == self.rules.ddl(new):
             return
-        using = str(operation.kw.get("postgresql_using", ""))
+        using = str(self.option(operation, "using") or "")
         if message := self.rules.narrows(old, new, using):
             self.find("narrow-type", name, message, **words)
         elif message := self.rules.copies(old, new):
@@ -456,7 +460,7 @@ class Schema:
         """Take a unique constraint."""
         name = str(operation.constraint_name or "")
         columns = list(operation.columns)
-        if operation.kw.get("postgresql_using_index"):
+        if self.option(operation, "using_index"):
             return
         self.add_unique(operation.table_name, operation.schema, columns, name)
 
@@ -470,7 +474,7 @@ class Schema:
         name = str(operation.index_name or "")
         columns = list(operation.columns)
         table_name = str(operation.table_name)
-        if operation.unique and operation.kw.get("postgresql_where") is None:
+        if operation.unique and self.option(operation, "where") is None:
             self.add_unique(table_name, operation.schema, columns, name)
             return
         self.table(table_name, operation.schema)

@@ -107,7 +107,7 @@ def plain_dialect(name: str) -> Dialect:
     """Return a dialect of SQLAlchemy without a driver.
 
     Args:
-        name: `sqlite`, `postgresql`, `mysql`, `mariadb` or one that is installed.
+        name: as SQLAlchemy has it.
     """
     return make_url(f"{name}://").get_dialect()()
 

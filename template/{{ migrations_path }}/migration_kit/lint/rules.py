@@ -61,7 +61,7 @@ class Rules:
         """Return a type as the database writes it."""
         try:
             return str(types.to_instance(type_).compile(dialect=self.dialect))
-        except CompileError:  # MySQL has no VARCHAR without a length
+        except CompileError:  # of a VARCHAR without a length, for example
             return repr(type_)
 
     def plain(self, type_: Any) -> Any:
