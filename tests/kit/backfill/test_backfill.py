@@ -481,20 +481,20 @@ def test_revision_needs_the_room_that_it_imports(new: New, left: str) -> None:
     if left == "cache":  # as Copier leaves it, which deletes what it wrote
         (kit / "backfill/__pycache__").mkdir(parents=True)
     remedy = "Run `copier update --data 'features=[branches, autogenerate, backfill]'`"
-    for command in (
+    for arguments in (
         ["upgrade", "head"],
         ["check"],
         ["current"],
         ["revision", "--autogenerate", "-m", "next"],
         ["upgrade", "head", "--sql"],
     ):
-        line = last_line(project.alembic(*command, fails=True))
+        line = last_line(project.alembic(*arguments, fails=True))
         assert "expand.py, line 9: " in line
         assert remedy in line
     assert remedy in last_line(project.kit("head", fails=True))
     if left != "installed":
         assert "invalid choice: 'backfill'" in backfill(project, fails=True)
         # These run nothing of the project's but the revisions.
-        for command in (["history"], ["revision", "-m", "next"]):
-            line = project.alembic(*command, fails=True).splitlines()[-1]
+        for arguments in (["history"], ["revision", "-m", "next"]):
+            line = project.alembic(*arguments, fails=True).splitlines()[-1]
             assert "migration_kit.backfill" in line

@@ -112,6 +112,30 @@ def test_own_sql_is_read_also_without_sqlglot(
     assert_found(examine(new(engine), names, bodies, **env), names, cases)
 
 
+# Calls the command, and says what stands in its log, as in a project without sqlglot.
+WITHOUT_SQLGLOT = """
+import sys
+sys.modules["sqlglot"] = None
+sys.path.append("migrations")
+sys.argv = ["migrations", "lint"]
+sys.stderr = sys.stdout
+from migration_kit.__main__ import main
+main("alembic.ini")
+"""
+
+
+def test_lint_says_that_sqlglot_would_read_more(new: New) -> None:
+    project = new()
+    project.commit()
+    sql = "op.execute('ALTER TABLE heroes ADD COLUMN power INT NOT NULL')"
+    project.add_revision("one", sql)
+    assert "required-column heroes.power" in project.lint(fails=True)
+    lines = project.python(WITHOUT_SQLGLOT).splitlines()
+    assert lines[0].startswith("migrations/versions/one.py: of its own SQL only what ")
+    assert "`uv add --dev sqlglot`" in lines[0]
+    assert lines[1] == "1 new revision: nothing found"
+
+
 def test_history_before_it_is_known_and_its_tables_are_filled(new: New) -> None:
     """Types that an earlier revision changed, tables that it renamed; its siblings do not count."""
     project = new(POSTGRESQL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from datetime import datetime
 
 import pytest
@@ -237,6 +238,21 @@ def test_databases_go_on(new: New) -> None:
             project.alembic(*command, fails=True, DATABASE_URL="sqlite:///one.db")
         )
         assert "it was squashed into two: upgrade the database to two with the" in line
+
+
+def test_squashed_history_needs_no_room(new: New) -> None:
+    """Without the room a database before the point only gets a less telling line."""
+    project = new()
+    tables(project, "one", "two", "three")
+    project.alembic("upgrade", "one", DATABASE_URL="sqlite:///one.db")
+    squash(project, "two")
+    shutil.rmtree(project / "migrations/migration_kit/squash")
+    project.upgraded()
+    project.alembic("check", fails=True)  # for tables without models
+    line = last_line(
+        project.alembic("upgrade", "head", fails=True, DATABASE_URL="sqlite:///one.db")
+    )
+    assert "no file: check out the code that has it" in line
 
 
 def test_everything_else_goes_on(new: New) -> None:

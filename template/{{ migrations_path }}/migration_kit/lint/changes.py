@@ -483,12 +483,8 @@ class Schema:
         """Look which table gets a foreign key."""
         self.table(operation.source_table, operation.kw.get("source_schema"))
 
-    def drop_constraint(self, operation: ops.DropConstraintOp) -> None:
-        """Look which table loses a constraint."""
-        self.table(operation.table_name, operation.schema)
-
-    def drop_index(self, operation: ops.DropIndexOp) -> None:
-        """Look which table loses an index."""
+    def touch(self, operation: ops.DropConstraintOp | ops.DropIndexOp) -> None:
+        """Look which table loses a constraint or an index."""
         if operation.table_name:
             self.table(str(operation.table_name), operation.schema)
 
@@ -527,8 +523,8 @@ FOLLOW: dict[type[ops.MigrateOperation], Callable[[Schema, Any], None]] = {
     ops.CreatePrimaryKeyOp: Schema.create_primary_key,
     ops.CreateForeignKeyOp: Schema.create_foreign_key,
     ops.CreateIndexOp: Schema.create_index,
-    ops.DropConstraintOp: Schema.drop_constraint,
-    ops.DropIndexOp: Schema.drop_index,
+    ops.DropConstraintOp: Schema.touch,
+    ops.DropIndexOp: Schema.touch,
     DeleteAllOp: Schema.delete_all,
     FillOp: Schema.fill,
     CreateViewOp: Schema.create_view,

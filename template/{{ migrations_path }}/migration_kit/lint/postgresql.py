@@ -18,21 +18,20 @@ from .reading import plain_dialect
 from .rules import Rules
 from .servers import Server, kind_of_time
 
-# Rules of squawk, each with ours that says the same.
-SAME = {
+# Rules of squawk, each with ours that says the same: always, or of some operations only.
+OURS = {
     "ban-drop-table": "drop-table",
     "ban-drop-column": "drop-column",
     "ban-truncate-cascade": "delete-all",
     "renaming-table": "rename-table",
     "renaming-column": "rename-column",
     "adding-required-field": "required-column",
+}
+SAME = OURS | {
     "changing-column-type": "narrow-type",
     "adding-not-nullable-field": "not-null",
     "disallowed-unique-constraint": "unique",
 }
-
-# Of these, ours says it always; of the others, squawk where ours says nothing.
-OURS = set(list(SAME)[:6])
 
 IGNORE = re.compile(r"^\s*# squawk-ignore: *([\w, -]+)", re.MULTILINE)
 
