@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -98,12 +99,29 @@ def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return history.committed(tmp_path_factory.mktemp("committed"))
 
 
+@pytest.fixture(scope="session")
+def rendered() -> dict[str, Path]:
+    """The projects that were rendered so far, by their answers; tests get copies of them."""
+    return {}
+
+
 @pytest.fixture
-def render(copie: Copie, template: Path, request: pytest.FixtureRequest) -> Render:
+def render(
+    copie: Copie,
+    template: Path,
+    rendered: dict[str, Path],
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> Render:
     """Render the template with pytest-copie; fail unless every answer was taken as given."""
 
     def render(variant: Variant | None = None, **answers: Any) -> Path:
         answers = (variant or Variant()).answers | answers
+        key = json.dumps(answers, sort_keys=True)
+        if key in rendered:
+            folder = tmp_path / f"copy{len(list(tmp_path.iterdir()))}"
+            return Path(shutil.copytree(rendered[key], folder))
         installed = answers["kit"] == "installed"
         folder = request.getfixturevalue("committed") if installed else template
         result = copie.copy(extra_answers=answers, template_dir=folder)
@@ -111,6 +129,8 @@ def render(copie: Copie, template: Path, request: pytest.FixtureRequest) -> Rend
             raise result.exception
         assert answers.items() <= result.answers.items()
         assert result.project_dir is not None
+        rendered[key] = tmp_path_factory.mktemp("rendered") / "project"
+        shutil.copytree(result.project_dir, rendered[key])
         return result.project_dir
 
     return render
