@@ -99,29 +99,12 @@ def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return history.committed(tmp_path_factory.mktemp("committed"))
 
 
-@pytest.fixture(scope="session")
-def rendered() -> dict[str, Path]:
-    """The projects that were rendered so far, by their answers; tests get copies of them."""
-    return {}
-
-
 @pytest.fixture
-def render(
-    copie: Copie,
-    template: Path,
-    rendered: dict[str, Path],
-    tmp_path: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-    request: pytest.FixtureRequest,
-) -> Render:
+def render(copie: Copie, template: Path, request: pytest.FixtureRequest) -> Render:
     """Render the template with pytest-copie; fail unless every answer was taken as given."""
 
     def render(variant: Variant | None = None, **answers: Any) -> Path:
         answers = (variant or Variant()).answers | answers
-        key = json.dumps(answers, sort_keys=True)
-        if key in rendered:
-            folder = tmp_path / f"copy{len(list(tmp_path.iterdir()))}"
-            return Path(shutil.copytree(rendered[key], folder))
         installed = answers["kit"] == "installed"
         folder = request.getfixturevalue("committed") if installed else template
         result = copie.copy(extra_answers=answers, template_dir=folder)
@@ -129,23 +112,39 @@ def render(
             raise result.exception
         assert answers.items() <= result.answers.items()
         assert result.project_dir is not None
-        rendered[key] = tmp_path_factory.mktemp("rendered") / "project"
-        shutil.copytree(result.project_dir, rendered[key])
         return result.project_dir
 
     return render
 
 
+@pytest.fixture(scope="session")
+def rendered() -> dict[str, Path]:
+    """The projects that were rendered so far, by their answers, as they were when new."""
+    return {}
+
+
 @pytest.fixture
-def new(render: Render, database: Database) -> New:
-    """Render the template, and point the project to a database of its own."""
+def new(
+    render: Render,
+    rendered: dict[str, Path],
+    database: Database,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> New:
+    """Give a new project a database of its own; the same answers are rendered once."""
 
     def new(variant: Variant | Engine | None = None, **answers: Any) -> Project:
         if not isinstance(variant, Variant):
             variant = Variant(variant) if variant else Variant()
         engine = variant.engine
+        key = json.dumps(variant.answers | answers, sort_keys=True)
+        if key not in rendered:
+            rendered[key] = tmp_path_factory.mktemp("rendered") / "project"
+            shutil.move(render(variant, **answers), rendered[key])
+        folder = tmp_path / "projects"
+        folder.mkdir(exist_ok=True)
         return Project(
-            render(variant, **answers),
+            shutil.copytree(rendered[key], folder / f"p{len(list(folder.iterdir()))}"),
             lambda: database(engine.database, engine.driver),
             variant.migrations,
         )
