@@ -14,7 +14,7 @@ import pytest
 from pytest_copie.plugin import Copie
 from sqlalchemy import URL
 
-from support import releases
+from support import history, releases
 from support.databases import SERVERS, execute, missing, server_of
 from support.faster import faster_copier
 from support.projects import Database, New, Project, Render
@@ -92,13 +92,21 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return releases.copy_template(tmp_path_factory.mktemp("template"))
 
 
+@pytest.fixture(scope="session")
+def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the template with git: an installed kit is required by its commit."""
+    return history.committed(tmp_path_factory.mktemp("committed"))
+
+
 @pytest.fixture
-def render(copie: Copie, template: Path) -> Render:
+def render(copie: Copie, template: Path, request: pytest.FixtureRequest) -> Render:
     """Render the template with pytest-copie; fail unless every answer was taken as given."""
 
     def render(variant: Variant | None = None, **answers: Any) -> Path:
         answers = (variant or Variant()).answers | answers
-        result = copie.copy(extra_answers=answers, template_dir=template)
+        installed = answers["kit"] == "installed"
+        folder = request.getfixturevalue("committed") if installed else template
+        result = copie.copy(extra_answers=answers, template_dir=folder)
         if result.exception:
             raise result.exception
         assert answers.items() <= result.answers.items()
