@@ -9,15 +9,17 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
-from _ext import files, questions, renders, settings
+from _ext import features, files, questions, renders, settings
 
 # What can be inserted, each as Markdown.
 INSERTS: dict[str, Callable[[], str]] = {
+    "features": features.markdown,
     "files": files.markdown,
     "questions": questions.markdown,
     "run": settings.run_markdown,
     "rules": settings.rules_markdown,
     "settings": settings.settings_markdown,
+    "sizes": features.sizes_markdown,
 }
 
 

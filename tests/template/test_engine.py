@@ -291,8 +291,8 @@ PICTURED: list[tuple[dict[str, Any], str]] = [
         {"base_location": "module", "migrations_in_package": True},
         """migrations/env.py imports migration_kit/, database.py.
         tests/conftest.py imports migration_kit/, engine.py.
-        migration_kit/ has core, sqlite, autogenerate, branches, testing.
         database.py imports models/__init__.py, base.py.
+        migration_kit/ has core, sqlite, autogenerate, branches, testing.
         models/__init__.py imports models/*.py. models/*.py imports base.py.""",
     ),
     (
@@ -457,7 +457,7 @@ def test_zip_for_a_project_that_exists_has_no_folder(engine: Engine) -> None:
 
 def engine_of(tagged: Path, template: Path) -> Engine:
     """Return what renders the page's template, outside of the browser."""
-    commit_hash = history.git(tagged, "rev-parse", history.NOW).strip()
+    commit_hash = history.git(tagged, "rev-parse", f"{history.NOW}^{{commit}}").strip()
     return Engine(template, str(tagged), history.NOW, commit_hash)
 
 

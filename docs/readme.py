@@ -1,0 +1,43 @@
+"""Write the tables of README.md that are counted, and not typed.
+
+``uv run python docs/readme.py`` renders projects, counts, and replaces what is between
+``<!-- NAME -->`` and ``<!-- /NAME -->``.
+"""
+
+from __future__ import annotations
+
+import re
+
+from _ext import features
+from support.releases import ROOT
+
+README = ROOT / "README.md"
+
+BLOCKS = {
+    "features": lambda: features.markdown("docs/how-to"),
+    "sizes": features.sizes_markdown,
+}
+
+
+def written(text: str) -> str:
+    """Return a text with its blocks written again.
+
+    Raises:
+        LookupError: if it does not have one of them.
+    """
+    for name, markdown in BLOCKS.items():
+        block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        if not block.search(text):
+            raise LookupError(f"{README.name} has no <!-- {name} -->")
+        inside = f"\n{markdown()}\n\n"
+        text = block.sub(lambda found, new=inside: f"{found[1]}{new}{found[2]}", text)
+    return text
+
+
+def main() -> None:
+    """Write README.md again."""
+    README.write_text(written(README.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
