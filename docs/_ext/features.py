@@ -127,6 +127,28 @@ def markdown(pages: str = "../how-to") -> str:
     return table(head, *rows)
 
 
+def room_markdown(room: str) -> str:
+    """Return which answer brings a room, and how many lines come with it."""
+    counts = {title: lines_of(room, database) for database, title in KINDS.items()}
+    usual = min(counts.values())
+    others = [f"{n:,} on {title}" for title, n in counts.items() if n != usual]
+    lines = ", ".join([f"{usual:,} lines", *others])
+    if room in brought():
+        return f"Your answer to `{brought()[room]}` brings it ({lines})."
+    proposed = list(questions.ask({})["features"]["answer"])
+    if room in proposed:
+        return (
+            f"The feature `{room}` brings it ({lines}). A new project has it, unless your answer "
+            "to `features` leaves it out."
+        )
+    chosen = {*proposed, *needs()[room], room}
+    names = ", ".join(name for name in features() if name in chosen)
+    return (
+        f"The feature `{room}` brings it ({lines}). Choose it when you start a project, or "
+        f"[add it later](switch.md#add-a-feature) with `--data 'features=[{names}]'`."
+    )
+
+
 def sizes_markdown() -> str:
     """Return a table of how many lines of the kit a project has."""
     proposed = list(questions.ask({})["features"]["answer"])
