@@ -1,14 +1,15 @@
-"""Write the tables of README.md that are counted, and not typed.
+"""Write the tables of README.md that come from elsewhere.
 
-``uv run python docs/readme.py`` renders projects, counts, and replaces what is between
-``<!-- NAME -->`` and ``<!-- /NAME -->``.
+``uv run python docs/readme.py`` renders projects, counts their lines, and replaces everything between
+``<!-- NAME -->`` and ``<!-- /NAME -->``. Figures are those of docs/explanation/figures.md.
 """
 
 from __future__ import annotations
 
 import re
 
-from _ext import features
+from _ext import features, figures
+from support import owners
 from support.releases import ROOT
 
 README = ROOT / "README.md"
@@ -16,6 +17,8 @@ README = ROOT / "README.md"
 BLOCKS = {
     "features": lambda: features.markdown("docs/how-to"),
     "sizes": features.sizes_markdown,
+    "crashes": lambda: figures.markdown("crashes"),
+    "owners": owners.table,
 }
 
 
@@ -29,7 +32,7 @@ def written(text: str) -> str:
         block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         if not block.search(text):
             raise LookupError(f"{README.name} has no <!-- {name} -->")
-        inside = f"\n{markdown()}\n\n"
+        inside = f"{markdown()}\n"
         text = block.sub(lambda found, new=inside: f"{found[1]}{new}{found[2]}", text)
     return text
 

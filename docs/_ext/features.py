@@ -45,7 +45,10 @@ def needs() -> dict[str, tuple[str, ...]]:
 def brought() -> dict[str, str]:
     """Return the answer that brings each room that is no feature."""
     answers: dict[str, str] = literal_of("ANSWERS")
-    return {room: re.split("[='\"]+", answer.strip("'"))[0] for room, answer in answers.items()}
+    return {
+        room: re.split("[='\"]+", answer.strip("'"))[0]
+        for room, answer in answers.items()
+    }
 
 
 def literal_of(name: str) -> Any:
@@ -101,7 +104,8 @@ def added_by(room: str) -> str:
         for package in dependencies(after) - dependencies(before):
             found.setdefault(package, []).append(title)
     return ", ".join(
-        f"`{package}`" + ("" if len(titles) == len(KINDS) else f" ({', '.join(titles)})")
+        f"`{package}`"
+        + ("" if len(titles) == len(KINDS) else f" ({', '.join(titles)})")
         for package, titles in sorted(found.items(), key=lambda item: -len(item[1]))
     )
 

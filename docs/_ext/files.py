@@ -150,7 +150,11 @@ def markdown() -> str:
 
 def kit_markdown() -> str:
     """Return tables of the kit: its core, the kinds of databases, its rooms."""
-    paths = [path.removeprefix(f"{MIGRATION_KIT}/") for path in all_files() if MIGRATION_KIT in path]
+    paths = [
+        path.removeprefix(f"{MIGRATION_KIT}/")
+        for path in all_files()
+        if MIGRATION_KIT in path
+    ]
     names = list(dict.fromkeys(path.split("/")[0] for path in paths))
     rooms = [name for name in names if f"{name}/room.py" in paths]
     kinds = [name for name in names if re.split(r"[./]", name)[0] in KINDS]

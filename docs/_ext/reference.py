@@ -9,12 +9,13 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
-from _ext import features, files, questions, renders, settings
+from _ext import features, figures, files, questions, renders, settings
 from support import owners
 
 # What can be inserted, each as Markdown; a name in the line is an argument.
 INSERTS: dict[str, Callable[..., str]] = {
     "features": features.markdown,
+    "figures": figures.markdown,
     "files": files.markdown,
     "owners": owners.table,
     "questions": questions.markdown,

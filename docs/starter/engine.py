@@ -313,7 +313,9 @@ class Conversation(Worker):
         answers = self.answers.combined
         folder = f"/{answers['migrations_path']}/migration_kit"
         # Whether a room is chosen does not count, but its modules for other databases do not come.
-        rooms = {f"{folder}/{PurePosixPath(path).parts[0]}" for path in kit if "/" in path}
+        rooms = {
+            f"{folder}/{PurePosixPath(path).parts[0]}" for path in kit if "/" in path
+        }
         patterns = [p for p in answers["left_out"]["always"] if p not in rooms]
         left_out = PathSpec.from_lines("gitignore", patterns)
         for choice in (

@@ -281,9 +281,7 @@ def draw(rows: list[list[Box]]) -> ElementTree.Element:
         for row, top in zip(rows, tops, strict=False)
         for box in row
     }
-    deep = {
-        id(box): max(other.height for other in row) for row in rows for box in row
-    }
+    deep = {id(box): max(other.height for other in row) for row in rows for box in row}
     for box in boxes:
         height = box.height if box.label else deep[id(box)]
         for other in box.imports:
@@ -358,9 +356,7 @@ def draw_box(svg: ElementTree.Element, box: Box, x: float, y: float) -> None:
         draw_chips(svg, row, x, y + HEIGHT + index * (CHIP + 6))
 
 
-def draw_chips(
-    svg: ElementTree.Element, chips: list[str], x: float, y: float
-) -> None:
+def draw_chips(svg: ElementTree.Element, chips: list[str], x: float, y: float) -> None:
     """Draw small boxes side by side, around a middle."""
     left = x - width_of(chips) / 2
     for chip in chips:
