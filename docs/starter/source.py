@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 # What the template is made of: the conversation, its parts, and the project's files.
-PARTS = ["copier.yml", "questions", "parts", "template"]
+PARTS = ["copier.yml", "parts", "questions", "template"]
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,7 @@ class Room:
         """Add commands to `python migrations`."""
 
 
+@cache
 def is_module(name: str) -> bool:
     """Return whether the kit has a module, such as `lint.room`.
 

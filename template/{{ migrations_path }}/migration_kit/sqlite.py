@@ -16,7 +16,7 @@ class SQLite(Database):
     """SQLite rolls DDL back, although Alembic assumes otherwise."""
 
     aftermath = "all was rolled back"
-    is_server = False
+    needs_lock = True
     remedies = {
         "unable to open database": "check that its folder exists and may be written to"
     }
@@ -30,7 +30,7 @@ class SQLite(Database):
     def around(self, connection: Connection) -> AbstractContextManager[None]:
         return foreign_keys_off(connection)
 
-    def lock(
+    def hold(
         self, connection: Connection, timeout: float
     ) -> AbstractContextManager[None]:
         return sqlite_lock(connection, timeout)

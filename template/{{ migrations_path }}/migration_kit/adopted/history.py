@@ -12,7 +12,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, column, inspect, select, table, text
 
 from ..command import get_command
-from ..sections import other_histories
+from ..histories import other_histories
 from ..settings import run_schema
 from ..tables import tables_of
 

@@ -16,9 +16,10 @@ from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError, rev_id
 
+from ..histories import config_of_revision, histories
 from ..paths import invocation
 from ..rooms import rooms
-from ..sections import commands_for, config_of_revision, histories
+from ..sections import commands_for
 
 # What a rebase writes above `revision`. Whoever ran the revision under its old name did not run
 # those that now come before it.

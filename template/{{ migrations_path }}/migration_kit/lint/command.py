@@ -22,9 +22,10 @@ from alembic.util import CommandError
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from ..histories import histories
 from ..paths import migrations
 from ..rooms import part
-from ..sections import databases, histories
+from ..sections import databases
 from ..settings import url_variable
 from .changes import Examined, Finding, examine, not_accepted
 from .raw_sql import has_sqlglot

@@ -28,9 +28,9 @@ from alembic.util import (
 )
 from sqlalchemy import Connection, Table
 
+from ..histories import config_of_revision
 from ..paths import migrations
 from ..rooms import BACKFILL_TABLE, LOCK_TABLE
-from ..sections import config_of_revision
 from ..tables import full_name
 from ..testing.scratch import ScratchDatabase
 from .definitions import Definitions, differences, read_definitions

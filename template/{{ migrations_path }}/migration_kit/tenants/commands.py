@@ -223,7 +223,7 @@ def recorded_heads(connection: Connection, options: dict[str, Any]) -> frozenset
 def make_database(config: Config, script: ScriptDirectory) -> None:
     """Make the database of a tenant, if it is to have one on a server, and has not."""
     with EnvironmentContext(config, script):
-        url = get_url()
+        url, _ = get_url()
         if run_schema() or url.get_backend_name() == "sqlite":
             return
     name = url.database or ""

@@ -9,7 +9,7 @@ import pytest
 from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 
-from ..environment import load_options
+from ..histories import load_options
 from ..paths import config_in_use
 from ..sections import databases, read_config
 from .roundtrip import roundtrip
