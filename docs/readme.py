@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from _ext import features, figures
 from support import owners
@@ -14,7 +15,7 @@ from support.releases import ROOT
 
 README = ROOT / "README.md"
 
-BLOCKS = {
+BLOCKS: dict[str, Callable[[], str]] = {
     "features": lambda: features.markdown("docs/how-to"),
     "sizes": features.sizes_markdown,
     "crashes": lambda: figures.markdown("crashes"),
@@ -29,11 +30,11 @@ def written(text: str) -> str:
         LookupError: if it does not have one of them.
     """
     for name, markdown in BLOCKS.items():
-        block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        if not block.search(text):
+        block = re.compile(rf"(?<=<!-- {name} -->\n).*?(?=<!-- /{name} -->)", re.DOTALL)
+        found = block.search(text)
+        if not found:
             raise LookupError(f"{README.name} has no <!-- {name} -->")
-        inside = f"{markdown()}\n"
-        text = block.sub(lambda found, new=inside: f"{found[1]}{new}{found[2]}", text)
+        text = f"{text[: found.start()]}{markdown()}\n{text[found.end() :]}"
     return text
 
 

@@ -38,7 +38,8 @@ def features() -> dict[str, str]:
 @cache
 def needs() -> dict[str, tuple[str, ...]]:
     """Return the rooms that each room needs, as the kit says it."""
-    return literal_of("ROOMS")
+    rooms: dict[str, tuple[str, ...]] = literal_of("ROOMS")
+    return rooms
 
 
 @cache
@@ -76,12 +77,12 @@ def kit_lines(answers: dict[str, Any], folder: str = "") -> int:
 def lines_of(room: str, database: str) -> int:
     """Return how many lines a room adds to a project on a kind of database."""
     answers: dict[str, Any] = {"database": database, "features": list(features())}
-    answers |= {
+    others: dict[str, dict[str, Any]] = {
         "tenants": {"tenants": "database"},
         "databases": MORE | {"features": []},
         "adopted": EXISTING | {"features": []},
-    }.get(room, {})
-    return kit_lines(answers, f"{room}/")
+    }
+    return kit_lines(answers | others.get(room, {}), f"{room}/")
 
 
 def dependencies(answers: dict[str, Any]) -> set[str]:

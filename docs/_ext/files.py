@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import yaml
+from jinja2 import Environment
+from pathspec import PathSpec
+
 from _ext import renders
 from _ext.markdown import escape, table
 from _ext.settings import KIT
 from starter.picture import KINDS
 from support.owners import owner_of
+from support.releases import ROOT
 from support.variants import FEATURES
 
 # Renders that bring each file of the template at least once.
@@ -102,6 +107,25 @@ def order(entry: tuple[str, File]) -> list[tuple[bool, str]]:
     """Sort the files of a folder before those of the folders in it."""
     *folders, name = entry[0].split("/")
     return [*((True, folder) for folder in folders), (False, name)]
+
+
+def owned_by_user() -> PathSpec[Any]:
+    """Return the files that copier.yml writes once, and never again."""
+    text = (ROOT / "copier.yml").read_text(encoding="utf-8")
+    settings = next(yaml.safe_load_all(text))
+    context = {
+        "_copier_conf": {"answers_file": ".copier-answers.yml"},
+        "_copier_operation": "update",
+        "base_location": "models",
+        "migrations_path": "migrations",
+        "package_name": "my_app",
+    }
+    jinja = Environment(trim_blocks=True, lstrip_blocks=True)
+    lines = [*settings["_skip_if_exists"], *settings["_exclude"]]
+    rendered = [jinja.from_string(line).render(context).split("\n") for line in lines]
+    return PathSpec.from_lines(
+        "gitignore", [line for part in rendered for line in part]
+    )
 
 
 def purpose(path: str, text: str) -> str:
