@@ -4,7 +4,7 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, ClassVar
 
 from alembic.util import CommandError
 from sqlalchemy import Connection
@@ -31,8 +31,8 @@ class Database:
 
     aftermath = ""
     needs_lock = False
-    remedies: dict[str, str] = {}
-    hints: dict[str, str] = {}
+    remedies: ClassVar[dict[str, str]] = {}
+    hints: ClassVar[dict[str, str]] = {}
 
     def options(self) -> dict[str, Any]:
         """Return how Alembic is to use transactions."""

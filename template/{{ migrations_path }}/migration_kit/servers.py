@@ -4,7 +4,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from typing import Any
+from typing import Any, ClassVar
 
 from alembic.util import CommandError
 from sqlalchemy import Connection, Row, text
@@ -33,7 +33,7 @@ class Server(Database):
 
     users: Sequence[str] = ()
     unseen = ""
-    remedies = {
+    remedies: ClassVar[dict[str, str]] = {
         "password|authentication|access denied": "check user and password in {source}",
         "does not exist|unknown database": "create the database, or correct {source}",
     }

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 from alembic.util import CommandError
 from sqlalchemy import Connection, event
@@ -17,10 +17,10 @@ class SQLite(Database):
 
     aftermath = "all was rolled back"
     needs_lock = True
-    remedies = {
+    remedies: ClassVar[dict[str, str]] = {
         "unable to open database": "check that its folder exists and that you may write to it"
     }
-    hints = {
+    hints: ClassVar[dict[str, str]] = {
         "NOT NULL constraint failed: _alembic_tmp|Cannot add a NOT NULL column": FILL_FIRST
     }
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import ClassVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -35,12 +36,14 @@ class MySQL(Server):
         "MySQL and MariaDB cannot roll DDL back, so its earlier statements stand: mend them by "
         "hand, or make each step of the revision repeatable (if_not_exists) and run it again"
     )
-    users = [USERS, TRANSACTIONS]
+    users = (USERS, TRANSACTIONS)
     unseen = "SHOW PROCESSLIST shows it to a user with the privilege PROCESS"
-    remedies = {
+    remedies: ClassVar[dict[str, str]] = {
         "wsrep has not yet": "this node has lost its cluster; name another one in {source}"
     } | Server.remedies
-    hints = {"Invalid use of NULL|Data truncated for column.* NOT NULL": FILL_FIRST}
+    hints: ClassVar[dict[str, str]] = {
+        "Invalid use of NULL|Data truncated for column.* NOT NULL": FILL_FIRST
+    }
 
     def hold(
         self, connection: Connection, timeout: float

@@ -3,6 +3,7 @@
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import ClassVar
 
 from alembic import context
 from sqlalchemy import Connection, event, text
@@ -35,9 +36,9 @@ class PostgreSQL(Server):
     """
 
     aftermath = "its open transaction was rolled back"
-    users = [USERS]
+    users = (USERS,)
     unseen = "it has gone meanwhile"
-    remedies = {
+    remedies: ClassVar[dict[str, str]] = {
         "prepared statement": CONNECT_DIRECTLY,
         "'cockroachdb": "it needs a dialect of its own, sqlalchemy-cockroachdb, named in "
         "{source}, and has no lock: let only one job migrate, and say so with -x lock=none",
@@ -46,7 +47,10 @@ class PostgreSQL(Server):
         "read-only|target attribute": "name the primary as well in {source}",
         "role .* does not exist": "create that user, or correct the user in {source}",
     } | Server.remedies
-    hints = {"contains null values": FILL_FIRST, "prepared statement": CONNECT_DIRECTLY}
+    hints: ClassVar[dict[str, str]] = {
+        "contains null values": FILL_FIRST,
+        "prepared statement": CONNECT_DIRECTLY,
+    }
 
     def hold(
         self, connection: Connection, timeout: float
