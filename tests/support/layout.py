@@ -117,6 +117,8 @@ def expected_tree(variant: Variant) -> set[str]:
         "pyproject.toml",
         f"{package}/py.typed",
     }
+    if variant.kit == "copied":
+        tree |= {".gitattributes"}
     if "diagram" in variant.rooms:
         tree |= {"docs/schema.md"}
     if "testing" in variant.rooms:

@@ -54,7 +54,8 @@ def variables(urls: dict[str, URL]) -> dict[str, str]:
 
 
 def test_each_database_has_a_history_of_its_own(new: New, database: Database) -> None:
-    project = new(SEVERAL[0])
+    features = ["autogenerate", "branches", "testing", "diagram"]
+    project = new(SEVERAL[0], features=features)
     urls = {
         "analytics": database("sqlite", "aiosqlite"),
         "billing": database("mariadb", "pymysql"),
