@@ -30,6 +30,11 @@ def versions() -> list[str]:
     return found[found.index(OLDEST) :]
 
 
+def archived() -> list[str]:
+    """Return those that can be unpacked: the newest heading may be of a release to come."""
+    return [version for version in versions() if archive(version).exists()]
+
+
 def archive(version: str) -> Path:
     """Return the path of a release's archive."""
     return ARCHIVES / f"{version}.tar.gz"
