@@ -1,12 +1,13 @@
 """Connect through an async driver, even if an event loop runs already."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from sqlalchemy import Connection, pool
+from sqlalchemy import URL, Connection, pool
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from .connect import connecting
@@ -44,6 +45,7 @@ async def connect_async(
         engine = create_async_engine(engine.url, pool=engine.pool.recreate())
     try:
         with connecting(engine.url, source):
+            refuse_missing_folder(engine.url)
             connection = await engine.connect()
         try:
             yield connection
@@ -52,3 +54,11 @@ async def connect_async(
     finally:
         if not shared:
             await engine.dispose()
+
+
+def refuse_missing_folder(url: URL) -> None:
+    """Raise what SQLite would say; the thread of aiosqlite prints a traceback as well."""
+    folder = os.path.dirname(url.database or "")
+    is_file = url.get_backend_name() == "sqlite" and "uri" not in url.query
+    if is_file and folder and not os.path.isdir(folder):
+        raise OSError("unable to open database file")

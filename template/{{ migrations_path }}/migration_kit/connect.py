@@ -1,6 +1,5 @@
 """Connect to the database, and never show a secret."""
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -57,24 +56,14 @@ def connecting(url: URL, source: str) -> Iterator[None]:
     Raises:
         CommandError: in place of every error of the driver.
     """
-    folder = os.path.dirname(url.database or "")
-    plain_path = (
-        url.get_backend_name() == "sqlite" and folder and "uri" not in url.query
-    )
-    # aiosqlite's thread would print a traceback.
-    if plain_path and not os.path.isdir(folder):
-        raise CommandError(f"cannot connect to {url}: make the folder {folder}")
     try:
         yield
     except (SQLAlchemyError, OSError, AssertionError) as error:
         reason = " ".join(str(getattr(error, "orig", error)).split())
         reason = hide_password(reason, url)
         remedies = database_of(url.get_backend_name()).remedies | {"": START}
-        remedy = next(
-            remedy
-            for known, remedy in remedies.items()
-            if re.search(known, reason.lower())
-        ).format(source=source)
+        known = next(known for known in remedies if re.search(known, reason.lower()))
+        remedy = remedies[known].format(source=source)
         raise CommandError(f"cannot connect to {url}: {reason}; {remedy}") from error
 
 

@@ -18,7 +18,7 @@ class SQLite(Database):
     aftermath = "all was rolled back"
     needs_lock = True
     remedies = {
-        "unable to open database": "check that its folder exists and may be written to"
+        "unable to open database": "check that its folder exists and that you may write to it"
     }
     hints = {
         "NOT NULL constraint failed: _alembic_tmp|Cannot add a NOT NULL column": FILL_FIRST
