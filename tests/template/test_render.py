@@ -51,11 +51,11 @@ def test_variant_is_clean(render: Render, variant: Variant) -> None:
     if variant.existing:
         (project / variant.package).mkdir(parents=True)
         (project / variant.package / "models.py").touch()
-    elif not variant.more:
-        assert contents["README.md"].count("\n") <= 120  # two screens
     if (linted := what_ruff_reads(contents)) not in LINTED:
         run(script("ruff"), "format", "--check", "--no-cache", cwd=project)
-        run(script("ruff"), "check", "--no-cache", cwd=project)
+        # In an adopted project its owner says that; tests/kit/core/ has the kit checked.
+        without = ("--extend-exclude", "migration_kit")
+        run(script("ruff"), "check", "--no-cache", *without, cwd=project)
         LINTED.add(linted)
 
 
