@@ -74,7 +74,8 @@ class MySQL(Server):
                 yield "foreign-key", shown(table, operation.schema, column.name), key
             case ops.CreateForeignKeyOp(constraint_name=name):
                 schema = operation.kw.get("source_schema")
-                yield "foreign-key", name or shown(operation.source_table, schema), key
+                place = str(name or shown(operation.source_table, schema))
+                yield "foreign-key", place, key
             case ops.CreateIndexOp(kw=given):
                 prefix = given.get(f"{self.dialect.name}_prefix") or given.get(
                     "mysql_prefix"
