@@ -201,7 +201,7 @@ def test_old_pip_installs_it(clone: Path, tmp_path: Path) -> None:
 # ------------------------------------------------------------------------ Both ways
 
 EDITS = {
-    "alembic.ini": ("timezone = UTC\n", "timezone = UTC\noutput_encoding = utf-8\n"),
+    "alembic.ini": ("[loggers]\n", "[loggers]\n# my line\n"),
     "migrations/env.py": ('package="my_app")', 'package="my_app", compare_type=False)'),
     "pyproject.toml": ("dependencies = [\n", 'dependencies = [\n    "Alpha>=1",\n'),
 }
