@@ -35,10 +35,13 @@ function scalar(text: string): string {
   return PLAIN.test(text) && !NO_TEXT.test(text) ? text : `'${text.replaceAll("'", "''")}'`;
 }
 
-/** Writes an answer as `--data` takes it: Copier reads a mapping as YAML, and a text as it is. */
+/** Writes an answer as `--data` takes it: Copier reads lists and mappings as YAML. */
 export function dataOf(answer: Answer): string {
   if (typeof answer !== "object") {
     return String(answer);
+  }
+  if (Array.isArray(answer)) {
+    return `[${answer.map(scalar).join(", ")}]`;
   }
   const items = Object.entries(answer).map(([name, text]) => `${scalar(name)}: ${scalar(text)}`);
   return `{${items.join(", ")}}`;
