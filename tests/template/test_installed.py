@@ -109,7 +109,8 @@ def test_wheel_is_the_folder(dist: Path) -> None:
         [metadata] = re.findall(r"\S+/METADATA", others)
         text = archive.read(metadata).decode()
     assert "licenses/LICENSE" in others
-    version = releases.versions()[-1]
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    version = pyproject["project"]["version"]
     assert f"\nName: migration-kit\nVersion: {version}\n" in text
     assert re.findall(r"Requires-Dist: (\w+)", text) == ["alembic", "sqlalchemy"]
 
