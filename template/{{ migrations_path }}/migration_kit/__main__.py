@@ -39,8 +39,9 @@ def main(config_file: str | None = None) -> None:
     written = commands.add_parser("written")  # Alembic's hook, not a person, calls it
     written.add_argument("file")
     written.set_defaults(run=revision_written)
-    for room in rooms():
-        room.add_commands(commands.add_parser)
+    if sys.argv[3:4] != ["written"]:  # the hook need not wait for what commands import
+        for room in rooms():
+            room.add_commands(commands.add_parser)
     arguments = parser.parse_args()
     path = os.path.abspath(arguments.config)
     try:

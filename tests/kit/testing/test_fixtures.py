@@ -210,7 +210,7 @@ CREATE EVENT e ON SCHEDULE EVERY 1 DAY STARTS '2036-01-01 00:00:00' DISABLE COMM
 
 COMPARE_COPY = """
 from pathlib import Path
-from migration_kit.testing import on_connection
+from migration_kit.connect import on_connection
 from sqlalchemy import text
 
 VIEWS = {

@@ -171,8 +171,8 @@ def fail_downgrade(project: Project) -> None:
             "test_every_model_is_loaded",
             "my_app.other: tables that Alembic does not see; import the module where env.py",
         ),
-        (empty_downgrade, "test_no_downgrade_is_empty", "write the way back"),
-        (refusing_downgrade, "test_no_downgrade_is_empty", "write the way back"),
+        (empty_downgrade, "test_no_downgrade_is_empty", "if there is nothing to undo"),
+        (refusing_downgrade, "test_no_downgrade_is_empty", "if there is nothing to undo"),
         (import_model, "test_no_revision_imports_models", "sa.table("),
         (
             leave_column,
@@ -381,7 +381,7 @@ def test_roundtrip_reads_only_the_tables_that_changed(new: New, engine: Engine) 
     output = project.python(
         f"{layout.IMPORT_ROUNDTRIP}\n"
         "from pathlib import Path\n"
-        "from migration_kit import roundtrip as module\n"
+        "from migration_kit.testing import roundtrip as module\n"
         "read, reflect = [], module.reflect\n"
         "module.reflect = lambda *arguments: read.append(arguments[1]) or reflect(*arguments)\n"
         "with ScratchDatabase(Path('alembic.ini').resolve()).create() as database:\n"
@@ -483,7 +483,7 @@ OTHERS = [
 
 CHECK_MARKS = """
 import json, os
-from migration_kit.roundtrip import SchemaReader
+from migration_kit.testing.roundtrip import SchemaReader
 from sqlalchemy import create_engine, inspect
 
 def check(connection, changed, there, back):
