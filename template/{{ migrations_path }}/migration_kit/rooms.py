@@ -5,13 +5,14 @@ The `room.py` of each ends with `room = ...`, an instance of `Room`. Every run a
 """
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from alembic import context
 from alembic.config import Config
@@ -19,10 +20,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection
 
-from .paths import config_in_use
-
-if TYPE_CHECKING:
-    from argparse import ArgumentParser
+from .paths import setting
 
 # In the order in which they are asked, each with those that it needs.
 ROOMS: dict[str, tuple[str, ...]] = {
@@ -96,33 +94,31 @@ class Room:
     def revision_written(self, config: Config, file: str) -> None:
         """Follow `alembic revision`, which has written a file."""
 
-    def add_commands(self, add_parser: "Callable[..., ArgumentParser]") -> None:
-        """Add commands to `python migrations`."""
+    def add_commands(self, add_parser: Callable[..., Any]) -> None:
+        """Add commands to `python migrations`, with `add_parser` of argparse."""
 
 
 @cache
 def is_module(name: str) -> bool:
-    """Return whether the kit has a module, such as `lint.room`.
-
-    A folder that was deleted may leave `__pycache__`, and Python takes it for a package.
-    """
+    """Return whether the kit has a module, such as `lint.room`."""
     parent, _, _ = name.rpartition(".")
-    return (not parent or is_module(parent)) and bool(
-        find_spec(f".{name}", __package__)
-    )
+    found = not parent or is_module(parent)
+    return found and find_spec(f".{name}", __package__) is not None
 
 
 def is_on(room: str) -> bool:
     """Return whether a room, and those that it needs, are there and not switched off."""
-    config = config_in_use()
-    # An installed kit has every room, so alembic.ini names those that are on.
-    named = (
-        config.file_config.get("alembic", "rooms", fallback=None) if config else None
-    )
-    names = ROOMS if named is None else named.replace(",", " ").split()
+    named = named_rooms()
     return all(
-        one in names and is_module(f"{one}.room") for one in (room, *ROOMS[room])
+        (named is None or one in named) and is_module(f"{one}.room")
+        for one in (room, *ROOMS[room])
     )
+
+
+def named_rooms() -> list[str] | None:
+    """Return the rooms that alembic.ini names: an installed kit has all, but not all are on."""
+    names = setting("rooms")
+    return None if names is None else re.findall(r"\w+", str(names))
 
 
 def rooms() -> list[Room]:
@@ -160,13 +156,10 @@ def checks(config_file: Path) -> dict[str, Any]:
     names = [name for name in ROOMS if is_on(name) and is_module(f"{name}.checks")]
     if "testing" not in names:  # it has the fixtures
         return {}
-    modules = [import_module(f".{name}.checks", __package__) for name in names]
-    return {
-        name: value
-        for module in modules
-        for name, value in vars(module).items()
-        if not name.startswith("__")
-    }
+    found: dict[str, Any] = {}
+    for name in names:
+        found |= vars(import_module(f".{name}.checks", __package__))
+    return {name: value for name, value in found.items() if not name.startswith("__")}
 
 
 def refuse_broken_promises() -> None:
@@ -175,6 +168,7 @@ def refuse_broken_promises() -> None:
     Raises:
         CommandError: naming the setting, and the answer that brings the room back.
     """
+    asked = [("rooms", name, name) for name in named_rooms() or []]
     given = context.get_x_argument(as_dictionary=True)
     for name, room in PROMISES.items():
         value = (
@@ -183,7 +177,9 @@ def refuse_broken_promises() -> None:
             or os.environ.get(f"MIGRATIONS_{name}".upper())
             or context.config.get_main_option(name, "")
         )
-        if value not in {"", "false"} and not is_on(room):
+        asked += [(name, value, room)] if value not in {"", "false"} else []
+    for name, value, room in asked:
+        if room not in ROOMS or not is_on(room):
             raise CommandError(
                 f"{name} is {value!r}, but this project has no {room}. "
                 f"{how_to_add(room)}, or remove the setting"
@@ -192,7 +188,7 @@ def refuse_broken_promises() -> None:
 
 def how_to_add(room: str) -> str:
     """Return the command that adds a room to the project."""
-    names = [*(name for name in ROOMS if is_on(name)), *ROOMS[room], room]
+    names = [*(name for name in ROOMS if is_on(name)), *ROOMS.get(room, ()), room]
     features = ", ".join(dict.fromkeys(one for one in names if one not in ANSWERS))
     answer = ANSWERS.get(room, f"'features=[{features}]'")
     return f"Run `copier update --data {answer}`"
