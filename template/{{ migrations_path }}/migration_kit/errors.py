@@ -122,11 +122,11 @@ def describe(error: Exception, database: Database | None = None) -> str:
 
 
 def remedy_for_import(error: ImportError) -> str:
-    """Return how to bring a module that is missing: one of a room, or one of the project."""
-    kit, _, room = (error.name or "").partition(".")
-    room = room.partition(".")[0]
+    """Return how to add a room that is missing, how to install the project, or nothing."""
+    kit, _, module = (error.name or "").partition(".")
+    room = module.partition(".")[0]
     if kit == __package__ and room in ROOMS and not is_on(room):
-        return how_to_add(room)
+        return how_to_add(room)  # `__pycache__` of its folder may be left
     if isinstance(error, ModuleNotFoundError):
         return "install the project (`uv sync`, `pip install --editable .`)"
     return ""
