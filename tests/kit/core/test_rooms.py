@@ -52,7 +52,7 @@ def is_allowed(own: Place, names: tuple[str, ...]) -> bool:
     return (
         their.room in needed
         and their.kind in {"", own.kind}
-        and (names[0] != "servers" or own.kind in servers)
+        and ("servers" not in names or own.kind in servers)
     )
 
 
