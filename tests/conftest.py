@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -116,16 +117,34 @@ def render(copie: Copie, template: Path, request: pytest.FixtureRequest) -> Rend
     return render
 
 
+@pytest.fixture(scope="session")
+def rendered() -> dict[str, Path]:
+    """The projects that were rendered so far, by their answers, as they were when new."""
+    return {}
+
+
 @pytest.fixture
-def new(render: Render, database: Database) -> New:
-    """Render the template, and point the project to a database of its own."""
+def new(
+    render: Render,
+    rendered: dict[str, Path],
+    database: Database,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> New:
+    """Give a new project a database of its own; the same answers are rendered once."""
 
     def new(variant: Variant | Engine | None = None, **answers: Any) -> Project:
         if not isinstance(variant, Variant):
             variant = Variant(variant) if variant else Variant()
         engine = variant.engine
+        key = json.dumps(variant.answers | answers, sort_keys=True)
+        if key not in rendered:
+            rendered[key] = tmp_path_factory.mktemp("rendered") / "project"
+            shutil.move(render(variant, **answers), rendered[key])
+        folder = tmp_path / "projects"
+        folder.mkdir(exist_ok=True)
         return Project(
-            render(variant, **answers),
+            shutil.copytree(rendered[key], folder / f"p{len(list(folder.iterdir()))}"),
             lambda: database(engine.database, engine.driver),
             variant.migrations,
         )

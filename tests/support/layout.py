@@ -5,6 +5,7 @@ Nothing else in the tests knows where the template's own modules are, or how to 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from support.releases import template_files
@@ -15,6 +16,22 @@ KIT = "template/{{ migrations_path }}/migration_kit/"
 ROOMS = {*FEATURES["all"], "tenants", "databases", "adopted"}
 KINDS = {"sqlite": "sqlite", "postgresql": "postgresql", "mysql": "mysql"}
 KINDS |= {"mariadb": "mysql"}
+
+
+def always(variant: Variant) -> bool:
+    """Return whether a module that nothing is said of is in a project: in each."""
+    return bool(variant)
+
+
+# The modules of the core that not every project has, and which ones have them.
+CORE: dict[str, Callable[[Variant], bool]] = {
+    "asynchronous.py": lambda variant: any(
+        engine.awaited for engine in variant.engines
+    ),
+    "histories.py": lambda variant: bool(variant.rooms),
+    "servers.py": lambda variant: any(engine.server for engine in variant.engines),
+    "tables.py": lambda variant: bool(variant.rooms),
+}
 
 # For code that runs in a project's folder.
 IMPORT_ROUNDTRIP = """\
@@ -49,8 +66,7 @@ def kit_modules(variant: Variant) -> set[str]:
     """Return the modules of `migration_kit`: the core's, and those of its rooms and databases."""
     if variant.kit == "installed":
         return set()
-    engines = (variant.engine, *variant.more)
-    kinds = {KINDS[engine.database] for engine in engines}
+    kinds = {KINDS[engine.database] for engine in variant.engines}
     modules = set()
     for file in template_files():
         if file.startswith(KIT):
@@ -58,8 +74,7 @@ def kit_modules(variant: Variant) -> set[str]:
             names = {*path.parts[:-1], path.stem}
             others = names & set(KINDS.values()) - kinds
             absent = path.parts[0] in ROOMS - variant.rooms
-            local = path.name == "servers.py" and kinds == {"sqlite"}
-            if not (others or absent or local):
+            if not others and not absent and CORE.get(str(path), always)(variant):
                 modules.add(str(path))
     return modules
 
@@ -75,7 +90,7 @@ def migration_layer(variant: Variant) -> set[str]:
     for name in variant.more_databases:
         own = ("env.py", "script.py.mako", "versions/.gitkeep")
         files |= {f"{migrations}/{name}/{file}" for file in own}
-    databases = {engine.database for engine in (variant.engine, *variant.more)}
+    databases = {engine.database for engine in variant.engines}
     if "testing" in variant.rooms:
         files |= {"tests/test_migrations.py"}
     if "postgresql" in databases and "lint" in variant.rooms:

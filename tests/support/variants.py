@@ -62,6 +62,11 @@ class Engine:
         """Whether the database is a server, and not a file."""
         return self.database != "sqlite"
 
+    @property
+    def awaited(self) -> bool:
+        """Whether the application awaits its driver."""
+        return self.async_engine
+
 
 ENGINES = [
     Engine("sqlite", False, "pysqlite"),
@@ -148,6 +153,11 @@ class Variant:
             + (f"{name}:x@localhost/{name}" if engine.server else f"/{name}.db")
             for name, engine in zip(MORE, self.more, strict=False)
         }
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """Those of all databases."""
+        return (self.engine, *self.more)
 
     @property
     def existing(self) -> bool:
@@ -319,18 +329,12 @@ ALL = [
 ]
 
 # What changes how a project migrates; compose.yaml and CI do not, nor whether the application
-# awaits its driver. MySQL shares drivers and dialect with MariaDB, which has all of them.
-MIGRATING = {name: COLUMNS[name] for name in COLUMNS if name not in {"compose", "ci"}}
+# awaits its driver. Each driver meets each example, with and without rooms.
 DRIVERS = {(e.database, e.driver): e for e in ENGINES}
-MYSQL = [engine for engine in DRIVERS.values() if engine.database == "mysql"]
-SHAPES = [
-    *(
-        Variant(**row)
-        for row in every(MIGRATING)
-        if row["engine"] in DRIVERS.values() and row["engine"] not in MYSQL
-    ),
-    *(Variant(**row) for row in pairwise(MIGRATING | {"engine": MYSQL})),
-]
+MIGRATING = {name: COLUMNS[name] for name in COLUMNS if name not in {"compose", "ci"}}
+MIGRATING |= {"engine": list(DRIVERS.values())}
+MIGRATING |= {"features": [FEATURES[name] for name in ("no-feature", "default", "all")]}
+SHAPES = [Variant(**row) for row in pairwise(MIGRATING)]
 
 
 if __name__ == "__main__":

@@ -39,6 +39,8 @@ def test_variant_is_clean(render: Render, variant: Variant) -> None:
         for path in files(project)
     }
     assert contents.keys() == expected_tree(variant)
+    folders = [path for path in project.rglob("*") if path.is_dir()]
+    assert [path for path in folders if not any(path.iterdir())] == []
     for name, content in contents.items():
         path = project / name
         if (path.suffix, content) not in CLEAN:

@@ -28,7 +28,7 @@ const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Noncharacter_Code_Point}]/u;
  */
 export function unfit(answer: Answer): string {
   const texts = typeof answer === "object" ? Object.entries(answer).flat() : [String(answer)];
-  return texts.some((text) => UNPRINTABLE.test(text)) ? "take the control character out" : "";
+  return texts.some((text) => UNPRINTABLE.test(text)) ? "remove the control character" : "";
 }
 
 function scalar(text: string): string {

@@ -95,7 +95,7 @@ def run_on_all(
 
 
 def share_modules(config_file: str, names: Sequence[str]) -> bool:
-    """Tell whether a name imports the same module for each database."""
+    """Return whether a name imports the same module for each database."""
     configs = (read_config(config_file, name) for name in names)
     return len({config.get_main_option("prepend_sys_path") for config in configs}) < 2
 
