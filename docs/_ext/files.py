@@ -53,6 +53,7 @@ RENDERS: list[dict[str, Any]] = [
 PURPOSES = {
     ".copier-answers.yml": "Your answers and the template's version; Copier reads it to update.",
     ".env.example": "The environment variables, to be copied to `.env`.",
+    ".gitattributes": "Marks the kit as generated, so that GitHub folds it in diffs.",
     ".github/workflows/ci.yml": "CI: lint, types, migrations up and down, and what your features check.",
     ".github/workflows/migrations.yml": "CI of the migrations, in an existing project.",
     ".gitignore": "Keeps databases, caches and `.env` out of git.",

@@ -82,6 +82,8 @@ def choices(name: str, asked: QuestionState) -> str:
 
 def value(answer: Any) -> str:
     """Return an answer as `--data` takes it."""
+    if isinstance(answer, list):
+        return f"[{', '.join(answer)}]"
     return answer if isinstance(answer, str) else json.dumps(answer)
 
 
@@ -100,7 +102,7 @@ def default(asked: QuestionState) -> str:
     """Return a question's default, and whether it comes from the answers before it."""
     said = details(asked["name"]).get("default")
     if said is None:
-        return "none, it wants an answer"
+        return "none: give an answer"
     computed = isinstance(said, str) and "{" in said
     answer = f"`{value(asked['answer'])}`"
     return f"computed from the answers before it, here {answer}" if computed else answer
@@ -111,6 +113,9 @@ def example(asked: QuestionState) -> str:
     others = [c["value"] for c in asked["choices"] if c["value"] != asked["answer"]]
     if asked["widget"] == "switch":
         others = [not asked["answer"]]
+    if asked["widget"] == "several":
+        chosen = asked["answer"]
+        others = [[*chosen, other] for other in others if other not in chosen]
     if asked["widget"] == "mapping" and asked["placeholder"]:
         others = [yaml.safe_load(asked["placeholder"])]
     answer = others[0] if others else asked["placeholder"] or asked["answer"]
@@ -160,6 +165,8 @@ def combined(names: list[str]) -> list[Answers]:
         state = states[name]
         if state["widget"] == "switch":
             return [not state["answer"]]
+        if state["widget"] == "several":
+            return [[choice["value"] for choice in state["choices"]]]
         if state["widget"] == "mapping" and state["placeholder"]:
             return [yaml.safe_load(state["placeholder"])]
         return [c["value"] for c in state["choices"] if c["value"] != state["answer"]]
