@@ -19,7 +19,7 @@ KINDS = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mariadb": "MySQL, Mari
 BROUGHT = {
     "tenants": "a schema or a database for each tenant, migrated several at a time",
     "databases": "multiple databases, each with its own history",
-    "adopted": "migrations in an existing project, whose history and settings are not lost",
+    "adopted": "migrations in an existing project, with its history and settings",
 }
 
 # The page of a room has its name, but for this one.
