@@ -73,7 +73,8 @@ def choices(name: str, asked: QuestionState) -> str:
         return ""
     else:
         for choice in asked["choices"]:
-            rows[value(choice["value"])] = [escape(choice["label"])]
+            answer = value(choice["value"])
+            rows[answer] = [escape(choice["label"].removeprefix(f"{answer}: "))]
     if not rows:
         return ""
     cells = [(f"`{answer}`", "<br>".join(texts)) for answer, texts in rows.items()]
@@ -110,7 +111,9 @@ def default(asked: QuestionState) -> str:
 
 def example(asked: QuestionState) -> str:
     """Return an answer that is not the default, where there are others."""
-    others = [c["value"] for c in asked["choices"] if c["value"] != asked["answer"]]
+    others: list[Any] = [
+        c["value"] for c in asked["choices"] if c["value"] != asked["answer"]
+    ]
     if asked["widget"] == "switch":
         others = [not asked["answer"]]
     if asked["widget"] == "several":
