@@ -42,11 +42,15 @@ RENDERS: list[dict[str, Any]] = [
         "async_engine": True,
         "more_databases": {"analytics": "sqlite+aiosqlite:///analytics.db"},
     },
-    {
-        "base_location": "existing",
-        "base_import": "my_app.models:Base",
-        "ci": "github",
-    },
+    *(
+        {
+            "base_location": "existing",
+            "base_import": "my_app.models:Base",
+            "ci": "github",
+            "database": database,
+        }
+        for database in ("sqlite", "postgresql", "mariadb")
+    ),
 ]
 
 # What a file is for, where it has no docstring that says so.
