@@ -31,7 +31,6 @@ from sqlalchemy import (
 from sqlalchemy.exc import SAWarning, SQLAlchemyError
 from sqlalchemy.sql.elements import conv
 
-from ..autogenerate.order import open_circles
 from ..autogenerate.render import BOUND, write_percents_once
 from ..tables import full_name
 from .definitions import Definition, Definitions, Kind, kind_of
@@ -104,8 +103,7 @@ class Rebuild:
             for table in self.tables
             if full_name(table.schema, table.name) not in self.plain_tables
         ]
-        if context.migration_context.dialect.supports_alter:
-            creates = open_circles(creates)
+        creates = self.kind.open_circles(creates)
         by_table = {
             full_name(op.schema, op.table_name): op
             for op in creates
