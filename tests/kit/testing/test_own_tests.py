@@ -131,6 +131,11 @@ def refusing_downgrade(project: Project) -> None:
     project.add_revision("one", "pass", 'raise NotImplementedError("write it")')
 
 
+def no_downgrade(project: Project) -> None:
+    path = project.add_revision("one", "pass", "pass")
+    path.write_text(path.read_text().partition("\n\n\ndef downgrade")[0] + "\n")
+
+
 def import_model(project: Project) -> None:
     path = project.add_revision("one", "pass", '"""Nothing was done."""')
     path.write_text(f"from my_app.models import Base, hero\n{path.read_text()}")
@@ -177,6 +182,7 @@ def fail_downgrade(project: Project) -> None:
             "test_no_downgrade_is_empty",
             "if there is nothing to undo",
         ),
+        (no_downgrade, "test_no_downgrade_is_empty", "if there is nothing to undo"),
         (import_model, "test_no_revision_imports_models", "sa.table("),
         (
             leave_column,
