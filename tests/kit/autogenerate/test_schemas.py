@@ -212,8 +212,8 @@ def unlike(columns: list[Column]) -> list[Column]:
 
 BREAKS = {
     "compare.py": (
-        "if reads_alike(context, ours, found):",
-        "if False:\n        pass\n    if True:",
+        "if not are_equal(context, modelled, expected, found):",
+        "if False:",
     ),
     "render.py": ("return repr(item.arg)", "return repr(item.arg.upper())"),
 }
@@ -224,7 +224,7 @@ def test_a_mistake_is_found(module: str, template: Path, tmp_path: Path) -> None
     """A kit that compares nothing, or renders a default wrong, does not pass these tests."""
     broken = tmp_path / "template"
     shutil.copytree(template, broken)
-    path = broken / "template/{{ migrations_path }}/migration_kit" / module
+    path = broken / "template/{{ migrations_path }}/migration_kit/autogenerate" / module
     before, after = BREAKS[module]
     source = path.read_text(encoding="utf-8")
     assert before in source

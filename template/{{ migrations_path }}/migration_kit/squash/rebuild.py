@@ -36,7 +36,6 @@ from sqlalchemy.exc import CompileError, SAWarning, SQLAlchemyError
 from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import NullType, _Binary
 
-from ..autogenerate.order import open_circles
 from ..autogenerate.render import BOUND, write_percents_once
 from ..tables import full_name
 from .definitions import KINDS, OF_TABLES, Definition, Definitions
@@ -109,6 +108,8 @@ class Rebuild:
             if full_name(table.schema, table.name) not in self.plain_tables
         ]
         if context.migration_context.dialect.supports_alter:
+            from ..autogenerate.servers import open_circles  # not there on SQLite
+
             creates = open_circles(creates)
         by_table = {
             full_name(op.schema, op.table_name): op

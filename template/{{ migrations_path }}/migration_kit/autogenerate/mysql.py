@@ -1,0 +1,89 @@
+"""Autogenerate on MySQL and MariaDB: the indexes of foreign keys, and brackets around defaults."""
+
+from functools import partial
+from typing import Any
+
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
+from alembic.util import DispatchPriority, PriorityDispatchResult
+from sqlalchemy import Column, DefaultClause, Dialect, Integer
+
+from .compare import TRIAL, plugin, try_column
+from .kinds import Kind
+from .servers import drops_foreign_key, put_foreign_keys_in_order
+
+
+class MySQL(Kind):
+    """MySQL and MariaDB make an index for each foreign key that has none."""
+
+    after_trial = f"DROP TEMPORARY TABLE IF EXISTS {TRIAL}"
+
+    def default_sql(self, default: DefaultClause, sql: str, dialect: Dialect) -> str:
+        """Write brackets, as SQLAlchemy does in CREATE TABLE, but in no ALTER TABLE."""
+        make_compiler: Any = dialect.ddl_compiler  # of a whole statement, says its type
+        column = Column("x", Integer, server_default=default)
+        created = make_compiler(dialect, None).get_column_specification(column)
+        lacks_brackets = " DEFAULT (" in created and not sql.startswith("(")
+        return f"({sql})" if lacks_brackets else sql
+
+    def complete(
+        self, migration: MigrationContext, script: ops.MigrationScript
+    ) -> None:
+        """Drop no index that a foreign key needs (error 1553): it goes with its table."""
+        put_foreign_keys_in_order(script)
+        for container in (script.upgrade_ops, script.downgrade_ops):
+            assert container is not None
+            drops = [op for op in container.ops if isinstance(op, ops.DropTableOp)]
+            dropped = {(op.schema, op.table_name) for op in drops}
+            container.ops = [
+                op
+                for op in container.ops
+                if not isinstance(op, ops.ModifyTableOps)
+                or (op.schema, op.table_name) not in dropped
+            ]
+
+
+kind = MySQL()
+
+
+def drop_indexes_of_keys(
+    context: AutogenContext, upgrade: ops.UpgradeOps
+) -> PriorityDispatchResult:
+    """Let the index that the database made for a foreign key go with it."""
+    for table in upgrade.ops:
+        if not isinstance(table, ops.ModifyTableOps):
+            continue
+        place, schema = table.table_name, table.schema
+        keys = {name_of(op) for op in table.ops if drops_foreign_key(op)}
+        keys -= {name_of(op) for op in table.ops if isinstance(op, ops.DropIndexOp)}
+        for index in context.inspector.get_indexes(place, schema) if keys else ():
+            name, columns = str(index["name"]), index["column_names"]
+            if name in keys:
+                back = ops.CreateIndexOp(name, place, columns, schema=schema)
+                drop = ops.DropIndexOp(name, place, schema=schema, _reverse=back)
+                table.ops.append(drop)
+    return PriorityDispatchResult.CONTINUE
+
+
+def compare_types(
+    context: AutogenContext, _: ops.AlterColumnOp, *of_column: Any
+) -> PriorityDispatchResult:
+    """End the comparison of types that differ in name only: MariaDB's REAL is a DOUBLE."""
+    inspected, modelled = of_column[-2:]
+    differ = context.migration_context.impl.compare_type
+    if differ(inspected, modelled):
+        tried = try_column(context, modelled)
+        if tried is not None and not differ(inspected, tried):
+            return PriorityDispatchResult.STOP
+    return PriorityDispatchResult.CONTINUE
+
+
+def name_of(op: ops.MigrateOperation) -> str:
+    return str(getattr(op, "index_name", getattr(op, "constraint_name", "")))
+
+
+for dialect in ("mysql", "mariadb"):
+    add_comparator = partial(plugin.add_autogenerate_comparator, qualifier=dialect)
+    add_comparator(compare_types, "column", "types", priority=DispatchPriority.FIRST)
+    add_comparator(drop_indexes_of_keys, "autogenerate", priority=DispatchPriority.LAST)

@@ -1,0 +1,45 @@
+"""Autogenerate on PostgreSQL: ENUM types, schemas, and defaults that read otherwise."""
+
+from importlib.util import find_spec
+
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import inspect
+
+from ..kinds import Kind
+from ..servers import put_foreign_keys_in_order
+
+if find_spec("alembic_postgresql_enum"):
+    from . import enums as enums
+
+
+class PostgreSQL(Kind):
+    """PostgreSQL has tables that belong to an extension, or to another table."""
+
+    parts = """
+SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+WHERE relkind IN ('r', 'p') AND nspname = coalesce(:schema, current_schema())
+AND (EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid)
+OR EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e'))
+"""
+
+    # A change of the type leaves other casts than there are in a new column's default.
+    noise = r"::[a-z][\w ]*(\([\d,]+\))?|(?<!\w)\(|[)']"
+
+    def complete(
+        self, migration: MigrationContext, script: ops.MigrationScript
+    ) -> None:
+        """Create the schemas that are missing; they stay, as others may use them as well."""
+        put_foreign_keys_in_order(script)
+        upgrade = script.upgrade_ops
+        assert upgrade is not None
+        wanted = {op.schema for op in upgrade.ops if isinstance(op, ops.CreateTableOp)}
+        missing = wanted - {None, *inspect(migration.connection).get_schema_names()}
+        preparer = migration.dialect.identifier_preparer
+        upgrade.ops[:0] = [
+            ops.ExecuteSQLOp(f"CREATE SCHEMA IF NOT EXISTS {preparer.quote(schema)}")
+            for schema in sorted(filter(None, missing))
+        ]
+
+
+kind = PostgreSQL()
