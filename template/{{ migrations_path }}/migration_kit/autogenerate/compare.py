@@ -41,12 +41,13 @@ def compare_defaults(
         return PriorityDispatchResult.CONTINUE
     tried = try_column(context, modelled)
     expected = default_sql(context, modelled) if tried is None else text_of(tried)
-    if is_same(context, expected, text_of(inspected)):
-        return PriorityDispatchResult.STOP
-    if ours is None:
+    found, noise = text_of(inspected), kind_of(context.dialect).noise
+    if ours is None and expected != found:
         return PriorityDispatchResult.CONTINUE  # Alembic knows SERIAL
-    alter_column.modify_server_default = ours
-    log.info("Detected server default on column '%s'", modelled)
+    texts = {text and re.sub(noise, "", text) for text in (expected, found)}
+    if len(texts) > 1:
+        alter_column.modify_server_default = ours
+        log.info("Detected server default on column '%s'", modelled)
     return PriorityDispatchResult.STOP
 
 
@@ -61,17 +62,6 @@ def default_sql(context: AutogenContext, modelled: Column[Any]) -> str | None:
     assert context.dialect is not None
     compiler = context.dialect.ddl_compiler(context.dialect, None)  # type: ignore[arg-type]
     return compiler.get_column_default_string(modelled)
-
-
-def is_same(context: AutogenContext, one: str | None, other: str | None) -> bool:
-    """Return whether two defaults differ in nothing that means something."""
-    assert context.dialect is not None
-    noise = kind_of(context.dialect).noise
-    return one == other or (
-        one is not None
-        and other is not None
-        and re.sub(noise, "", one) == re.sub(noise, "", other)
-    )
 
 
 def try_column(context: AutogenContext, modelled: Column[Any]) -> Column[Any] | None:

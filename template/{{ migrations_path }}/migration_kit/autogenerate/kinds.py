@@ -25,9 +25,7 @@ class Kind:
         """Return the SQL of a default as a revision writes it."""
         return sql
 
-    def complete(
-        self, migration: MigrationContext, script: ops.MigrationScript
-    ) -> None:
+    def complete(self, migration: MigrationContext, container: ops.OpContainer) -> None:
         """Order operations so that the database can run them, and add what they need."""
 
 

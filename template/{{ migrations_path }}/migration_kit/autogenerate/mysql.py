@@ -27,21 +27,17 @@ class MySQL(Kind):
         lacks_brackets = " DEFAULT (" in created and not sql.startswith("(")
         return f"({sql})" if lacks_brackets else sql
 
-    def complete(
-        self, migration: MigrationContext, script: ops.MigrationScript
-    ) -> None:
+    def complete(self, migration: MigrationContext, container: ops.OpContainer) -> None:
         """Drop no index that a foreign key needs (error 1553): it goes with its table."""
-        put_foreign_keys_in_order(script)
-        for container in (script.upgrade_ops, script.downgrade_ops):
-            assert container is not None
-            drops = [op for op in container.ops if isinstance(op, ops.DropTableOp)]
-            dropped = {(op.schema, op.table_name) for op in drops}
-            container.ops = [
-                op
-                for op in container.ops
-                if not isinstance(op, ops.ModifyTableOps)
-                or (op.schema, op.table_name) not in dropped
-            ]
+        put_foreign_keys_in_order(container)
+        drops = [op for op in container.ops if isinstance(op, ops.DropTableOp)]
+        dropped = {(op.schema, op.table_name) for op in drops}
+        container.ops = [
+            op
+            for op in container.ops
+            if not isinstance(op, ops.ModifyTableOps)
+            or (op.schema, op.table_name) not in dropped
+        ]
 
 
 kind = MySQL()
@@ -55,8 +51,8 @@ def drop_indexes_of_keys(
         if not isinstance(table, ops.ModifyTableOps):
             continue
         place, schema = table.table_name, table.schema
-        keys = {name_of(op) for op in table.ops if drops_foreign_key(op)}
-        keys -= {name_of(op) for op in table.ops if isinstance(op, ops.DropIndexOp)}
+        keys = {op.constraint_name for op in table.ops if drops_foreign_key(op)}
+        keys -= {op.index_name for op in table.ops if isinstance(op, ops.DropIndexOp)}
         for index in context.inspector.get_indexes(place, schema) if keys else ():
             name, columns = str(index["name"]), index["column_names"]
             if name in keys:
@@ -77,10 +73,6 @@ def compare_types(
         if tried is not None and not differ(inspected, tried):
             return PriorityDispatchResult.STOP
     return PriorityDispatchResult.CONTINUE
-
-
-def name_of(op: ops.MigrateOperation) -> str:
-    return str(getattr(op, "index_name", getattr(op, "constraint_name", "")))
 
 
 for dialect in ("mysql", "mariadb"):

@@ -60,10 +60,7 @@ def include_object(
         return True
     if isinstance(item, Table):
         assert migration.connection is not None
-        return not (
-            ownership.is_part_or_version_table(migration.connection, item)
-            or ownership.is_made_by_other_history(item.name, item.schema)
-        )
+        return not ownership.is_of_something_else(migration.connection, item)
     if not isinstance(item, SchemaItem):  # of alembic_utils: a view, a function, ...
         return ownership.is_named_by_revision(context.script, item.signature)
     if not isinstance(item, CheckConstraint):
@@ -118,14 +115,15 @@ def process_revision_directives(
 
 def make_run(migration: MigrationContext, script: ops.MigrationScript) -> list[str]:
     """Let the operations run both ways, without tables of others; return their names."""
-    assert script.upgrade_ops is not None
-    assert script.downgrade_ops is not None
-    kept = leave_tables_of_others(script.upgrade_ops, script.downgrade_ops)
-    kind_of(migration.dialect).complete(migration, script)
-    for container in (script.upgrade_ops, script.downgrade_ops):
+    upgrade, downgrade = script.upgrade_ops, script.downgrade_ops
+    assert upgrade is not None
+    assert downgrade is not None
+    kept = leave_tables_of_others(upgrade, downgrade)
+    for container in (upgrade, downgrade):
+        kind_of(migration.dialect).complete(migration, container)
         render.write_checks_of_columns(container)
     models = tables_of(migration.opts["target_metadata"])
-    render.leave_checks_to_types(script.upgrade_ops, models)
+    render.leave_checks_to_types(upgrade, models)
     return kept
 
 

@@ -18,14 +18,21 @@ from .kinds import kind_of
 Operation = tuple[str | None, str | None, str | None]
 
 
-def is_part_or_version_table(connection: Connection, table: Table) -> bool:
-    """Return whether a table belongs to something else: to Alembic in another history."""
+def is_of_something_else(connection: Connection, table: Table) -> bool:
+    """Return whether a table surely is not of this history, but of another or of a table."""
     own = (BACKFILL_TABLE, LOCK_TABLE)
     if table.columns.keys() == ["version_num"] or table.name in own:
         return True
     parts = kind_of(connection.dialect).parts
     found = connection.scalars(text(parts), {"schema": table.schema}) if parts else ()
-    return table.name in set(found)
+    if table.name in set(found):
+        return True
+    if is_made_by_revision(context.script, table.name, table.schema):
+        return False
+    others = other_histories(context.config)
+    return any(
+        is_made_by_revision(script, table.name, table.schema) for _, script in others
+    )
 
 
 def is_made_by_revision(script: ScriptDirectory, name: str, schema: str | None) -> bool:
@@ -42,14 +49,6 @@ def is_made_by_revision(script: ScriptDirectory, name: str, schema: str | None) 
         if schema == (None if where == default else where):
             made = (made and gone != name) or come == name
     return made
-
-
-def is_made_by_other_history(name: str, schema: str | None) -> bool:
-    """Return whether a table is that of another history of alembic.ini, not of this one."""
-    if is_made_by_revision(context.script, name, schema):
-        return False
-    others = other_histories(context.config)
-    return any(is_made_by_revision(script, name, schema) for _, script in others)
 
 
 def schemas_of_history(script: ScriptDirectory) -> set[str | None]:

@@ -1,22 +1,22 @@
 """The order of a revision's operations on a server, where each foreign key is a statement."""
 
+from typing import TypeGuard
+
 from alembic.operations import ops
 from sqlalchemy import ForeignKeyConstraint
 
 from ..tables import full_name
 
 
-def put_foreign_keys_in_order(script: ops.MigrationScript) -> None:
+def put_foreign_keys_in_order(container: ops.OpContainer) -> None:
     """Drop foreign keys before what they need, and create them after it."""
-    for container in (script.upgrade_ops, script.downgrade_ops):
-        assert container is not None
-        container.ops = open_circles(container.ops)
-        for table in container.ops:
-            if isinstance(table, ops.ModifyTableOps):
-                table.ops.sort(key=lambda op: not drops_foreign_key(op))
+    container.ops = open_circles(container.ops)
+    for table in container.ops:
+        if isinstance(table, ops.ModifyTableOps):
+            table.ops.sort(key=lambda op: not drops_foreign_key(op))
 
 
-def drops_foreign_key(op: ops.MigrateOperation) -> bool:
+def drops_foreign_key(op: ops.MigrateOperation) -> TypeGuard[ops.DropConstraintOp]:
     return isinstance(op, ops.DropConstraintOp) and op.constraint_type == "foreignkey"
 
 

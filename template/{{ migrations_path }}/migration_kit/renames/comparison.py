@@ -1,7 +1,7 @@
 """Renamed tables and columns, which autogenerate takes for dropped and added ones.
 
 Once it is known what was renamed, autogenerate compares again, and is shown the database with
-the new names. So all other differences come out by themselves: the names of indexes, say.
+the new names. So all other differences come out by themselves, such as names of indexes.
 """
 
 import logging
@@ -59,10 +59,9 @@ def find_renames(
 ) -> PriorityDispatchResult:
     """Let autogenerate compare again, where a drop and an addition are a new name.
 
-    `-x rename=` answers, else whoever sits at the terminal.
-    Without an answer the revision drops and adds, as stock Alembic's does, and says in comments
-    how to rename: read by nobody, the other way round would show an old column's values, a
-    password's say, under the name of a new one.
+    `-x rename=` answers, else the person at the terminal. Without an answer the revision drops
+    and adds, as stock Alembic's does, and shows in comments how to rename: the other way round
+    would, if nobody read it, show an old column's values, such as a password's, under a new name.
 
     Raises:
         CommandError: if `-x rename=` names nothing that could be renamed.
@@ -178,7 +177,7 @@ class Answers:
 
 
 def is_interactive() -> bool:
-    """Tell whether somebody sits at the terminal who runs `alembic`: no program, no CI."""
+    """Return whether a person runs `alembic` at a terminal: no program, no CI."""
     is_command = hasattr(alembic_context.config.cmd_opts, "cmd")
     terminal = sys.stdin.isatty() and sys.stderr.isatty()
     return is_command and terminal and not os.environ.get("CI")
@@ -197,7 +196,7 @@ class Pair:
         return str(self.rename)
 
     def is_alike(self, context: AutogenContext) -> bool:
-        """Tell whether they look like one thing: the database shows equal types."""
+        """Return whether they look like one thing: the database shows equal types."""
         one = self.rename
         if one.table is None:
             script = alembic_context.script
@@ -214,7 +213,7 @@ class Pair:
 
 
 def has_type(context: AutogenContext, dropped: Column[Any], added: Column[Any]) -> bool:
-    """Tell whether the database shows the same type for a column of it and a model's."""
+    """Return whether the database shows the same type for a column of it and a model's."""
     computed = [isinstance(one.server_default, Computed) for one in (dropped, added)]
     shown = try_column(context, added)
     differ = context.migration_context.impl.compare_type

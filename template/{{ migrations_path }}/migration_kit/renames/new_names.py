@@ -61,12 +61,12 @@ class Rename:
         return f"{self.before}:{self.new}"
 
     def is_called(self, given: str) -> bool:
-        """Tell whether `-x rename=` means this one; a renamed table may have either name."""
+        """Return whether `-x rename=` means this one; a renamed table may have either name."""
         older = f"{full_name(self.schema, self.old_table or '')}.{self.old}:{self.new}"
         return given == str(self) or (self.table is not None and given == older)
 
     def clashes(self, others: Iterable["Rename"]) -> bool:
-        """Tell whether one of others takes the old or the new name already."""
+        """Return whether one of others takes the old or the new name already."""
         return any(
             (self.schema, self.table) == (other.schema, other.table)
             and (self.old == other.old or self.new == other.new)

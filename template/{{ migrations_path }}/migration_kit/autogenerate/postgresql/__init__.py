@@ -26,19 +26,16 @@ OR EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e'))
     # A change of the type leaves other casts than there are in a new column's default.
     noise = r"::[a-z][\w ]*(\([\d,]+\))?|(?<!\w)\(|[)']"
 
-    def complete(
-        self, migration: MigrationContext, script: ops.MigrationScript
-    ) -> None:
+    def complete(self, migration: MigrationContext, container: ops.OpContainer) -> None:
         """Create the schemas that are missing; they stay, as others may use them as well."""
-        put_foreign_keys_in_order(script)
-        upgrade = script.upgrade_ops
-        assert upgrade is not None
-        wanted = {op.schema for op in upgrade.ops if isinstance(op, ops.CreateTableOp)}
-        missing = wanted - {None, *inspect(migration.connection).get_schema_names()}
-        preparer = migration.dialect.identifier_preparer
-        upgrade.ops[:0] = [
-            ops.ExecuteSQLOp(f"CREATE SCHEMA IF NOT EXISTS {preparer.quote(schema)}")
-            for schema in sorted(filter(None, missing))
+        put_foreign_keys_in_order(container)
+        creates = [op for op in container.ops if isinstance(op, ops.CreateTableOp)]
+        there = inspect(migration.connection).get_schema_names() if creates else ()
+        missing = {op.schema for op in creates if op.schema} - {*there}
+        quote = migration.dialect.identifier_preparer.quote
+        container.ops[:0] = [
+            ops.ExecuteSQLOp(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
+            for schema in sorted(missing)
         ]
 
 

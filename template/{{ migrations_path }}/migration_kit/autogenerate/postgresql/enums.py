@@ -65,12 +65,11 @@ def render_added_values(context: AutogenContext, op: AddEnumValuesOp) -> list[st
 
 @renderers.dispatch_for(SyncEnumValuesOp, replace=True)
 def render_changed_values(context: AutogenContext, op: SyncEnumValuesOp) -> list[str]:
-    """Write how a type with other values takes the place of the old one."""
+    """Write how another type takes the place of one that lost a value, or has another order."""
     return [execute(statement) for statement in replace_type(context, op)]
 
 
 def replace_type(context: AutogenContext, op: SyncEnumValuesOp) -> Iterator[str]:
-    """Yield the statements: PostgreSQL cannot take a value out of a type."""
     new, old = (quote(context, op.schema, name) for name in (op.name, f"{op.name}_old"))
     # PostgreSQL itself rebuilds those whose definition has no value of the type.
     indexes = [index for index in op.indexes_to_recreate if "::" in index.definition]
