@@ -20,13 +20,12 @@ NOTHING = (
     + """
 command.upgrade(config, "head")
 command.current(config)
-command.downgrade(config, "-1")
 command.stamp(config, "head")
 command.ensure_version(config)
-rooms = {"autogenerate", "autogenerate.room", "renames", "renames.room"}
-assert loaded() == rooms, loaded()
 command.downgrade(config, "base")
 command.upgrade(config, "head")
+rooms = {"autogenerate", "autogenerate.room", "renames", "renames.room"}
+assert loaded() == rooms, loaded()
 command.check(config)
 assert "autogenerate.compare" in loaded()
 """

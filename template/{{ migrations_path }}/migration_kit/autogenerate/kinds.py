@@ -11,8 +11,7 @@ class Kind:
     """A kind of database; `kind` in `sqlite.py`, `postgresql/` or `mysql.py` is an instance.
 
     Attributes:
-        parts: SQL that returns the tables of `:schema` that belong to something else: an
-            extension, a partitioned table, a full-text index.
+        parts: SQL that returns the tables of `:schema` that belong to an extension or a table.
         after_trial: SQL that drops a temporary table, where a rollback does not.
         noise: a pattern of what means nothing in a default.
     """

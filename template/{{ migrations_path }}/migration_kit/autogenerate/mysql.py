@@ -1,6 +1,5 @@
 """Autogenerate on MySQL and MariaDB: the indexes of foreign keys, and brackets around defaults."""
 
-from functools import partial
 from typing import Any
 
 from alembic.autogenerate.api import AutogenContext
@@ -9,7 +8,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy import Column, DefaultClause, Dialect, Integer
 
-from .compare import TRIAL, plugin, try_column
+from .compare import TRIAL, plugin
 from .kinds import Kind
 from .servers import drops_foreign_key, put_foreign_keys_in_order
 
@@ -54,7 +53,7 @@ def drop_indexes_of_keys(
         keys = {op.constraint_name for op in table.ops if drops_foreign_key(op)}
         keys -= {op.index_name for op in table.ops if isinstance(op, ops.DropIndexOp)}
         for index in context.inspector.get_indexes(place, schema) if keys else ():
-            name, columns = str(index["name"]), index["column_names"]
+            name, columns = str(index["name"]), [*filter(None, index["column_names"])]
             if name in keys:
                 back = ops.CreateIndexOp(name, place, columns, schema=schema)
                 drop = ops.DropIndexOp(name, place, schema=schema, _reverse=back)
@@ -62,20 +61,10 @@ def drop_indexes_of_keys(
     return PriorityDispatchResult.CONTINUE
 
 
-def compare_types(
-    context: AutogenContext, _: ops.AlterColumnOp, *of_column: Any
-) -> PriorityDispatchResult:
-    """End the comparison of types that differ in name only: MariaDB's REAL is a DOUBLE."""
-    inspected, modelled = of_column[-2:]
-    differ = context.migration_context.impl.compare_type
-    if differ(inspected, modelled):
-        tried = try_column(context, modelled)
-        if tried is not None and not differ(inspected, tried):
-            return PriorityDispatchResult.STOP
-    return PriorityDispatchResult.CONTINUE
-
-
 for dialect in ("mysql", "mariadb"):
-    add_comparator = partial(plugin.add_autogenerate_comparator, qualifier=dialect)
-    add_comparator(compare_types, "column", "types", priority=DispatchPriority.FIRST)
-    add_comparator(drop_indexes_of_keys, "autogenerate", priority=DispatchPriority.LAST)
+    plugin.add_autogenerate_comparator(
+        drop_indexes_of_keys,
+        "autogenerate",
+        qualifier=dialect,
+        priority=DispatchPriority.LAST,
+    )

@@ -65,13 +65,10 @@ def include_object(
         return ownership.is_named_by_revision(context.script, item.signature)
     if not isinstance(item, CheckConstraint):
         return True
-    # The model's CHECK has no name either, so the two cannot be compared.
-    models = tables_of(migration.opts["target_metadata"])
-    return all(
-        constraint.name
-        for constraint in models[item.table.key].constraints
-        if isinstance(constraint, CheckConstraint)
-    )
+    # A model's CHECK without a name cannot be compared: this may be it.
+    model = tables_of(migration.opts["target_metadata"])[item.table.key]
+    checks = (one for one in model.constraints if isinstance(one, CheckConstraint))
+    return all(check.name for check in checks)
 
 
 def process_revision_directives(

@@ -19,7 +19,7 @@ Operation = tuple[str | None, str | None, str | None]
 
 
 def is_of_something_else(connection: Connection, table: Table) -> bool:
-    """Return whether a table surely is not of this history, but of another or of a table."""
+    """Return whether a table belongs to Alembic, a table, an extension or another history."""
     own = (BACKFILL_TABLE, LOCK_TABLE)
     if table.columns.keys() == ["version_num"] or table.name in own:
         return True
@@ -73,7 +73,7 @@ def operations_of(script: ScriptDirectory) -> list[Operation]:
         for source in sources_of(script, "(create|drop|rename)_table")
         for node in upgrade_nodes(source)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-        for operation in table_operation(node, node.func.attr)
+        if (operation := table_operation(node, node.func.attr))
     ]
 
 
@@ -96,18 +96,18 @@ def upgrade_nodes(source: bytes) -> Iterator[ast.AST]:
             yield from ast.walk(statement)
 
 
-def table_operation(call: ast.Call, name: str) -> Iterator[Operation]:
+def table_operation(call: ast.Call, name: str) -> Operation | None:
+    """Return what an operation of Alembic's does to a table; None if it is no such one."""
     values = {keyword.arg: literal(keyword.value) for keyword in call.keywords}
     first, second = (*map(literal, call.args[:2]), None, None)[:2]
-    schema = values.get("schema")
-    match name:
-        case "create_table":
-            yield None, values.get("table_name", first), schema
-        case "drop_table":
-            yield values.get("table_name", first), None, schema
-        case "rename_table":
-            old = values.get("old_table_name", first)
-            yield old, values.get("new_table_name", second), schema
+    schema, table = values.get("schema"), values.get("table_name", first)
+    old, new = values.get("old_table_name", first), values.get("new_table_name", second)
+    operations: dict[str, Operation] = {
+        "create_table": (None, table, schema),
+        "drop_table": (table, None, schema),
+        "rename_table": (old, new, schema),
+    }
+    return operations.get(name)
 
 
 def literal(node: ast.expr) -> Any:

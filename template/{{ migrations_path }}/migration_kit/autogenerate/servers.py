@@ -1,5 +1,6 @@
 """The order of a revision's operations on a server, where each foreign key is a statement."""
 
+from collections.abc import Iterator
 from typing import TypeGuard
 
 from alembic.operations import ops
@@ -31,30 +32,24 @@ def open_circles(operations: list[ops.MigrateOperation]) -> list[ops.MigrateOper
     drops = [op for op in operations if isinstance(op, ops.DropTableOp)]
     for op in operations:
         if isinstance(op, ops.CreateTableOp):
-            keys = open_keys(op, creates[creates.index(op) + 1 :])
+            keys = [*open_keys(op, creates[creates.index(op) + 1 :])]
             op.columns = [
                 item for item in op.columns if all(item is not key for key in keys)
             ]
             last += [ops.CreateForeignKeyOp.from_constraint(key) for key in keys]
         elif isinstance(op, ops.DropTableOp) and op._reverse:
-            keys = open_keys(op._reverse, drops[: drops.index(op)])
+            keys = [*open_keys(op._reverse, drops[: drops.index(op)])]
             first += [ops.DropConstraintOp.from_constraint(key) for key in keys]
     return [*first, *operations, *last]
 
 
 def open_keys(
     table: ops.CreateTableOp, others: list[ops.CreateTableOp] | list[ops.DropTableOp]
-) -> list[ForeignKeyConstraint]:
-    """Return the keys that wait for others, or go before them; a drop takes their names."""
+) -> Iterator[ForeignKeyConstraint]:
+    """Yield the keys that wait for others, or go before them; a drop takes their names."""
     names = {full_name(op.schema, op.table_name) for op in others}
-    return [
-        key
-        for key in table.columns
-        if isinstance(key, ForeignKeyConstraint)
-        and key.name is not None
-        and (key.use_alter or target_of(key) in names)
-    ]
-
-
-def target_of(key: ForeignKeyConstraint) -> str:
-    return key.elements[0].target_fullname.rpartition(".")[0]
+    for key in table.columns:
+        if isinstance(key, ForeignKeyConstraint) and key.name is not None:
+            target = key.elements[0].target_fullname.rpartition(".")[0]
+            if key.use_alter or target in names:
+                yield key

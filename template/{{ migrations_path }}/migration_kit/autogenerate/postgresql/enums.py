@@ -16,6 +16,7 @@ from alembic_postgresql_enum import ColumnType, Config, set_configuration
 from alembic_postgresql_enum.operations.add_enum_values import AddEnumValuesOp
 from alembic_postgresql_enum.operations.sync_enum_values import SyncEnumValuesOp
 from alembic_postgresql_enum.sql_commands.indexes import get_dependent_indexes
+from sqlalchemy import table
 
 from ...tables import tables_of
 from ..ownership import is_named_by_revision
@@ -78,9 +79,9 @@ def replace_type(context: AutogenContext, op: SyncEnumValuesOp) -> Iterator[str]
     for index in indexes:
         yield f"DROP INDEX {quote(context, *index.name.split('.', 1))}"
     for column in op.affected_columns:
-        table = quote(context, column.table_schema, column.table_name)
+        place = quote(context, column.table_schema, column.table_name)
         name = quote(context, None, column.column_name)
-        alter = f"ALTER TABLE {table} ALTER COLUMN {name}"
+        alter = f"ALTER TABLE {place} ALTER COLUMN {name}"
         array = "[]" if column.column_type is ColumnType.ARRAY else ""
         if column.existing_server_default:
             yield f"{alter} DROP DEFAULT"
@@ -94,10 +95,9 @@ def replace_type(context: AutogenContext, op: SyncEnumValuesOp) -> Iterator[str]
 def quote(context: AutogenContext, schema: str | None, name: str) -> str:
     """Return a name for SQL; the default schema goes without saying."""
     assert context.dialect is not None
-    preparer = context.dialect.identifier_preparer
-    if schema in {None, context.dialect.default_schema_name}:
-        return preparer.quote(name)
-    return f"{preparer.quote_schema(schema or '')}.{preparer.quote(name)}"
+    default = schema == context.dialect.default_schema_name
+    whole = table(name, schema=None if default else schema)
+    return context.dialect.identifier_preparer.format_table(whole)
 
 
 def literal(value: str) -> str:
