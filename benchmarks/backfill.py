@@ -179,8 +179,12 @@ def main() -> None:
     for database in options.databases:
         with TemporaryDirectory() as folder:
             project = Path(folder, "project")
-            answers = {"project_name": "My App", "database": database}
-            answers["example"] = "hero"
+            answers = {
+                "project_name": "My App",
+                "database": database,
+                "example": "hero",
+                "features": ["backfill"],
+            }
             copier.run_copy(
                 str(ROOT),
                 project,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from uuid import uuid4
 
 import copier
@@ -34,19 +35,25 @@ DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg", "mariadb": "pymysql"}
 
 
 @contextmanager
-def scaffolds(database: str, example: str) -> Iterator[dict[str, Path]]:
+def scaffolds(
+    database: str, example: str, features: list[str] | None = None
+) -> Iterator[dict[str, Path]]:
     """Make both projects, with the same models and revisions.
 
     Args:
         database: a key of `DRIVERS`.
         example: answer to the question of that name.
+        features: the same; the default ones if nothing is given.
 
     Yields:
         The folders by name, `stock` and `ours`; they are deleted at the end.
     """
     with TemporaryDirectory() as folder:
         ours, stock = Path(folder, "ours"), Path(folder, "stock")
-        answers = {"project_name": "My App", "database": database, "example": example}
+        answers: dict[str, Any] = {"project_name": "My App", "database": database}
+        answers["example"] = example
+        if features is not None:
+            answers["features"] = features
         copier.run_copy(
             str(ROOT), ours, data=answers, defaults=True, quiet=True, vcs_ref="HEAD"
         )

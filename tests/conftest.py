@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -14,7 +15,7 @@ import pytest
 from pytest_copie.plugin import Copie
 from sqlalchemy import URL
 
-from support import releases
+from support import history, releases
 from support.databases import SERVERS, execute, missing, server_of
 from support.faster import faster_copier
 from support.projects import Database, New, Project, Render
@@ -92,13 +93,21 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return releases.copy_template(tmp_path_factory.mktemp("template"))
 
 
+@pytest.fixture(scope="session")
+def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the template with git: an installed kit is required by its commit."""
+    return history.committed(tmp_path_factory.mktemp("committed"))
+
+
 @pytest.fixture
-def render(copie: Copie, template: Path) -> Render:
+def render(copie: Copie, template: Path, request: pytest.FixtureRequest) -> Render:
     """Render the template with pytest-copie; fail unless every answer was taken as given."""
 
     def render(variant: Variant | None = None, **answers: Any) -> Path:
         answers = (variant or Variant()).answers | answers
-        result = copie.copy(extra_answers=answers, template_dir=template)
+        installed = answers["kit"] == "installed"
+        folder = request.getfixturevalue("committed") if installed else template
+        result = copie.copy(extra_answers=answers, template_dir=folder)
         if result.exception:
             raise result.exception
         assert answers.items() <= result.answers.items()
@@ -108,16 +117,34 @@ def render(copie: Copie, template: Path) -> Render:
     return render
 
 
+@pytest.fixture(scope="session")
+def rendered() -> dict[str, Path]:
+    """The projects that were rendered so far, by their answers, as they were when new."""
+    return {}
+
+
 @pytest.fixture
-def new(render: Render, database: Database) -> New:
-    """Render the template, and point the project to a database of its own."""
+def new(
+    render: Render,
+    rendered: dict[str, Path],
+    database: Database,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> New:
+    """Give a new project a database of its own; the same answers are rendered once."""
 
     def new(variant: Variant | Engine | None = None, **answers: Any) -> Project:
         if not isinstance(variant, Variant):
             variant = Variant(variant) if variant else Variant()
         engine = variant.engine
+        key = json.dumps(variant.answers | answers, sort_keys=True)
+        if key not in rendered:
+            rendered[key] = tmp_path_factory.mktemp("rendered") / "project"
+            shutil.move(render(variant, **answers), rendered[key])
+        folder = tmp_path / "projects"
+        folder.mkdir(exist_ok=True)
         return Project(
-            render(variant, **answers),
+            shutil.copytree(rendered[key], folder / f"p{len(list(folder.iterdir()))}"),
             lambda: database(engine.database, engine.driver),
             variant.migrations,
         )

@@ -14,13 +14,25 @@ from pathspec import PathSpec
 
 from _ext import renders
 from _ext.markdown import escape, table
+from _ext.settings import KIT
+from starter.picture import KINDS
+from support.owners import owner_of
 from support.releases import ROOT
+from support.variants import FEATURES
 
 # Renders that bring each file of the template at least once.
+ALL = {"features": list(FEATURES["all"])}
 RENDERS: list[dict[str, Any]] = [
-    {"example": "tour"},
-    {"database": "postgresql", "compose": True, "ci": "gitlab", "tenants": "schema"},
-    {"tenants": "database", "async_engine": True, "base_location": "module"},
+    {"example": "tour"} | ALL,
+    ALL
+    | {"database": "postgresql", "compose": True, "ci": "gitlab", "tenants": "schema"},
+    ALL
+    | {
+        "database": "mariadb",
+        "tenants": "database",
+        "async_engine": True,
+        "base_location": "module",
+    },
     {
         "database": "postgresql",
         "async_engine": True,
@@ -37,36 +49,23 @@ RENDERS: list[dict[str, Any]] = [
     },
 ]
 
-# The template's: updated, and nobody needs to edit them. All that is neither theirs nor the
-# owner's is merged.
-TEMPLATES = [
-    "/.copier-answers.yml",
-    "/.github/",
-    "/.gitlab-ci.yml",
-    "/migrations/__main__.py",
-    "/migrations/migration_kit/",
-    "/migrations/**/script.py.mako",
-    "/src/my_app/**/models/__init__.py",
-    "/tests/test_migrations.py",
-]
-
 # What a file is for, where it has no docstring that says so.
 PURPOSES = {
     ".copier-answers.yml": "Your answers and the template's version; Copier reads it to update.",
     ".env.example": "The environment variables, to be copied to `.env`.",
-    ".github/workflows/ci.yml": "CI: lint, types, migrations up and down, tests, the drawing.",
-    ".github/workflows/migrations.yml": "CI of the migrations, in a project that exists.",
+    ".github/workflows/ci.yml": "CI: lint, types, migrations up and down, and what your features check.",
+    ".github/workflows/migrations.yml": "CI of the migrations, in an existing project.",
     ".gitignore": "Keeps databases, caches and `.env` out of git.",
-    ".gitlab-ci.yml": "CI: lint, types, migrations up and down, tests, the drawing.",
+    ".gitlab-ci.yml": "CI: lint, types, migrations up and down, and what your features check.",
     ".pre-commit-config.yaml": "Checks each commit as CI does, and refuses conflict markers.",
-    ".squawk.toml": "Which of squawk's rules new revisions are held to.",
+    ".squawk.toml": "The rules of squawk for new revisions.",
     "README.md": "What to run every day, who owns what, tests, production, updates.",
-    "alembic.ini": "The development database and Alembic's settings, a section a database.",
+    "alembic.ini": "The development database and Alembic's settings; a section for each database.",
     "compose.yaml": "Runs the databases for development.",
     "docs/deployment.md": "Image, manifests and jobs that migrate production, to be copied.",
     "docs/migrations.md": "The details: options, settings, production, errors.",
     "docs/schema.md": "The tables and revisions, drawn by `python migrations draw`.",
-    "migrations/HEAD": "The newest revision: two branches conflict here, and not in production.",
+    "migrations/HEAD": "The newest revision; two branches conflict here instead of in production.",
     "migrations/script.py.mako": "What a new revision looks like.",
     "migrations/versions/.gitkeep": "Keeps the folder of the revisions in git.",
     "pyproject.toml": "Dependencies, and the settings of pytest, ruff, mypy and pyright.",
@@ -75,13 +74,16 @@ PURPOSES = {
 }
 
 
+MIGRATION_KIT = "migrations/migration_kit"
+
+
 @dataclass(frozen=True)
 class File:
     """A file that some projects have.
 
     Attributes:
         path: in a project whose package is `my_app`.
-        owner: `you`, `template` or `both`.
+        owner: `you`, `the template` or `both`.
         purpose: in one line; empty where nobody wrote one.
     """
 
@@ -93,17 +95,11 @@ class File:
 @cache
 def all_files() -> dict[str, File]:
     """Return each file that any of the renders has, by its path."""
-    yours, templates = owned_by_user(), PathSpec.from_lines("gitignore", TEMPLATES)
     files = {}
     for answers in RENDERS:
         for file in renders.render(answers)["files"]:
             path = file["path"]
-            owner = "both"
-            if templates.match_file(path):
-                owner = "template"
-            if yours.match_file(path):
-                owner = "you"
-            files[path] = File(path, owner, purpose(path, file["text"]))
+            files[path] = File(path, owner_of(path), purpose(path, file["text"]))
     return dict(sorted(files.items(), key=order))
 
 
@@ -140,6 +136,8 @@ def purpose(path: str, text: str) -> str:
     first = re.sub(r"(^|/)analytics(/|_)", r"\1", path)
     if first in PURPOSES:
         return PURPOSES[first]
+    if path.endswith("__init__.py") and not text:
+        return PURPOSES["src/my_app/__init__.py"]
     if path.endswith(".py"):
         tree = ast.parse(text)
         docstring = ast.get_docstring(tree) or model_docstring(tree)
@@ -158,9 +156,13 @@ def markdown() -> str:
     folders: dict[str, list[File]] = {}
     for file in all_files().values():
         folder, _, _ = file.path.rpartition("/")
-        folders.setdefault(folder, []).append(file)
+        if not folder.startswith(f"{MIGRATION_KIT}/"):
+            folders.setdefault(folder, []).append(file)
     parts = []
     for folder, files in folders.items():
+        if folder == MIGRATION_KIT:
+            parts.append(f"## `{folder}/`\n\n{kit_markdown()}")
+            continue
         rows = [
             (f"`{file.path.rpartition('/')[2]}`", file.owner, file.purpose)
             for file in files
@@ -168,3 +170,37 @@ def markdown() -> str:
         heading = f"## `{folder}/`" if folder else "## The project's folder"
         parts.append(f"{heading}\n\n{table(('file', 'owner', 'what'), *rows)}")
     return "\n\n".join(parts)
+
+
+def kit_markdown() -> str:
+    """Return tables of the kit: its core, the kinds of databases, its rooms."""
+    paths = [
+        path.removeprefix(f"{MIGRATION_KIT}/")
+        for path in all_files()
+        if MIGRATION_KIT in path
+    ]
+    names = list(dict.fromkeys(path.split("/")[0] for path in paths))
+    rooms = [name for name in names if f"{name}/room.py" in paths]
+    kinds = [name for name in names if re.split(r"[./]", name)[0] in KINDS]
+    core = [name for name in names if name not in rooms + kinds]
+    tables = [
+        ("The core, which every project has:", core),
+        ("A kind of database, for projects that have it:", kinds),
+        ("A room each, [as the answers ask for it](features.md):", rooms),
+    ]
+    return "\n\n".join(
+        f"{said}\n\n{table(('in the kit', 'what'), *map(kit_row, parts))}"
+        for said, parts in tables
+    )
+
+
+def kit_row(name: str) -> tuple[str, str]:
+    """Return the row of a module of the kit or of a folder of it."""
+    module = KIT / name
+    shown = name if module.is_file() else f"{name}/"
+    if module.is_dir():
+        has_room = (module / "room.py").exists()
+        module /= "room.py" if has_room else "__init__.py"
+    docstring = ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or ""
+    what = escape(docstring.split("\n\n")[0].replace("\n", " "))
+    return f"`{shown}`", what

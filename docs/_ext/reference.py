@@ -1,4 +1,4 @@
-"""Reference pages: a line `% insert NAME` of a page becomes what the template's source says."""
+"""Pages: a line `% insert NAME` of a page becomes what the template's source says."""
 
 from __future__ import annotations
 
@@ -9,15 +9,21 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
-from _ext import files, questions, renders, settings
+from _ext import features, figures, files, questions, renders, settings
+from support import owners
 
-# What can be inserted, each as Markdown.
-INSERTS: dict[str, Callable[[], str]] = {
+# What can be inserted, each as Markdown; a name in the line is an argument.
+INSERTS: dict[str, Callable[..., str]] = {
+    "features": features.markdown,
+    "figures": figures.markdown,
     "files": files.markdown,
+    "owners": owners.table,
     "questions": questions.markdown,
+    "room": features.room_markdown,
     "run": settings.run_markdown,
     "rules": settings.rules_markdown,
     "settings": settings.settings_markdown,
+    "sizes": features.sizes_markdown,
 }
 
 
@@ -33,9 +39,10 @@ def insert(app: Sphinx, page: str, source: list[str]) -> None:
             raise ExtensionError(f"{page}: nothing is called {line[1]}")
         for path in [*renders.template_paths(), *renders.own_code()]:
             app.env.note_dependency(path)
-        return INSERTS[line[1]]()
+        return INSERTS[line[1]](*line[2].split())
 
-    source[0] = re.sub(r"^% insert (\S+)$", markdown, source[0], flags=re.MULTILINE)
+    pattern = re.compile(r"^% insert (\S+)(.*)$", re.MULTILINE)
+    source[0] = pattern.sub(markdown, source[0])
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -86,11 +86,19 @@ def keep(path: Path, result: Any) -> None:
         new.replace(path)
 
 
+# The commit that the pages show, of a release that is not made yet.
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+# The template without this checkout's git, in which work may be waiting to be committed.
+COPY = TemporaryDirectory(prefix="copier_alembic_")
+
+
 @cache
 def engine() -> Engine:
     """Return what renders the template of the working tree."""
     *_, version = releases.versions()
-    return Engine(ROOT, ADDRESS, f"v{version}")
+    folder = releases.copy_template(Path(COPY.name))
+    return Engine(folder, ADDRESS, f"v{version}", COMMIT)
 
 
 def state(answers: Mapping[str, Any]) -> Render:

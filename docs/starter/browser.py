@@ -50,10 +50,10 @@ from .engine import Engine
 engine: Engine
 
 
-def start(folder: str, address: str, commit: str) -> None:
+def start(folder: str, address: str, commit: str, commit_hash: str) -> None:
     """Read the template; see `Engine`."""
     global engine
-    engine = Engine(Path(folder), address, commit)
+    engine = Engine(Path(folder), address, commit, commit_hash)
 
 
 def render(answers: str) -> str:

@@ -73,10 +73,13 @@ def build(template: Source, work: Path, target: Path) -> None:
         work, files, target / "pyodide" / "python_stdlib.zip", target / "copier.zip"
     )
 
-    engine = Engine(files, template.address, template.commit)
-    write(
-        target / "source.json", {"address": template.address, "commit": template.commit}
-    )
+    origin = {
+        "address": template.address,
+        "commit": template.commit,
+        "commit_hash": template.commit_hash,
+    }
+    engine = Engine(files, **origin)
+    write(target / "source.json", origin)
     write(
         target / "default.json",
         {

@@ -32,11 +32,12 @@ def main() -> None:
     sys.path.insert(0, str(PACKAGES))
     from starter import browser
 
-    browser.start("/template", "address", "commit")
+    browser.start("/template", "address", "commit", "hash")
     for answers in (
         "{}",
         '{"base_location": "existing", "database": "postgresql"}',
         '{"package_name": "9", "tenants": "schema"}',
+        '{"features": ["squash"], "kit": "installed"}',
     ):
         browser.render(answers)
     browser.archive("{}")

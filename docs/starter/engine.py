@@ -14,7 +14,7 @@ import re
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypedDict
 
 from copier._jinja_ext import SandboxedEnvironment, get_yield_context
@@ -24,11 +24,15 @@ from copier._template import Template
 from copier._types import MISSING, AnyByStrDict, Phase
 from copier._user_data import AnswersMap, Question
 from copier.errors import CopierError
+from pathspec import PathSpec
 
 from .picture import picture
 
 # The folder that the command names where the project has no name yet; a title comes from it.
 FOLDER = "my-app"
+
+# The kit in the template; no file of it is a template itself.
+KIT = "{{ migrations_path }}/migration_kit"
 
 
 class Choice(TypedDict):
@@ -37,6 +41,7 @@ class Choice(TypedDict):
     label: str
     value: str | bool
     disabled: str
+    lines: int
 
 
 class QuestionState(TypedDict):
@@ -79,15 +84,19 @@ class UnknownWidget(Exception):
 class Engine:
     """One template, which is rendered again and again."""
 
-    def __init__(self, folder: Path, address: str, commit: str) -> None:
+    def __init__(
+        self, folder: Path, address: str, commit: str, commit_hash: str = ""
+    ) -> None:
         """Read the template.
 
         Args:
             folder: the folder of `copier.yml`.
             address: where `copier copy` finds the template, as the answers file records it.
             commit: the version of the template, as the answers file records it.
+            commit_hash: the full hash of that commit; empty for a template without git.
         """
         self.address = address
+        self.kit_lines = lines_of_kit(folder / "template" / KIT)
         self.template = Template(url=address)
         # What Copier would ask git, which a browser has not.
         vars(self.template).update(
@@ -95,7 +104,7 @@ class Engine:
             vcs=None,
             version=None,
             commit=commit,
-            commit_hash=commit,
+            commit_hash=commit_hash or None,
         )
         with Conversation(settings=NOTHING_SET) as worker:
             vars(worker).update(template=self.template)
@@ -134,6 +143,7 @@ class Engine:
                     for path in sorted(folder.rglob("*"))
                     if path.is_file()
                 ]
+                worker.count_lines(self.kit_lines)
                 destination = worker.destination()
                 return Render(
                     questions=worker.states,
@@ -261,6 +271,7 @@ class Conversation(Worker):
                     label=str(choice.title),
                     value=question.cast_answer(choice.value),
                     disabled=choice.disabled or "",
+                    lines=0,
                 )
                 for choice in question._formatted_choices
             ],
@@ -293,6 +304,33 @@ class Conversation(Worker):
         forget_yield(self.jinja_env)
         super()._render_file(src_relpath, dst_relpath, extra_context)
 
+    def count_lines(self, kit: Mapping[str, int]) -> None:
+        """Note how many lines of the kit each choice of several brings, or would bring.
+
+        Args:
+            kit: the lines of each file of the kit, by its path in the kit.
+        """
+        answers = self.answers.combined
+        folder = f"/{answers['migrations_path']}/migration_kit"
+        # Whether a room is chosen does not count, but its modules for other databases do not come.
+        rooms = {
+            f"{folder}/{PurePosixPath(path).parts[0]}" for path in kit if "/" in path
+        }
+        patterns = [p for p in answers["left_out"]["always"] if p not in rooms]
+        left_out = PathSpec.from_lines("gitignore", patterns)
+        for choice in (
+            choice
+            for state in self.states
+            if state["widget"] == "several"
+            for choice in state["choices"]
+        ):
+            choice["lines"] = sum(
+                lines
+                for path, lines in kit.items()
+                if path.startswith(f"{choice['value']}/")
+                and not left_out.match_file(f"{folder}/{path}")
+            )
+
     def destination(self) -> str:
         """Return the folder that a command line names for these answers."""
         answers = self.answers.combined
@@ -316,8 +354,16 @@ def source_of(path: str) -> str:
     return re.sub(r"\{% .*? %\}|\.jinja$", "", path)
 
 
+def lines_of_kit(folder: Path) -> dict[str, int]:
+    """Return how many lines each file of the kit has, by its path in that folder."""
+    return {
+        path.relative_to(folder).as_posix(): len(path.read_bytes().splitlines())
+        for path in sorted(folder.rglob("*.py"))
+    }
+
+
 def is_possible(question: Question, answer: Any) -> bool:
-    """Tell whether the page could give this answer now.
+    """Return whether the page could give this answer now.
 
     Answers before it may have taken it from the choices, and a link may hold anything.
     """
@@ -326,6 +372,8 @@ def is_possible(question: Question, answer: Any) -> bool:
     values = [
         question.cast_answer(choice.value) for choice in question._formatted_choices
     ]
+    if question.multiselect:
+        return isinstance(answer, list) and all(one in values for one in answer)
     return not values or question.cast_answer(answer) in values
 
 
@@ -354,14 +402,17 @@ def widget(question: Question, answer: Any) -> str:
         UnknownWidget: if there is nothing for questions of this type.
     """
     kind = question.get_type_name()
-    if not (question.multiselect or question.secret or question.multiline):
-        if question.choices:
+    if not (question.secret or question.multiline):
+        if question.multiselect:
+            if kind == "str":
+                return "several"
+        elif question.choices:
             return "choice"
-        if kind == "bool":
+        elif kind == "bool":
             return "switch"
-        if kind == "str":
+        elif kind == "str":
             return "text"
-        if kind == "yaml" and isinstance(answer, dict):
+        elif kind == "yaml" and isinstance(answer, dict):
             return "mapping"
     raise UnknownWidget(
         f"{question.var_name}: the page has no field for this type of question"

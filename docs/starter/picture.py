@@ -1,8 +1,9 @@
-"""Draws which module of a project imports which, as the files say it."""
+"""Draws which module of a project imports which, and which rooms the kit has, as the files say it."""
 
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,9 @@ from pathlib import PurePosixPath
 from xml.etree import ElementTree
 
 KIT = "migration_kit"
+
+# What the kit has for a kind of database, in its own folder.
+KINDS = {"sqlite", "servers", "postgresql", "mysql"}
 
 # Packages that every project imports; they are not what the picture is about.
 LIBRARIES = {
@@ -25,7 +29,9 @@ LIBRARIES = {
 LETTER = 7.3
 HEIGHT = 48
 GAP = 28
-STEP = 104
+BETWEEN = 56  # two rows
+CHIP = 22
+CHIPS = 4  # side by side
 
 
 @dataclass
@@ -37,12 +43,14 @@ class Box:
         ours: whether it is the template's.
         names: what others import from it.
         imports: the boxes that it imports.
+        parts: what is in it, in rows; the kit has its core, then its rooms.
     """
 
     label: str
     ours: bool = False
     names: set[str] = field(default_factory=set)
     imports: list[Box] = field(default_factory=list)
+    parts: list[list[str]] = field(default_factory=list)
 
     @property
     def caption(self) -> str:
@@ -59,7 +67,18 @@ class Box:
         """How wide it is, in pixels; a bend of an arrow, which has no label, takes little."""
         if not self.label:
             return 8
-        return LETTER * max(len(self.label), 0.85 * len(self.caption), 12) + 24
+        text = LETTER * max(len(self.label), 0.85 * len(self.caption), 12) + 24
+        return max(text, *(width_of(row) + 20 for row in self.parts), 0)
+
+    @property
+    def height(self) -> float:
+        """How high it is, in pixels."""
+        return HEIGHT + len(self.parts) * (CHIP + 6) + (4 if self.parts else 0)
+
+
+def width_of(chips: list[str]) -> float:
+    """Return how wide chips are, side by side."""
+    return sum(LETTER * len(chip) + 20 for chip in chips) - 6
 
 
 def picture(files: Mapping[str, str]) -> str:
@@ -90,7 +109,7 @@ def boxes(files: Mapping[str, str]) -> list[Box]:
         for module, name in imported(files[path]):
             target = modules.get(f"{module}.{name}") or modules.get(module)
             if not target and module.split(".")[0] == KIT:
-                target = found.get(KIT)
+                target = found.setdefault(KIT, Box(KIT, ours=True))
             elif (
                 not target
                 and path.endswith("env.py")
@@ -112,7 +131,24 @@ def boxes(files: Mapping[str, str]) -> list[Box]:
             box.imports += [
                 other for other in inside.values() if other not in box.imports
             ]
+    if KIT in found:
+        found[KIT].parts = parts_of_kit(files)
     return list(found.values())
+
+
+def parts_of_kit(files: Mapping[str, str]) -> list[list[str]]:
+    """Return the core and the kinds of databases in a row, then the rooms in rows.
+
+    Of a kit that is installed, alembic.ini says which rooms are on.
+    """
+    inside = {path.partition(f"{KIT}/")[2] for path in files if f"{KIT}/" in path}
+    rooms = sorted(path.split("/")[0] for path in inside if path.endswith("/room.py"))
+    kinds = sorted({re.split(r"[./]", path)[0] for path in inside} & KINDS)
+    if not inside:
+        named = re.search(r"^rooms = (.+)$", files.get("alembic.ini", ""), re.MULTILINE)
+        rooms = re.findall(r"\w+", named[1]) if named else []
+    rows = [rooms[index : index + CHIPS] for index in range(0, len(rooms), CHIPS)]
+    return [["core", *kinds] if inside else ["installed"], *rows]
 
 
 def box_of(path: PurePosixPath, found: dict[str, Box]) -> Box | None:
@@ -224,27 +260,33 @@ def draw(rows: list[list[Box]]) -> ElementTree.Element:
     boxes = [box for row in rows for box in row]
     left = min((middles[id(box)] - box.width / 2 for box in boxes), default=0) - 2
     right = max((middles[id(box)] + box.width / 2 for box in boxes), default=0) + 2
-    width, height = right - left, STEP * (len(rows) - 1) + HEIGHT + 4
+    tops = [2.0]
+    for row in rows:
+        tops.append(tops[-1] + BETWEEN + max((box.height for box in row), default=0))
+    width, height = right - left, tops[-1] - BETWEEN + 2
     svg = ElementTree.Element(
         "svg",
         {
             "xmlns": "http://www.w3.org/2000/svg",
             "class": "picture",
             "role": "img",
-            "viewBox": f"0 0 {width:.0f} {height}",
+            "viewBox": f"0 0 {width:.0f} {height:.0f}",
             "width": f"{width:.0f}",
-            "height": str(height),
+            "height": f"{height:.0f}",
             "aria-label": text,
         },
     )
     places = {
-        id(box): (middles[id(box)] - left, index * STEP + 2)
-        for index, row in enumerate(rows)
+        id(box): (middles[id(box)] - left, top)
+        for row, top in zip(rows, tops, strict=False)
         for box in row
     }
+    deep = {id(box): max(other.height for other in row) for row in rows for box in row}
     for box in boxes:
+        height = box.height if box.label else deep[id(box)]
         for other in box.imports:
-            draw_arrow(svg, places[id(box)], other, places[id(other)])
+            x, y = places[id(box)]
+            draw_arrow(svg, (x, y + height), other, places[id(other)], deep[id(other)])
     for box in boxes:
         if box.label:
             draw_box(svg, box, *places[id(box)])
@@ -256,6 +298,8 @@ def sentences(rows: list[list[Box]]) -> Iterator[str]:
     for box in (box for row in rows for box in row):
         if box.imports:
             yield f"{box.label} imports {', '.join(other.label for other in box.imports)}."
+        if box.parts:
+            yield f"{box.label} has {', '.join(part for row in box.parts for part in row)}."
 
 
 def draw_arrow(
@@ -263,14 +307,22 @@ def draw_arrow(
     start: tuple[float, float],
     other: Box,
     end: tuple[float, float],
+    height: float,
 ) -> None:
-    """Draw an arrow, or a part of it, from a box or a bend down to the next."""
+    """Draw an arrow, or a part of it, from below a box or a bend down to the next.
+
+    Args:
+        svg: the picture.
+        start: below the box or the bend.
+        other: the next one.
+        end: above it.
+        height: of its row, which a bend passes.
+    """
     (x1, y1), (x2, y2) = start, end
-    y1 += HEIGHT
     half = (y2 - y1) / 2
     line = f"M{x1:.1f},{y1:.1f} C{x1:.1f},{y1 + half:.1f} {x2:.1f},{y2 - half:.1f} {x2:.1f},{y2:.1f}"
     # A bend is passed straight; a box is reached with a head.
-    line += " m-4,-7 l4,7 l4,-7" if other.label else f" v{HEIGHT}"
+    line += " m-4,-7 l4,7 l4,-7" if other.label else f" v{height:.1f}"
     ElementTree.SubElement(
         svg,
         "path",
@@ -287,7 +339,7 @@ def draw_box(svg: ElementTree.Element, box: Box, x: float, y: float) -> None:
             "x": f"{x - box.width / 2:.1f}",
             "y": f"{y:.1f}",
             "width": f"{box.width:.1f}",
-            "height": str(HEIGHT),
+            "height": f"{box.height:.1f}",
             "rx": "6",
             "fill": "currentColor",
             "fill-opacity": "0.04",
@@ -300,6 +352,28 @@ def draw_box(svg: ElementTree.Element, box: Box, x: float, y: float) -> None:
     write(svg, box.label, x, label_y, "12", "ui-monospace, monospace")
     if box.caption:
         write(svg, box.caption, x, y + 37, "11", "system-ui, sans-serif")
+    for index, row in enumerate(box.parts):
+        draw_chips(svg, row, x, y + HEIGHT + index * (CHIP + 6))
+
+
+def draw_chips(svg: ElementTree.Element, chips: list[str], x: float, y: float) -> None:
+    """Draw small boxes side by side, around a middle."""
+    left = x - width_of(chips) / 2
+    for chip in chips:
+        width = LETTER * len(chip) + 14
+        attributes = {
+            "x": f"{left:.1f}",
+            "y": f"{y:.1f}",
+            "width": f"{width:.1f}",
+            "height": str(CHIP),
+            "rx": "4",
+            "fill": "none",
+            "stroke": "currentColor",
+            "stroke-opacity": "0.4",
+        }
+        ElementTree.SubElement(svg, "rect", attributes)
+        write(svg, chip, left + width / 2, y + 15, "11", "ui-monospace, monospace")
+        left += width + 6
 
 
 def write(

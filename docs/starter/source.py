@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 # What the template is made of: the conversation, its parts, and the project's files.
-PARTS = ["copier.yml", "questions", "template"]
+PARTS = ["copier.yml", "parts", "questions", "template"]
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,14 @@ class Source:
         address: what `copier copy` is given, and what a project remembers for updates.
         reference: the tag or commit that `--vcs-ref` names.
         commit: how Copier records that version.
+        commit_hash: the commit in full, which a project requires that has the kit installed.
     """
 
     folder: Path
     address: str
     reference: str
     commit: str
+    commit_hash: str
 
     @classmethod
     def of(cls, folder: Path, address: str | None = None) -> Source:
@@ -39,6 +41,7 @@ class Source:
             reference=git(folder, "describe", "--tags", "--exact-match")
             or git(folder, "rev-parse", "HEAD"),
             commit=git(folder, "describe", "--tags", "--always"),
+            commit_hash=git(folder, "rev-parse", "HEAD"),
         )
 
     def copy(self, folder: Path) -> Path:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from migration_kit.testing import {{ testing_imports }}
+from migration_kit.testing import ScratchDatabase{{ other_imports }}
 from sqlalchemy import Engine, orm
 
 ALEMBIC_INI = Path(__file__).parents[1] / "alembic.ini"

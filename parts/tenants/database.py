@@ -9,7 +9,7 @@ from sqlalchemy import URL
 def tenants() -> Iterable[str]:
     """Return the names of all tenants, from where your application keeps them.
 
-    `first_column("SELECT ...")` of `migration_kit.tenant` reads a table of DATABASE_URL.
+    `first_column("SELECT ...")` of `migration_kit.tenants` reads a table of DATABASE_URL.
     """
     raise NotImplementedError(
         "only you know where the names of your tenants are; "

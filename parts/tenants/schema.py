@@ -6,7 +6,7 @@ from collections.abc import Iterable
 def tenants() -> Iterable[str]:
     """Return the names of all tenants, from where your application keeps them.
 
-    `first_column("SELECT ...")` of `migration_kit.tenant` reads a table of DATABASE_URL.
+    `first_column("SELECT ...")` of `migration_kit.tenants` reads a table of DATABASE_URL.
     """
     raise NotImplementedError(
         "only you know where the names of your tenants are; "

@@ -54,8 +54,15 @@ def build_history(
     releases.copy_template(repository)
     release(repository, NOW)
     if change:
-        change(repository / "template")
+        change(repository)
         release(repository, NEXT)
+
+
+def committed(repository: Path) -> Path:
+    """Make a repository of the working tree alone in an empty folder, and return it."""
+    git(repository, "init", "--quiet")
+    release(releases.copy_template(repository), NOW)
+    return repository
 
 
 def empty(repository: Path) -> None:

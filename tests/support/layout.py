@@ -5,68 +5,33 @@ Nothing else in the tests knows where the template's own modules are, or how to 
 
 from __future__ import annotations
 
-from support.variants import Variant
+from collections.abc import Callable
+from pathlib import PurePosixPath
 
-# The template's package beside env.py, in every project.
-KIT = [
-    "__init__.py",
-    "__main__.py",
-    "autogenerate.py",
-    "backfill/__init__.py",
-    "backfill/batches.py",
-    "backfill/command.py",
-    "backfill/keyset.py",
-    "backfill/records.py",
-    "changes/__init__.py",
-    "changes/narrowing.py",
-    "changes/raw_sql.py",
-    "changes/reading.py",
-    "changes/usage.py",
-    "clusters.py",
-    "command.py",
-    "compare.py",
-    "connect.py",
-    "databases.py",
-    "environment.py",
-    "errors.py",
-    "foreign_keys.py",
-    "galera.py",
-    "head.py",
-    "history.py",
-    "leftovers.py",
-    "lint.py",
-    "lock.py",
-    "models.py",
-    "mysql_copy.py",
-    "options.py",
-    "order.py",
-    "ownership.py",
-    "paths.py",
-    "pooler.py",
-    "protect.py",
-    "recorded.py",
-    "renames/__init__.py",
-    "renames/key_names.py",
-    "renames/new_names.py",
-    "render.py",
-    "replaced.py",
-    "retry.py",
-    "roundtrip.py",
-    "settings.py",
-    "squash/__init__.py",
-    "squash/definitions.py",
-    "squash/rebuild.py",
-    "testing.py",
-]
-DRAWING = "migration_kit/draw.py"  # not in an adopted project
-TENANTS = [
-    "migration_kit/fleet.py",
-    "migration_kit/tenant.py",
-    "migration_kit/tenant_commands.py",
-    "migration_kit/workers.py",
-    "tenants.py",
-]
-POSTGRESQL = ["migration_kit/enums.py", "migration_kit/squawk.py"]
+from support.releases import template_files
+from support.variants import FEATURES, Variant
+
+# The template's package, and the kinds of databases that some of its files are for.
+KIT = "template/{{ migrations_path }}/migration_kit/"
+ROOMS = {*FEATURES["all"], "tenants", "databases", "adopted"}
+KINDS = {"sqlite": "sqlite", "postgresql": "postgresql", "mysql": "mysql"}
+KINDS |= {"mariadb": "mysql"}
+
+
+def always(variant: Variant) -> bool:
+    """Return whether a module that nothing is said of is in a project: in each."""
+    return bool(variant)
+
+
+# The modules of the core that not every project has, and which ones have them.
+CORE: dict[str, Callable[[Variant], bool]] = {
+    "asynchronous.py": lambda variant: any(
+        engine.awaited for engine in variant.engines
+    ),
+    "histories.py": lambda variant: bool(variant.rooms),
+    "servers.py": lambda variant: any(engine.server for engine in variant.engines),
+    "tables.py": lambda variant: bool(variant.rooms),
+}
 
 # For code that runs in a project's folder.
 IMPORT_ROUNDTRIP = """\
@@ -97,22 +62,41 @@ def command(name: str, migrations: str = "migrations") -> str:
     return f"{migrations} {name}"
 
 
+def kit_modules(variant: Variant) -> set[str]:
+    """Return the modules of `migration_kit`: the core's, and those of its rooms and databases."""
+    if variant.kit == "installed":
+        return set()
+    kinds = {KINDS[engine.database] for engine in variant.engines}
+    modules = set()
+    for file in template_files():
+        if file.startswith(KIT):
+            path = PurePosixPath(file.removeprefix(KIT))
+            names = {*path.parts[:-1], path.stem}
+            others = names & set(KINDS.values()) - kinds
+            absent = path.parts[0] in ROOMS - variant.rooms
+            if not others and not absent and CORE.get(str(path), always)(variant):
+                modules.add(str(path))
+    return modules
+
+
 def migration_layer(variant: Variant) -> set[str]:
     """Return the files that an adopted project gets as well."""
     migrations = variant.migrations
-    files = {".copier-answers.yml", "alembic.ini", "tests/test_migrations.py"}
-    files |= {f"{migrations}/migration_kit/{module}" for module in KIT}
+    files = {".copier-answers.yml", "alembic.ini"}
+    files |= {f"{migrations}/migration_kit/{name}" for name in kit_modules(variant)}
     files |= {f"{migrations}/env.py", f"{migrations}/__main__.py"}
     files |= {f"{migrations}/script.py.mako"}
     files |= {f"{migrations}/versions/.gitkeep"}
     for name in variant.more_databases:
         own = ("env.py", "script.py.mako", "versions/.gitkeep")
         files |= {f"{migrations}/{name}/{file}" for file in own}
-    databases = {engine.database for engine in (variant.engine, *variant.more)}
-    if "postgresql" in databases:
-        files |= {".squawk.toml", *(f"{migrations}/{name}" for name in POSTGRESQL)}
+    databases = {engine.database for engine in variant.engines}
+    if "testing" in variant.rooms:
+        files |= {"tests/test_migrations.py"}
+    if "postgresql" in databases and "lint" in variant.rooms:
+        files |= {".squawk.toml"}
     if variant.tenants != "none":
-        files |= {f"{migrations}/{name}" for name in TENANTS}
+        files |= {f"{migrations}/tenants.py"}
     return files
 
 
@@ -130,13 +114,16 @@ def expected_tree(variant: Variant) -> set[str]:
         "README.md",
         "docs/deployment.md",
         "docs/migrations.md",
-        "docs/schema.md",
         "pyproject.toml",
-        "tests/conftest.py",
-        f"{migrations}/{DRAWING}",
         f"{package}/py.typed",
-        *(f"tests/{name}_fixtures.py" for name in variant.more_databases),
     }
+    if variant.kit == "copied":
+        tree |= {".gitattributes"}
+    if "diagram" in variant.rooms:
+        tree |= {"docs/schema.md"}
+    if "testing" in variant.rooms:
+        tree |= {"tests/conftest.py"}
+        tree |= {f"tests/{name}_fixtures.py" for name in variant.more_databases}
     for folder in (package, *(f"{package}/{name}" for name in variant.more_databases)):
         tree |= {f"{folder}/__init__.py", f"{folder}/engine.py"}
         tree |= {f"{folder}/models/__init__.py"}
@@ -146,11 +133,13 @@ def expected_tree(variant: Variant) -> set[str]:
             tree |= {f"{folder}/base.py", f"{folder}/database.py"}
     if variant.example != "none":
         tree |= {f"{package}/models/hero.py", f"{migrations}/versions/{HERO_REVISION}"}
-        tree |= {f"{migrations}/HEAD"}
+        if "branches" in variant.rooms:
+            tree |= {f"{migrations}/HEAD"}
     if variant.example == "tour":
         tree |= {f"{package}/models/{name}" for name in TOUR}
         tree |= {f"{migrations}/versions/{name}" for name in TOUR_REVISIONS}
-        tree |= {"tests/test_data_migrations.py"}
+        if "testing" in variant.rooms:
+            tree |= {"tests/test_data_migrations.py"}
     if variant.compose:
         tree |= {"compose.yaml"}
     if variant.ci == "github":

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 ARCHIVES = ROOT / "tests" / "releases"
 
 # What the template is made of: the conversation, its parts, and the project's files.
-PARTS = ["copier.yml", "questions", "template"]
+PARTS = ["copier.yml", "questions", "parts", "template"]
 
 # The first release that anybody has a project of.
 OLDEST = "2.4.0"

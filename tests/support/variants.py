@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -18,6 +18,30 @@ BASE_LOCATIONS = ["models", "module"]  # `existing` has rows of its own below
 EXAMPLES = ["none", "hero", "tour"]
 CIS = ["github", "gitlab", "none"]
 MORE = ["analytics", "billing", "archive_of_year"]  # the last one as long as may be
+
+# The answers to `features` that are tried, by a name: each one alone, with what it needs.
+FEATURES: dict[str, tuple[str, ...]] = {
+    "no-feature": (),
+    "default": ("autogenerate", "branches", "testing"),
+    "autogenerate": ("autogenerate",),
+    "branches": ("branches",),
+    "testing": ("testing",),
+    "lint": ("lint",),
+    "renames": ("autogenerate", "renames"),
+    "squash": ("autogenerate", "testing", "squash"),
+    "backfill": ("backfill",),
+    "diagram": ("diagram",),
+    "all": (
+        "autogenerate",
+        "branches",
+        "testing",
+        "lint",
+        "renames",
+        "squash",
+        "backfill",
+        "diagram",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -38,6 +62,11 @@ class Engine:
         """Whether the database is a server, and not a file."""
         return self.database != "sqlite"
 
+    @property
+    def awaited(self) -> bool:
+        """Whether the application awaits its driver."""
+        return self.async_engine
+
 
 ENGINES = [
     Engine("sqlite", False, "pysqlite"),
@@ -56,7 +85,10 @@ ENGINES = [
 
 @dataclass(frozen=True)
 class Variant:
-    """One valid combination of the answers that change which files and lines are generated."""
+    """One valid combination of the answers that change which files and lines are generated.
+
+    It has all features unless a test is about others, so that any test may use them.
+    """
 
     engine: Engine = ENGINES[0]
     base_location: str = "models"
@@ -66,6 +98,8 @@ class Variant:
     ci: str = "github"
     more: tuple[Engine, ...] = ()
     tenants: str = "none"
+    features: tuple[str, ...] = FEATURES["all"]
+    kit: str = "copied"
 
     def __str__(self) -> str:
         place = "package" if self.migrations_in_package else "root"
@@ -80,6 +114,12 @@ class Variant:
                 self.ci,
                 *map(str, self.more),
                 *([self.tenants] if self.tenants != "none" else []),
+                *(
+                    name
+                    for name in FEATURES
+                    if FEATURES[name] == self.features != FEATURES["all"]
+                ),
+                *([self.kit] if self.kit != "copied" else []),
             ]
         )
 
@@ -89,6 +129,7 @@ class Variant:
         answers = asdict(self)
         answers |= answers.pop("engine")
         del answers["more"]
+        answers["features"] = list(self.features)
         if self.more:
             answers["more_databases"] = self.more_databases
         if not (self.engine.server and self.engine.async_engine):
@@ -114,9 +155,24 @@ class Variant:
         }
 
     @property
+    def engines(self) -> tuple[Engine, ...]:
+        """Those of all databases."""
+        return (self.engine, *self.more)
+
+    @property
     def existing(self) -> bool:
         """Whether a project that exists already gets the migration layer only."""
         return self.base_location == "existing"
+
+    @property
+    def rooms(self) -> set[str]:
+        """The rooms of the kit: the features, and what other answers bring."""
+        brought = {
+            "tenants": self.tenants != "none",
+            "databases": bool(self.more),
+            "adopted": self.existing,
+        }
+        return {*self.features, *(room for room in brought if brought[room])}
 
     @property
     def package(self) -> str:
@@ -169,13 +225,34 @@ def every(columns: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
     return [row for row in rows if is_valid(row)]
 
 
-# What an existing project gets depends on its engine and CI alone.
+ENGINE_OF = {str(engine): engine for engine in ENGINES}
+
+# Each driver, sync and async, and each dialect: MySQL's async drivers are MariaDB's as well, and
+# meet the same server here.
+DIFFERENT = [
+    engine
+    for engine in ENGINES
+    if engine.database != "mysql" or not engine.async_engine
+]
+ONE_OF_EACH = [
+    ENGINE_OF["sqlite-aiosqlite-async"],
+    ENGINE_OF["postgresql-psycopg-sync"],
+    ENGINE_OF["mariadb-pymysql-sync"],
+]
+POSTGRESQL = ENGINE_OF["postgresql-psycopg-sync"]
+
+# Which features there are changes what is there for a kind of database, whatever its driver.
+FEATURES_AND_KINDS = {"features": list(FEATURES.values()), "engine": ONE_OF_EACH}
+
+# What an existing project gets depends on its engine, its features and CI alone.
 EXISTING = [
     Variant(base_location="existing", example="none", **row)
-    for row in pairwise({"engine": ENGINES, "ci": CIS})
+    for row in (
+        *pairwise({"engine": ENGINES, "ci": CIS}),
+        *pairwise(FEATURES_AND_KINDS | {"ci": CIS}),
+    )
 ]
 
-ENGINE_OF = {str(engine): engine for engine in ENGINES}
 
 # Several databases, each pair of kinds and of drivers' kinds somewhere.
 SEVERAL = [
@@ -231,35 +308,33 @@ TENANTS = [
     ),
 ]
 
-ALL = [Variant(**row) for row in every(COLUMNS)] + EXISTING + SEVERAL + TENANTS
-
-# What changes how a project migrates; compose.yaml and CI do not, nor whether the application
-# awaits its driver. MySQL shares drivers and dialect with MariaDB, which has all of them.
-MIGRATING = {name: COLUMNS[name] for name in COLUMNS if name not in {"compose", "ci"}}
-DRIVERS = {(e.database, e.driver): e for e in ENGINES}
-MYSQL = [engine for engine in DRIVERS.values() if engine.database == "mysql"]
-SHAPES = [
-    *(
-        Variant(**row)
-        for row in every(MIGRATING)
-        if row["engine"] in DRIVERS.values() and row["engine"] not in MYSQL
-    ),
-    *(Variant(**row) for row in pairwise(MIGRATING | {"engine": MYSQL})),
-]
-
 PAIRWISE = [Variant(**row) for row in pairwise(COLUMNS)]
 
-# Each driver, sync and async, and each dialect: MySQL's async drivers are MariaDB's as well, and
-# meet the same server here.
-DIFFERENT = [
-    engine for engine in ENGINES if engine not in MYSQL or not engine.async_engine
+# Each feature alone, none, the default, and all of them, on each kind of database.
+ROOMS = [Variant(**row) for row in pairwise(COLUMNS | FEATURES_AND_KINDS)]
+
+# Installed, the kit leaves the same bytes out, whatever the other answers are.
+INSTALLED = [
+    Variant(kit="installed", features=FEATURES["default"]),
+    Variant(POSTGRESQL, "module", True, "tour", ci="gitlab", kit="installed"),
+    Variant(
+        ENGINE_OF["mariadb-pymysql-sync"], "existing", example="none", kit="installed"
+    ),
+    replace(SEVERAL[2], kit="installed", features=()),
+    replace(TENANTS[1], kit="installed", features=FEATURES["lint"]),
 ]
-ONE_OF_EACH = [
-    ENGINE_OF["sqlite-aiosqlite-async"],
-    ENGINE_OF["postgresql-psycopg-sync"],
-    ENGINE_OF["mariadb-pymysql-sync"],
+
+ALL = [
+    *dict.fromkeys([*PAIRWISE, *ROOMS, *EXISTING, *SEVERAL, *TENANTS, *INSTALLED]),
 ]
-POSTGRESQL = ENGINE_OF["postgresql-psycopg-sync"]
+
+# What changes how a project migrates; compose.yaml and CI do not, nor whether the application
+# awaits its driver. Each driver meets each example, with and without rooms.
+DRIVERS = {(e.database, e.driver): e for e in ENGINES}
+MIGRATING = {name: COLUMNS[name] for name in COLUMNS if name not in {"compose", "ci"}}
+MIGRATING |= {"engine": list(DRIVERS.values())}
+MIGRATING |= {"features": [FEATURES[name] for name in ("no-feature", "default", "all")]}
+SHAPES = [Variant(**row) for row in pairwise(MIGRATING)]
 
 
 if __name__ == "__main__":

@@ -225,6 +225,8 @@ with engine.connect() as connection:
     with context.begin_transaction():
         context.run_migrations()
 """
+
+
 @pytest.mark.parametrize("migrations_dir", ["alembic", "shop/migrations"])
 @pytest.mark.parametrize("version_table", ["alembic_version", "shop_version"])
 def test_history_of_alembic_goes_on(

@@ -33,9 +33,9 @@ EXISTING = {"base_location": "existing", "base_import": "my_app.models:Base"}
 BAD_ANSWERS: list[tuple[str, Any, dict[str, Any], str]] = [
     ("project_name", "", {}, "type a name"),
     ("project_name", " \n\t", {}, "type a name"),
-    ("project_name", "a\x00b", {}, "take the control character out"),
-    ("package_name", "class", {}, "for example class_app; class is a Python keyword"),
-    ("package_name", "None", {}, "for example None_app; None is a Python keyword"),
+    ("project_name", "a\x00b", {}, "remove the control character"),
+    ("package_name", "class", {}, "such as class_app; class is a Python keyword"),
+    ("package_name", "None", {}, "such as None_app; None is a Python keyword"),
     ("package_name", "my-app", {}, "use ASCII letters, digits and _"),
     ("package_name", "1app", {}, "use ASCII letters, digits and _"),
     ("package_name", "", {}, "use ASCII letters, digits and _"),
@@ -70,7 +70,7 @@ BAD_ANSWERS: list[tuple[str, Any, dict[str, Any], str]] = [
             *("my-app:Base", "my_app:Base()", "my_app:Base\n", "..app:Base"),
         ]
     ],
-    ("base_import", "my_app.class:Base", EXISTING, "another name than class"),
+    ("base_import", "my_app.class:Base", EXISTING, "another name: class is a Python keyword"),
     ("source_dir", "lib", EXISTING, "'lib' is not in ['src', 'root']"),
     *[
         ("version_table", answer, EXISTING, "write table or schema.table")
@@ -85,11 +85,11 @@ BAD_ANSWERS: list[tuple[str, Any, dict[str, Any], str]] = [
     ("package_name", "Migration_Kit", {}, "would hide a module"),
     ("package_name", "env", {}, "would hide a module"),
     *[
-        ("migrations_dir", answer, others, f"another {answer.split('/')[0]}")
+        ("migrations_dir", answer, others, f"{answer.split('/')[0]} is already taken")
         for answer in ["migration_kit", "env"]
         for others in [{}, EXISTING]
     ],
-    ("migrations_dir", "migration_kit/alembic", EXISTING, "another migration_kit"),
+    ("migrations_dir", "migration_kit/alembic", EXISTING, "migration_kit is already taken"),
     ("base_import", "migration_kit.models:Base", EXISTING, "rename the package"),
     ("base_import", "env:metadata", EXISTING, "rename the package"),
     ("database", "oracle", {}, "'oracle' is not in"),
@@ -98,7 +98,7 @@ BAD_ANSWERS: list[tuple[str, Any, dict[str, Any], str]] = [
     ("example", "zoo", {}, "'zoo' is not in"),
     ("ci", "jenkins", {}, "'jenkins' is not in"),
     ("tenants", "table", {}, "'table' is not in"),
-    ("tenants", "schema", {"database": "mysql"}, "take database"),
+    ("tenants", "schema", {"database": "mysql"}, "use database: only PostgreSQL"),
     *[
         ("tenants", answer, others | POSTGRESQL, f"the migrations need another {name}")
         for answer, others, name in [
@@ -107,6 +107,13 @@ BAD_ANSWERS: list[tuple[str, Any, dict[str, Any], str]] = [
             ("database", EXISTING | {"base_import": "tenants.a:B"}, "tenants"),
         ]
     ],
+    ("features", ["lnt"], {}, "'lnt' is not in ['autogenerate', 'branches',"),
+    ("features", ["renames"], {}, "add autogenerate: renames needs it"),
+    ("features", ["squash"], {}, "add autogenerate and testing: squash needs them"),
+    ("features", ["squash", "autogenerate"], {}, "add testing: squash needs it"),
+    ("features", ["squash", "renames"], {}, "add autogenerate: renames needs it"),
+    ("kit", "linked", {}, "'linked' is not in"),
+    ("kit", "installed", {}, "answer copied: the template is a folder without git"),
     ("migrations_dir", "a/b", {}, "name one folder"),
     ("migrations_dir", "a\\b", {}, "name one folder"),
     ("migrations_dir", "..", {}, "name one folder"),
@@ -114,14 +121,14 @@ BAD_ANSWERS: list[tuple[str, Any, dict[str, Any], str]] = [
     ("migrations_dir", "", {}, "name one folder"),
     ("migrations_dir", "my migrations", {}, "name one folder"),
     ("migrations_dir", "import", {}, "import is a Python keyword"),
-    ("migrations_dir", "my_app", {}, "the project has another my_app"),
-    ("migrations_dir", "My_App", {}, "the project has another My_App"),
-    ("migrations_dir", "src", {}, "the project has another src"),
+    ("migrations_dir", "my_app", {}, "my_app is already taken"),
+    ("migrations_dir", "My_App", {}, "My_App is already taken"),
+    ("migrations_dir", "src", {}, "src is already taken"),
     (
         "migrations_dir",
         "models",
         {"migrations_in_package": True},
-        "the project has another models",
+        "models is already taken",
     ),
     ("database_url", "", {}, "write it like"),
     ("database_url", "nonsense", {}, "write it like"),
@@ -218,7 +225,7 @@ BAD_ANSWERS: list[tuple[str, Any, dict[str, Any], str]] = [
             "database_url",
             f"postgresql+psycopg://{rest}",
             POSTGRESQL,
-            "leave the password out",
+            "remove the password",
         )
         for rest in [
             "u:s3cret@db.example.com/x",
@@ -347,11 +354,11 @@ def test_bad_answer_on_the_command_line_ends_with_our_line(
     )
     assert output.splitlines()[-1] == (
         "ValueError: Validation error for question 'package_name': "
-        "take another name, for example class_app; class is a Python keyword"
+        "use another name, such as class_app; class is a Python keyword"
     )
 
 
-def answer_at_a_prompt(template: Path, target: Path) -> Any:
+def answer_at_a_prompt(template: Path, target: Path, **env: str) -> Any:
     """Start `copier copy` in a terminal, and return it."""
     import pexpect
 
@@ -362,8 +369,35 @@ def answer_at_a_prompt(template: Path, target: Path) -> Any:
         encoding="utf-8",
         timeout=60,
         # Each question would wait a second for where the cursor is.
-        env=os.environ | {"PROMPT_TOOLKIT_NO_CPR": "1"},
+        env=os.environ | {"PROMPT_TOOLKIT_NO_CPR": "1"} | env,
     )
+
+
+DOWN = "\x1b[B"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pexpect needs a pseudo-terminal")
+def test_features_that_do_not_fit_are_refused_at_the_prompt(
+    template: Path, tmp_path: Path
+) -> None:
+    """Space takes one out or in; the first one is what renames needs."""
+    target = tmp_path / "project"
+    # The line below a list is drawn only where the terminal says where the cursor is.
+    child = answer_at_a_prompt(template, target, PROMPT_TOOLKIT_NO_CPR="")
+    here = "\x1b[1;1R"
+    for question in [
+        *("Where should Base go", "What is the project called"),
+        *("What is the package called", "Which database", "use asyncio"),
+        *("develop against", "Any more databases", "your tenants"),
+    ]:
+        child.expect(question)
+        child.send(f"{here}\r")
+    child.expect("What should migrations")
+    child.send(f"{here} {DOWN * 4} \r")
+    child.expect("add autogenerate: renames needs it")
+    child.send(" \r")
+    child.expect("Where should that code be")
+    child.close(force=True)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pexpect needs a pseudo-terminal")
@@ -371,19 +405,16 @@ def test_bad_answer_is_refused_at_the_prompt(template: Path, tmp_path: Path) -> 
     target = tmp_path / "project"
     child = answer_at_a_prompt(template, target)
     for question in [
-        "Where does the declarative Base live",
+        "Where should Base go",
         "What is the project called",
     ]:
         child.expect(question)
         child.send("\r")
     child.expect("What is the package called")
     child.send("\x15class\r")  # control-U empties the line
-    child.expect("take another name, for example class_app")
+    child.expect("use another name, such as class_app")
     child.close(force=True)
     assert not target.exists()
-
-
-DOWN = "\x1b[B"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pexpect needs a pseudo-terminal")
@@ -396,6 +427,7 @@ DOWN = "\x1b[B"
             "async_engine": "y",
             "more_databases": "\x15{analytics: 'sqlite:///a.db'}\r",
             "tenants": f"{DOWN}\r",
+            "features": f"{DOWN * 3} \r",
             "ci": f"{DOWN}\r",
         },
         {
@@ -431,6 +463,7 @@ def test_conversation_ends_with_a_project(
     assert set(asked) <= recorded.keys()
     assert bool(recorded["more_databases"]) == ("more_databases" in typed)
     assert recorded["tenants"] == ("schema" if "tenants" in typed else "none")
+    assert ("lint" in recorded["features"]) == ("features" in typed)
     if "base_import" in typed:
         assert recorded["more_base_imports"] == {"analytics": "shop.analytics:Base"}
 
@@ -680,7 +713,7 @@ def test_prompt_offers_no_answer_that_would_lose_a_file(
         encoding="utf-8",
         timeout=60,
     )
-    child.expect("Where does the declarative Base live")
+    child.expect("Where should Base go")
     child.expect("git mv src/my_app/models/base.py src/my_app/base.py")
     child.close(force=True)
 

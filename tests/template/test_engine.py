@@ -52,6 +52,8 @@ GOOD: list[dict[str, Any]] = [
     *(variant.answers for variant in [*SEVERAL, *TENANTS, *EXISTING[:4]]),
     *({"database": "postgresql", "database_url": url} for url in URLS),
     {"package_name": "Hall_of_2", "migrations_dir": "alembic_"},
+    {"features": []},
+    {"features": ["autogenerate", "lint", "diagram"], "database": "mariadb"},
     {
         "base_location": "existing",
         "base_import": "hall.tables:db.Model",
@@ -70,6 +72,7 @@ BAD: list[tuple[str, Any, dict[str, Any]]] = [
     ("database_url", "sqlite:///x.db", POSTGRESQL),
     ("more_databases", {"analytics": "nonsense"}, {}),
     ("tenants", "schema", {}),
+    ("features", ["squash", "testing"], {}),
     ("migrations_dir", "a/b", {}),
 ]
 # An answer to a question that is not asked, or that is among the choices no longer.
@@ -77,6 +80,9 @@ STALE: list[tuple[str, Any, dict[str, Any]]] = [
     ("more_databases", ["analytics"], {}),
     ("more_databases", None, {}),
     ("ci", True, {}),
+    ("features", ["lint", "online"], {}),
+    ("features", "lint", {}),
+    ("features", {"lint": True}, {}),
     ("driver", "asyncpg", {}),
     ("driver", "asyncpg", {"database": "mariadb", "async_engine": True}),
     ("compose", True, {}),
@@ -93,7 +99,8 @@ STALE: list[tuple[str, Any, dict[str, Any]]] = [
 # What is refused or forgotten is one code; the browser gets some of it.
 CASES = [
     *GOOD,
-    *(others | {name: answer} for name, answer, others in [*BAD[:3], *STALE[:6]]),
+    *(others | {name: answer} for name, answer, others in [*BAD[:3], *STALE[:8]]),
+    {"kit": "installed", "features": ["autogenerate", "lint"]},
 ]
 
 # A worker as the page starts it, and what it answers to one request after another.
@@ -110,13 +117,16 @@ ASK = """(requests) => new Promise((resolve, reject) => {
     requests.forEach((request, id) => engine.postMessage({ id, ...request }));
 })"""
 
+# Of a commit that nobody made.
+HASH = "0123456789abcdef0123456789abcdef01234567"
+
 # What only a copy from the address knows.
 ORIGIN = ("_commit:", "_src_path:")
 
 
 @pytest.fixture(scope="module")
 def engine(template: Path) -> Engine:
-    return Engine(template, "gh:OWNER/copier-alembic", "v1.0.0")
+    return Engine(template, "gh:OWNER/copier-alembic", "v1.0.0", HASH)
 
 
 @pytest.fixture(scope="module")
@@ -252,12 +262,17 @@ def test_file_is_known_by_its_source(engine: Engine) -> None:
 
 def test_every_type_of_question_has_a_field(template: Path, tmp_path: Path) -> None:
     for number, lines in enumerate(
-        ["type: int", "type: str\n  secret: true\n  default: x"]
+        [
+            "type: int",
+            "type: str\n  secret: true\n  default: x",
+            "type: int\n  multiselect: true\n  choices: [1, 2]",
+        ]
     ):
         folder = shutil.copytree(template, tmp_path / str(number))
         questions = folder / "copier.yml"
         text = questions.read_text(encoding="utf-8")
-        new = f"new_question:\n  default: 1\n  {lines}\n\nci:\n"
+        default = "[1]" if "multiselect" in lines else "1"
+        new = f"new_question:\n  default: {default}\n  {lines}\n\nci:\n"
         questions.write_text(text.replace("\nci:\n", f"\n{new}"), encoding="utf-8")
         with pytest.raises(UnknownWidget, match="new_question"):
             Engine(folder, "address", "commit").render({})
@@ -268,6 +283,7 @@ PICTURED: list[tuple[dict[str, Any], str]] = [
         {},
         """migrations/env.py imports migration_kit/, models/__init__.py.
         tests/conftest.py imports migration_kit/, engine.py.
+        migration_kit/ has core, sqlite, autogenerate, branches, testing.
         models/__init__.py imports models/base.py, models/*.py.
         models/*.py imports models/base.py.""",
     ),
@@ -276,11 +292,28 @@ PICTURED: list[tuple[dict[str, Any], str]] = [
         """migrations/env.py imports migration_kit/, database.py.
         tests/conftest.py imports migration_kit/, engine.py.
         database.py imports models/__init__.py, base.py.
+        migration_kit/ has core, sqlite, autogenerate, branches, testing.
         models/__init__.py imports models/*.py. models/*.py imports base.py.""",
     ),
     (
-        {"base_location": "existing", "base_import": "a.b:C"},
-        "migrations/env.py imports migration_kit/, a.b.",
+        {
+            "base_location": "existing",
+            "base_import": "a.b:C",
+            "database": "mariadb",
+            "features": [],
+        },
+        """migrations/env.py imports migration_kit/, a.b.
+        migration_kit/ has core, mysql, servers, adopted.""",
+    ),
+    (
+        {
+            "base_location": "existing",
+            "base_import": "a.b:C",
+            "kit": "installed",
+            "features": ["lint"],
+        },
+        """migrations/env.py imports migration_kit, a.b.
+        migration_kit has installed, lint, adopted.""",
     ),
 ]
 
@@ -291,6 +324,62 @@ def test_picture_says_who_imports_whom(
 ) -> None:
     picture = ElementTree.fromstring(engine.render(answers)["picture"])
     assert picture.get("aria-label") == " ".join(sentences.split())
+
+
+def test_installed_kit_is_required_as_copier_requires_it(
+    tagged: Path, template: Path
+) -> None:
+    """By the address, and by the commit: a template without git has none to install."""
+    answers = {"kit": "installed", "features": ["autogenerate", "lint"]}
+    render = engine_of(tagged, template).render(answers)
+    assert not [state for state in render["questions"] if state["error"]]
+    with TemporaryDirectory() as folder:
+        project = Path(folder, "my-app")
+        copier.run_copy(
+            str(tagged), project, vcs_ref=history.NOW, data=answers, defaults=True
+        )
+        assert history.contents(project) == {
+            file["path"]: file["text"].encode() for file in render["files"]
+        }
+    without_git = Engine(template, str(tagged), history.NOW).render(answers)
+    [kit] = [q for q in without_git["questions"] if q["name"] == "kit"]
+    assert "a folder without git" in kit["error"]
+
+
+KINDS = ["sqlite", "postgresql", "mysql", "mariadb"]
+MORE = {"more_databases": {"analytics": "sqlite+pysqlite:///analytics.db"}}
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [*({"database": kind} for kind in KINDS), MORE | {"database": "mariadb"}],
+    ids=str,
+)
+def test_each_feature_tells_the_lines_that_it_adds(
+    answers: dict[str, Any], engine: Engine
+) -> None:
+    """Whether it is chosen or not, and as `wc -l` counts them in a project."""
+    before = features_of(engine.render(answers))
+    everything = engine.render(answers | {"features": list(before)})
+    counted = {
+        feature: sum(
+            file["text"].count("\n")
+            for file in everything["files"]
+            if file["path"].startswith(f"migrations/migration_kit/{feature}/")
+        )
+        for feature in before
+    }
+    assert before == counted
+    assert min(counted.values()) > 0
+    assert features_of(everything) == counted
+    installed = engine.render(answers | {"kit": "installed"})
+    assert set(features_of(installed).values()) == {0}
+
+
+def features_of(render: Render) -> dict[str, int]:
+    """Return the lines that each feature tells, by its name."""
+    [state] = [state for state in render["questions"] if state["name"] == "features"]
+    return {str(choice["value"]): choice["lines"] for choice in state["choices"]}
 
 
 @pytest.mark.usefixtures("tagged")
@@ -310,7 +399,7 @@ def test_page_is_less_than_ten_megabytes(tagged: Path) -> None:
 def test_browser_renders_the_same(worker: Page, tagged: Path, template: Path) -> None:
     """Each case, byte for byte, in the Python of the browser."""
     requests = [{"kind": "render", "answers": answers} for answers in CASES]
-    here = Engine(template, str(tagged), history.NOW)
+    here = engine_of(tagged, template)
     for answers, response in zip(CASES, worker.evaluate(ASK, requests), strict=True):
         assert json.loads(response) == here.render(answers), answers
 
@@ -366,6 +455,12 @@ def test_zip_for_a_project_that_exists_has_no_folder(engine: Engine) -> None:
         assert "migrations/env.py" in archive.namelist()
 
 
+def engine_of(tagged: Path, template: Path) -> Engine:
+    """Return what renders the page's template, outside of the browser."""
+    commit_hash = history.git(tagged, "rev-parse", f"{history.NOW}^{{commit}}").strip()
+    return Engine(template, str(tagged), history.NOW, commit_hash)
+
+
 def without_python(route: Route) -> None:
     route.abort()
 
@@ -402,6 +497,8 @@ def test_command_of_the_page_makes_what_the_page_shows(
         "database": "postgresql",
         "async_engine": True,
         "more_databases": {"analytics": "sqlite+pysqlite:///analytics.db"},
+        "features": ["autogenerate", "testing", "squash"],
+        "kit": "installed",
     }
     page = browser.new_page()
     fragment = urlencode({name: json_of(answer) for name, answer in answers.items()})
@@ -411,13 +508,13 @@ def test_command_of_the_page_makes_what_the_page_shows(
     page.close()
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     run("sh", "-euc", command, cwd=tmp_path, env={"PATH": path, "VIRTUAL_ENV": ""})
-    render = Engine(template, str(tagged), history.NOW).render(answers)
+    render = engine_of(tagged, template).render(answers)
     project = tmp_path / render["destination"]
     assert {file["path"]: file["text"].encode() for file in render["files"]} == (
         history.contents(project)
     )
 
 
-def json_of(answer: str | bool | dict[str, str]) -> str:
+def json_of(answer: str | bool | list[str] | dict[str, str]) -> str:
     """Write an answer as a link does."""
     return answer if isinstance(answer, str) else json.dumps(answer)

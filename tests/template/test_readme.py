@@ -9,10 +9,12 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from support import layout
+from _ext.files import owned_by_user
+from support import layout, owners
 from support.commands import UV_RUNS_HERE, run, script
 from support.databases import url_text
 from support.projects import New, Project, Render
@@ -228,3 +230,29 @@ def test_deploy_needs_no_development_tools(render: Render) -> None:
     )
     assert not list((project / ".venv").glob("lib/python*/site-packages/pytest"))
     shutil.rmtree(project / ".venv")
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"example": "tour", "features": ["branches", "testing", "diagram"]},
+        {"base_location": "module", "ci": "gitlab", "tenants": "database"},
+        {"more_databases": {"analytics": "sqlite+pysqlite:///analytics.db"}},
+    ],
+    ids=str,
+)
+def test_table_of_owners_is_what_copier_does(
+    render: Render, answers: dict[str, Any]
+) -> None:
+    """A file is written once if, and only if, it is yours; each that the table names is there."""
+    project = render(**answers)
+    once = owned_by_user()
+    for path in project.rglob("*"):
+        name = path.relative_to(project).as_posix()
+        if path.is_file() and not name.endswith(".gitkeep"):
+            assert (owners.owner_of(name) == "you") == once.match_file(name), name
+    readme = (project / "README.md").read_text(encoding="utf-8")
+    [table] = re.findall(r"\| owner \|.*?\n\n", readme, re.DOTALL)
+    named = re.findall(r"`([^ `]*[/.][^ `]*)`", re.sub(r"\(not .*?\)", "", table))
+    assert len(named) > 12
+    assert [name for name in named if not (project / name).exists()] == []

@@ -39,6 +39,8 @@ def test_variant_is_clean(render: Render, variant: Variant) -> None:
         for path in files(project)
     }
     assert contents.keys() == expected_tree(variant)
+    folders = [path for path in project.rglob("*") if path.is_dir()]
+    assert [path for path in folders if not any(path.iterdir())] == []
     for name, content in contents.items():
         path = project / name
         if (path.suffix, content) not in CLEAN:
@@ -81,13 +83,11 @@ IMPORTS = ["    from my_app.models import Base", "    from my_app.database impor
 
 def template_kit() -> dict[str, str]:
     """Return the kit's modules; none of them is a template of Jinja's."""
-    kit = ROOT / "template/{{ migrations_path }}/migration_kit"
+    kit = "template/{{ migrations_path }}/migration_kit/"
     return {
-        re.sub(r"\{%.*?%\}", "", path.relative_to(kit).as_posix()): path.read_text(
-            encoding="utf-8"
-        )
-        for path in kit.rglob("*.py*")
-        if path.is_file() and path.suffix != ".pyc"
+        name.removeprefix(kit): (ROOT / name).read_text(encoding="utf-8")
+        for name in template_files()
+        if name.startswith(kit)
     }
 
 
@@ -261,23 +261,39 @@ def test_user_of_compose_may_create_the_databases_of_the_tests(
 
 
 def test_template_holds_to_its_rules() -> None:
-    """Windows can check every path out, and Python and mako files carry values only."""
-    names = [name for name in template_files() if name.startswith("template/")]
-    for name in names:
-        path = ROOT / name
-        relative = name.removeprefix("template/")
+    """Its tree is a project's: a path has values only, which Windows can check out. A Python or
+    mako file has values only, unless it includes the part that the answers choose."""
+    for name in template_files():
+        folder, _, relative = name.partition("/")
+        if folder not in {"template", "parts"}:
+            continue
         assert not re.search(r'["\'|<>:?*\\]', relative), relative
-        for condition in re.findall(r"\{%.*?%\}", relative):
-            tag = r"\{% (if [\w.]+|yield db from [\w.]+|endif|endyield) %\}"
-            assert re.fullmatch(tag, condition), relative
-        content = path.read_text(encoding="utf-8")
+        loop = (
+            r"\{% yield db from databases\.\w+ %\}\{\{ db\.folder \}\}\{% endyield %\}"
+        )
+        assert "{%" not in re.sub(loop, "", relative), relative
+        content = (ROOT / name).read_text(encoding="utf-8")
         assert "{%-" not in content, relative
         assert "-%}" not in content, relative
         for line in content.splitlines():
             if "{%" in line:
                 assert re.fullmatch(r"\s*\{% .* %\}", line), f"{relative}: {line}"
                 assert line.count("{%") == 1, f"{relative}: {line}"
-                assert ".py" not in relative, f"{relative}: {line}"
+                if ".py" in relative:
+                    assert content == f"{line}\n", f"{relative}: {line}"
+                    assert line.startswith("{% include 'parts/"), f"{relative}: {line}"
+
+
+def test_every_part_is_included() -> None:
+    """A part that nothing includes would not be noticed."""
+    text = "".join(
+        (ROOT / name).read_text(encoding="utf-8")
+        for name in template_files()
+        if name.endswith(".jinja")
+    )
+    included = {part.split("/")[0] for part in re.findall(r"'parts/([\w./]+)", text)}
+    parts = {path.name for path in (ROOT / "parts").iterdir()}
+    assert parts == included
 
 
 def test_nobody_needs_trust() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import readme
 from support import history, releases
 from support.commands import run, script
 from support.releases import ROOT
@@ -85,7 +86,7 @@ def test_project_of_the_readme_can_be_updated(tmp_path: Path, source: str) -> No
         shell(command, repository)
         assert (tmp_path / "my-app" / "my_app.db").exists()
     else:
-        [command] = readme_commands(r"^(uvx copier copy gh:.*)$")
+        [command] = readme_commands(r"`(uvx copier copy gh:[^`]+)`")
         address = f"git+file://{repository}"
         command = command.replace("gh:OWNER/copier-alembic", f"--defaults {address}")
         shell(command, tmp_path)
@@ -135,5 +136,20 @@ def test_readme_names_every_question() -> None:
         for name, question in questions.items()
         if not name.startswith("_") and question.get("when") is not False
     ]
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert re.findall(r"^\| `(\w+)` \|", readme, re.MULTILINE) == asked
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    [section] = re.findall(r"^## The questions\n(.*?)^## ", text, re.DOTALL | re.MULTILINE)
+    assert re.findall(r"`(\w+)`", section) == asked
+
+
+def test_readme_is_short() -> None:
+    """A visitor reads it whole, and the site has the rest."""
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
+
+
+def test_tables_of_the_readme_are_up_to_date() -> None:
+    """Lines are those of a render, owners and figures have one source: `python docs/readme.py`."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert readme.written(text) == text
+    assert readme.written(text.replace("| 0 of 24 |", "| 1 of 24 |")) == text
+    with pytest.raises(LookupError, match="features"):
+        readme.written("")

@@ -17,7 +17,7 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from _ext import files, questions, renders
+from _ext import features, files, questions, renders
 from _ext.sessions import Block, Player, Session, Unexpected, split_commands
 from _ext.settings import KIT
 from _ext.terminal import html_of
@@ -26,7 +26,7 @@ from support import releases
 from support.commands import run
 from support.layout import expected_tree
 from support.releases import ROOT
-from support.variants import PAIRWISE
+from support.variants import FEATURES, PAIRWISE
 
 DOCS = ROOT / "docs"
 
@@ -71,6 +71,10 @@ ELSEWHERE = {
     ): "in test_switch.py",
     (SWITCH, "git status"): "after any switch; in test_switch.py",
     (UPDATE, "uvx copier update --defaults"): "in test_repository.py",
+    (
+        UPDATE,
+        "uvx copier update --defaults --data 'features=[autogenerate, branches, testing, lint]'",
+    ): "in test_features.py",
     (UPDATE, "git reset --hard"): "in test_update.py",
     (UPDATE, "git diff --diff-filter=D"): "shows what the reader's update deleted",
 }
@@ -328,9 +332,77 @@ def test_owner_of_a_file_is_who_copier_says() -> None:
     assert owners["src/my_app/models/hero.py"] == "you"
     assert owners["migrations/HEAD"] == "you"
     assert owners["src/my_app/models/base.py"] == "both"
-    assert owners["src/my_app/models/__init__.py"] == "template"
+    assert owners["src/my_app/models/__init__.py"] == "the template"
     assert owners["migrations/env.py"] == "both"
-    assert owners["migrations/migration_kit/lock.py"] == "template"
+    assert owners["migrations/migration_kit/lock.py"] == "the template"
+
+
+def test_pages_say_one_thing_about_owners(pages: Path) -> None:
+    """The README of a project has the same table, of its own files."""
+    shown = {
+        name: re.findall(r"<table.*?</table>", page.text, re.DOTALL)
+        for name, page in read_pages(pages).items()
+    }
+    tables = {
+        name: [table for table in found if "never brought back" in table]
+        for name, found in shown.items()
+    }
+    having = {name for name, found in tables.items() if found}
+    assert having == {
+        "explanation/updates.html",
+        "how-to/update.html",
+        "reference/files.html",
+    }
+    assert len({table for found in tables.values() for table in found}) == 1
+
+
+@pytest.mark.parametrize("room", features.needs())
+def test_room_has_a_page_that_says_which_answer_brings_it(
+    room: str, pages: Path
+) -> None:
+    name = f"how-to/{features.PAGES.get(room, room)}"
+    lines = (DOCS / f"{name}.md").read_text(encoding="utf-8").splitlines()
+    assert f"% insert room {room}" in lines[:8]
+    article = read_pages(pages)[f"{name}.html"].text.partition("<article")[2]
+    text = re.sub(r"<[^>]+>", "", article)
+    counted = f"{features.lines_of(room, 'sqlite'):,} lines"
+    said = rf"The feature {room} brings it|Your answer to \w+ brings it"
+    assert re.search(rf"(?:{said}) \({counted}", text)
+
+
+def test_page_of_features_has_each_room_and_its_lines(pages: Path) -> None:
+    text = read_pages(pages)["reference/features.html"].text
+    rows = [re.findall(r"<td.*?</td>", row, re.DOTALL) for row in text.split("<tr")]
+    cells = [[re.sub(r"<[^>]+>|\s+$", "", cell) for cell in row] for row in rows if row]
+    found = {re.split(r"\W", row[0])[0]: row[2:5] for row in cells if len(row) == 6}
+    assert found == {
+        room: [f"{features.lines_of(room, kind):,}" for kind in features.KINDS]
+        for room in features.needs()
+    }
+
+
+def test_features_are_those_of_the_kit() -> None:
+    """The question, the kit's registration and the folders name the same rooms."""
+    folders = {path.parent.name for path in KIT.glob("*/room.py")}
+    assert folders == set(features.needs())
+    assert folders == {*features.features(), *features.brought()}
+    assert list(features.features()) == list(FEATURES["all"])
+
+
+def test_a_room_adds_what_it_depends_on() -> None:
+    assert features.added_by("lint") == "`sqlglot`, `squawk-cli` (PostgreSQL)"
+    assert features.added_by("tenants") == "`rich`"
+    assert features.added_by("branches") == ""
+
+
+def test_figures_are_on_one_page_only() -> None:
+    """What was measured on a release is measured again in one place."""
+    measured = {
+        path.relative_to(ROOT).as_posix()
+        for path in [*sources(), ROOT / "README.md"]
+        if re.search(r"^\| release \d", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert measured == {"docs/explanation/figures.md", "README.md"}
 
 
 def test_page_of_questions_has_each_of_them(pages: Path) -> None:

@@ -48,15 +48,26 @@ CHANGES = {
 }
 
 
-def change(template: Path) -> None:
+def change(repository: Path) -> None:
     """Make the next release: it changes each file in one place, the written-once ones as well."""
-    for path in template.rglob("*"):
+    paths = [
+        path
+        for part in ("parts", "template")
+        for path in repository.glob(f"{part}/**/*")
+    ]
+    for path in paths:
         if not path.is_file() or path.suffix in {".typed", ".gitkeep"}:
             continue
         source = before = path.read_text(encoding="utf-8")
         for old, new in CHANGES.values():
             source = source.replace(old, new)
-        if source == before and path.suffix in {".py", ".jinja"} and source:
+        includes = source.startswith("{% include")  # what it includes is changed
+        if (
+            source == before
+            and path.suffix in {".py", ".jinja"}
+            and source
+            and not includes
+        ):
             source += "\n# next\n" if ".py" in path.name else ""
         path.write_text(source, encoding="utf-8")
 

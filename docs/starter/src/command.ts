@@ -28,17 +28,20 @@ const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Noncharacter_Code_Point}]/u;
  */
 export function unfit(answer: Answer): string {
   const texts = typeof answer === "object" ? Object.entries(answer).flat() : [String(answer)];
-  return texts.some((text) => UNPRINTABLE.test(text)) ? "take the control character out" : "";
+  return texts.some((text) => UNPRINTABLE.test(text)) ? "remove the control character" : "";
 }
 
 function scalar(text: string): string {
   return PLAIN.test(text) && !NO_TEXT.test(text) ? text : `'${text.replaceAll("'", "''")}'`;
 }
 
-/** Writes an answer as `--data` takes it: Copier reads a mapping as YAML, and a text as it is. */
+/** Writes an answer as `--data` takes it: Copier reads lists and mappings as YAML. */
 export function dataOf(answer: Answer): string {
   if (typeof answer !== "object") {
     return String(answer);
+  }
+  if (Array.isArray(answer)) {
+    return `[${answer.map(scalar).join(", ")}]`;
   }
   const items = Object.entries(answer).map(([name, text]) => `${scalar(name)}: ${scalar(text)}`);
   return `{${items.join(", ")}}`;

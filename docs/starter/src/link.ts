@@ -41,6 +41,9 @@ function answerOf(text: string, { widget, choices }: Question): Answer | undefin
   if (widget === "mapping") {
     return mappingOf(text);
   }
+  if (widget === "several") {
+    return listOf(text);
+  }
   if (widget === "switch" || choices.some((choice) => typeof choice.value === "boolean")) {
     return { true: true, false: false }[text];
   }
@@ -48,14 +51,27 @@ function answerOf(text: string, { widget, choices }: Question): Answer | undefin
 }
 
 function mappingOf(text: string): Answer | undefined {
+  const mapping = parsed(text);
+  const right =
+    mapping !== null &&
+    typeof mapping === "object" &&
+    !Array.isArray(mapping) &&
+    hasTextsOnly(Object.values(mapping));
+  return right ? (mapping as Record<string, string>) : undefined;
+}
+
+function listOf(text: string): Answer | undefined {
+  const list = parsed(text);
+  return Array.isArray(list) && hasTextsOnly(list) ? list : undefined;
+}
+
+function hasTextsOnly(values: unknown[]): values is string[] {
+  return values.every((value) => typeof value === "string");
+}
+
+function parsed(text: string): unknown {
   try {
-    const mapping: unknown = JSON.parse(text);
-    const right =
-      mapping !== null &&
-      typeof mapping === "object" &&
-      !Array.isArray(mapping) &&
-      Object.values(mapping).every((value) => typeof value === "string");
-    return right ? (mapping as Record<string, string>) : undefined;
+    return JSON.parse(text);
   } catch {
     return undefined;
   }

@@ -90,7 +90,8 @@ export function Mapping({
 }
 
 function rowsOf(value: Answer | null): Row[] {
-  return value !== null && typeof value === "object" ? Object.entries(value) : [];
+  const isMapping = value !== null && typeof value === "object" && !Array.isArray(value);
+  return isMapping ? Object.entries(value) : [];
 }
 
 function isFilled([name, text]: Row): boolean {

@@ -1,7 +1,7 @@
 /** What the page and the worker tell each other. `starter/engine.py` makes these objects. */
 
-/** An answer as `copier copy --data` takes it; a mapping has texts only. */
-export type Answer = string | boolean | Record<string, string>;
+/** An answer as `copier copy --data` takes it; a list and a mapping have texts only. */
+export type Answer = string | boolean | string[] | Record<string, string>;
 
 /** The answers that the visitor touched, by the name of the question. */
 export type Answers = Record<string, Answer>;
@@ -11,12 +11,14 @@ export interface Choice {
   value: string | boolean;
   /** Why it cannot be taken now; empty where it can. */
   disabled: string;
+  /** How many lines of code it adds to the project, where it is a part of the kit. */
+  lines: number;
 }
 
 export interface Question {
   name: string;
   /** How it is answered; `starter/engine.py` knows which types of copier.yml these are. */
-  widget: "text" | "choice" | "switch" | "mapping";
+  widget: "text" | "choice" | "several" | "switch" | "mapping";
   help: string;
   /** Whether the answers before it let Copier ask it. */
   asked: boolean;
@@ -26,7 +28,7 @@ export interface Question {
   /** One line that begins with what to do; empty where the answer is accepted. */
   error: string;
   placeholder: string;
-  /** Of the widget "choice" only. */
+  /** Of the widgets "choice" and "several" only. */
   choices: Choice[];
 }
 

@@ -2,7 +2,7 @@ import type { Field } from "./field.ts";
 import { Mapping } from "./mapping.tsx";
 import { Prose, splitHelp } from "./prose.tsx";
 import type { Answer, Question as Asked } from "./protocol.ts";
-import { Choices, Switch, Text } from "./widgets.tsx";
+import { Choices, Several, Switch, Text } from "./widgets.tsx";
 
 interface Props {
   question: Asked;
@@ -80,6 +80,8 @@ function Widget(field: Field) {
       return <Text {...field} />;
     case "choice":
       return <Choices {...field} />;
+    case "several":
+      return <Several {...field} />;
     case "switch":
       return <Switch {...field} />;
     case "mapping":

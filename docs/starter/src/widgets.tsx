@@ -34,6 +34,44 @@ export function Switch({ value, error, id, describedBy, onAnswer }: Field) {
   );
 }
 
+/** Checkboxes, each with the lines of code that it adds. */
+export function Several({ question, value, error, labelledBy, describedBy, onAnswer }: Field) {
+  const chosen = Array.isArray(value) ? value : [];
+  const toggle = (one: string, on: boolean) => {
+    const texts = question.choices.map((choice) => String(choice.value));
+    onAnswer(
+      texts.filter((text) => (text === one ? on : chosen.includes(text))),
+      false,
+    );
+  };
+  return (
+    <div role="group" class="list" aria-labelledby={labelledBy} aria-describedby={describedBy}>
+      {question.choices.map((choice) => (
+        <label key={String(choice.value)} class="choice">
+          <input
+            type="checkbox"
+            value={String(choice.value)}
+            checked={chosen.includes(String(choice.value))}
+            disabled={choice.disabled !== ""}
+            aria-invalid={error !== ""}
+            onChange={({ currentTarget }) => toggle(currentTarget.value, currentTarget.checked)}
+          />
+          <span>
+            {choice.label}
+            {choice.disabled ? (
+              <small>
+                <Prose text={choice.disabled} />
+              </small>
+            ) : (
+              choice.lines > 0 && <small>{choice.lines.toLocaleString("en")} lines</small>
+            )}
+          </span>
+        </label>
+      ))}
+    </div>
+  );
+}
+
 /** More options than this are a list, one below the other. */
 const CHIPS = 4;
 

@@ -5,7 +5,7 @@ import type { PyodideAPI } from "pyodide";
 import type { Request, Response } from "./protocol.ts";
 
 interface Browser {
-  start(folder: string, address: string, reference: string): void;
+  start(folder: string, address: string, commit: string, commitHash: string): void;
   render(answers: string): string;
   archive(answers: string): { toJs(): [string, Uint8Array<ArrayBuffer>]; destroy(): void };
 }
@@ -53,8 +53,8 @@ async function start(): Promise<Browser> {
   const [python, copier, template, source] = await Promise.race([loaded, failed]);
   say({ kind: "progress", step: "Loading Copier" });
   const browser = load(python, copier, template);
-  const { address, commit } = JSON.parse(new TextDecoder().decode(source));
-  browser.start("/template", address, commit);
+  const { address, commit, commit_hash } = JSON.parse(new TextDecoder().decode(source));
+  browser.start("/template", address, commit, commit_hash);
   return browser;
 }
 

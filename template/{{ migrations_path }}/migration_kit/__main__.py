@@ -17,21 +17,35 @@ from .rooms import rooms
 from .sections import read_config
 
 
-def main(config_file: str | None = None) -> None:
+def main(config_file: str = "alembic.ini") -> None:
     """Run the command that the command line names, and exit with 1 if it fails.
 
     Args:
         config_file: path of alembic.ini, unless the command line names one.
     """
-    parser = argparse.ArgumentParser(
-        prog=invocation(), description="Commands for revisions, beside `alembic`."
+    option = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    option.add_argument(
+        "--config", metavar="FILE", default=config_file, help="another alembic.ini"
     )
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        default=config_file,
-        required=config_file is None,
-        help="another alembic.ini",
+    path = os.path.abspath(option.parse_known_args()[0].config)
+    try:
+        with one_line(f"{path} cannot be read"):
+            config = read_config(path)  # it says which rooms have commands
+            arguments = parser_of_commands(option).parse_args()
+        with one_line(f"{arguments.command} stopped"):
+            if not os.path.exists(path):
+                raise CommandError(f"{path} is missing; name it with --config FILE")
+            arguments.run(config, arguments)
+    except CommandError as error:
+        sys.exit(f"FAILED: {error}")
+
+
+def parser_of_commands(option: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Return the parser of the command line: an option, and the commands of the rooms."""
+    parser = argparse.ArgumentParser(
+        prog=invocation(),
+        description="Commands for revisions, beside `alembic`.",
+        parents=[option],
     )
     commands = parser.add_subparsers(
         title="commands", dest="command", metavar="COMMAND", required=True
@@ -41,15 +55,7 @@ def main(config_file: str | None = None) -> None:
     written.set_defaults(run=revision_written)
     for room in rooms():
         room.add_commands(commands.add_parser)
-    arguments = parser.parse_args()
-    path = os.path.abspath(arguments.config)
-    try:
-        with one_line(f"{arguments.command} stopped"):
-            if not os.path.exists(path):
-                raise CommandError(f"{path} is missing; name it with --config FILE")
-            arguments.run(read_config(path), arguments)
-    except CommandError as error:
-        sys.exit(f"FAILED: {error}")
+    return parser
 
 
 def revision_written(config: Config, given: argparse.Namespace) -> None:

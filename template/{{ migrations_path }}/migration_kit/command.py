@@ -1,9 +1,11 @@
-"""Which Alembic command runs, and what it does."""
+"""Which Alembic command runs, and what it records."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from alembic import context
-from alembic.util import to_tuple
+from alembic.util import CommandError
+from sqlalchemy import Connection
 
 READ_ONLY_COMMANDS = {
     "check",
@@ -27,7 +29,7 @@ def get_command() -> str:
 
 
 def is_read_only() -> bool:
-    """Tell whether the command leaves the database as it is."""
+    """Return whether the command leaves the database as it is."""
     return get_command() in READ_ONLY_COMMANDS
 
 
@@ -37,21 +39,9 @@ def newest_revisions() -> set[str]:
 
 
 def is_up_to_date() -> bool:
-    """Tell whether an upgrade would find nothing to do."""
+    """Return whether an upgrade would find nothing to do."""
     recorded = set(context.get_context().get_current_heads())
     return get_command() == "upgrade" and recorded == newest_revisions()
-
-
-def is_first_upgrade() -> bool:
-    """Tell whether an upgrade to all heads begins in a database without any revision."""
-    if get_command() != "upgrade":
-        return False
-    asked = set(to_tuple(context.get_revision_argument(), default=()))
-    return (
-        asked != set()
-        and asked == newest_revisions()
-        and not context.get_context().get_current_heads()
-    )
 
 
 def after_each_revision(callback: Callable[..., None]) -> None:
@@ -59,3 +49,34 @@ def after_each_revision(callback: Callable[..., None]) -> None:
     migration = context.get_context()
     callbacks = migration.on_version_apply_callbacks
     migration.on_version_apply_callbacks = (*callbacks, callback)
+
+
+@contextmanager
+def recorded_revision(connection: Connection) -> Iterator[None]:
+    """Compare what the database records after the migration with what was asked for.
+
+    Raises:
+        CommandError: if they differ; Alembic itself would exit with 0.
+    """
+    migration = context.get_context()
+    asked: set[str] | None = None
+
+    def remember(*, heads: set[str], **_: object) -> None:
+        nonlocal asked
+        asked = set(heads)
+
+    after_each_revision(remember)
+    callers_transaction = connection.in_transaction()
+    yield
+    if is_read_only():
+        return
+    if not callers_transaction:
+        connection.commit()  # what ran outside a revision: `ensure_version`, `stamp --purge`
+    recorded = set(migration.get_current_heads())
+    if not callers_transaction:
+        connection.rollback()
+    if asked is not None and recorded != asked:
+        raise CommandError(
+            f"the database records {' '.join(recorded) or 'no revision'} instead of "
+            f"{' '.join(asked) or 'none'}: the migration was rolled back or overwritten"
+        )

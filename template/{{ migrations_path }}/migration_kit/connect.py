@@ -1,21 +1,19 @@
-"""Connect to the database through a sync or an async driver, and never show a secret."""
+"""Connect to the database, and never show a secret."""
 
-import asyncio
-import os
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
 
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, pool
 from sqlalchemy.exc import SQLAlchemyError
 
 from .dialects import database_of
+from .rooms import part
 
 if TYPE_CHECKING:  # importing it takes greenlet, which a sync project need not install
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 T = TypeVar("T")
 
@@ -58,24 +56,14 @@ def connecting(url: URL, source: str) -> Iterator[None]:
     Raises:
         CommandError: in place of every error of the driver.
     """
-    folder = os.path.dirname(url.database or "")
-    plain_path = (
-        url.get_backend_name() == "sqlite" and folder and "uri" not in url.query
-    )
-    # aiosqlite's thread would print a traceback.
-    if plain_path and not os.path.isdir(folder):
-        raise CommandError(f"cannot connect to {url}: make the folder {folder}")
     try:
         yield
     except (SQLAlchemyError, OSError, AssertionError) as error:
         reason = " ".join(str(getattr(error, "orig", error)).split())
         reason = hide_password(reason, url)
         remedies = database_of(url.get_backend_name()).remedies | {"": START}
-        remedy = next(
-            remedy
-            for known, remedy in remedies.items()
-            if re.search(known, reason.lower())
-        ).format(source=source)
+        known = next(known for known in remedies if re.search(known, reason.lower()))
+        remedy = remedies[known].format(source=source)
         raise CommandError(f"cannot connect to {url}: {reason}; {remedy}") from error
 
 
@@ -87,65 +75,35 @@ def hide_password(text: str, url: URL) -> str:
     return text.replace(str(url.password), "***")
 
 
-@contextmanager
-def connect(engine: Engine, source: str) -> Iterator[Connection]:
-    """Open a connection; `source` says in an error where the engine's URL comes from."""
-    with connecting(engine.url, source):
-        connection = engine.connect()
-    with connection:
-        yield connection
+def run_on(
+    engine: "Engine | AsyncEngine", source: str, function: Callable[[Connection], T]
+) -> T:
+    """Call a function with a connection of an engine, and return what it returns.
 
+    Args:
+        engine: a sync or an async one.
+        source: where its URL comes from, in words.
+        function: what to call.
 
-@asynccontextmanager
-async def connect_async(
-    engine: "AsyncEngine", source: str
-) -> AsyncIterator["AsyncConnection"]:
-    """Open a connection of the running event loop, otherwise like `connect`."""
-    from sqlalchemy.ext.asyncio import create_async_engine
-
-    # A pooled connection belongs to the loop that opened it, so we leave the caller's pool
-    # alone; but a static pool is its one connection, for example to a database in memory.
-    shared = isinstance(engine.pool, pool.StaticPool)
-    if not shared:
-        engine = create_async_engine(engine.url, pool=engine.pool.recreate())
-    try:
+    Raises:
+        CommandError: if the database cannot be reached.
+    """
+    if isinstance(engine, Engine):
         with connecting(engine.url, source):
-            connection = await engine.connect()
-        try:
-            yield connection
-        finally:
-            await connection.close()
-    finally:
-        if not shared:
-            await engine.dispose()
-
-
-def run_coroutine(coroutine: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine to its end, also where an event loop waits for us: in a test, say."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        asyncio.run(coroutine)
-    else:
-        with ThreadPoolExecutor(max_workers=1) as thread:
-            thread.submit(asyncio.run, coroutine).result()
+            connection = engine.connect()
+        with connection:
+            return function(connection)
+    if not (asynchronous := part("", "asynchronous")):
+        raise CommandError(
+            f"the kit of this project has no async drivers, but {source} names "
+            f"{engine.url.drivername}. Run `copier update --data async_engine=true`"
+        )
+    result: T = asynchronous.run_on_async(engine, source, function)
+    return result
 
 
 def on_connection(
     url: URL, function: Callable[[Connection], T], variable: str = "TEST_DATABASE_URL"
 ) -> T:
-    """Call a function with a connection of its own, through a sync or an async driver."""
-    source = f"{variable}, else alembic.ini"
-    engine = create_connectable(url)
-    if isinstance(engine, Engine):
-        with connect(engine, source) as connection:
-            return function(connection)
-
-    results: list[T] = []
-
-    async def run() -> None:
-        async with connect_async(engine, source) as connection:
-            results.append(await connection.run_sync(function))
-
-    run_coroutine(run())
-    return results[0]
+    """Call a function with a connection of its own to a database."""
+    return run_on(create_connectable(url), f"{variable}, else alembic.ini", function)

@@ -1,5 +1,6 @@
-"""What a run needs of a kind of database: a lock, a session, transactions, words for errors."""
+"""What a run needs of a kind of database: a lock, transactions, words for errors."""
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -8,10 +9,11 @@ from typing import Any
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
+from .command import is_read_only
 from .rooms import part
+from .settings import get_seconds, setting
 
-# The kinds that the kit can have.
-KNOWN = {"sqlite", "postgresql", "mysql", "mariadb"}
+log = logging.getLogger(f"alembic.{__name__}")
 
 FILL_FIRST = "fill the rows first: add the column nullable, UPDATE, then NOT NULL"
 
@@ -20,15 +22,15 @@ class Database:
     """A kind of database; `database` in `sqlite.py`, `postgresql/` or `mysql/` is an instance.
 
     Attributes:
-        aftermath: what is left of a revision that failed, in words.
-        is_server: whether several jobs may need no lock, because only one of them migrates.
-        remedies: what a driver says that cannot connect, as a pattern, and what fixes it;
+        aftermath: what is left of a revision that failed.
+        needs_lock: whether the lock stays, even if the user says that only one job migrates.
+        remedies: patterns of errors of a driver that cannot connect, each with its fix;
             `{source}` says where the URL is.
-        hints: what an error in a revision says, as a pattern, and what fixes it.
+        hints: patterns of errors in a revision, each with its fix.
     """
 
     aftermath = ""
-    is_server = True
+    needs_lock = False
     remedies: dict[str, str] = {}
     hints: dict[str, str] = {}
 
@@ -40,17 +42,38 @@ class Database:
         """Return what all of the run is within, before it waits for the lock."""
         return nullcontext()
 
-    def lock(
-        self, connection: Connection, timeout: float
-    ) -> AbstractContextManager[None]:
-        """Hold the migration lock; it ends with the connection.
+    def lock(self, connection: Connection) -> AbstractContextManager[None]:
+        """Hold the migration lock; it ends with the connection, also by `kill -9`.
+
+        Setting `lock_timeout`: seconds to wait for it, 300 by default. Setting `lock`: `none` where
+        only one job migrates; SQLite's lock is its transaction, and stays.
 
         Args:
-            connection: the one that migrates.
-            timeout: seconds to wait for the lock.
+            connection: the one that migrates. In a transaction of the caller, PostgreSQL holds
+                the lock until its end, and SQLite is left to the caller.
+
+        Raises:
+            CommandError: if another process holds it all the time, or if there is none to hold.
         """
+        if is_read_only():
+            return nullcontext()
+        if (lock := setting("lock")) not in {"", "none"}:
+            raise CommandError(
+                f"lock is {lock!r}; leave it out, or write none where only one job migrates"
+            )
+        if lock and not self.needs_lock:
+            log.warning(
+                "lock = none: nothing keeps two processes from migrating at once"
+            )
+            return nullcontext()
+        return self.hold(connection, get_seconds("lock_timeout", 300))
+
+    def hold(
+        self, connection: Connection, timeout: float
+    ) -> AbstractContextManager[None]:
+        """Hold the lock of this kind of database; wait for it for some seconds."""
         name = connection.dialect.name
-        if name in KNOWN:
+        if name in {"sqlite", "postgresql", "mysql", "mariadb"}:
             raise CommandError(
                 f"the kit of this project has no {name}. Run `copier update --data "
                 f"database={name}`, or correct the URL"
@@ -68,18 +91,16 @@ class Database:
         return nullcontext()
 
     def before_sql(self) -> None:
-        """Write what the SQL of `--sql` begins with."""
+        """Write the beginning of the SQL of `--sql`."""
 
     def hint(self, error: Exception, message: str) -> str:
-        """Return what fixes an error in a revision, or nothing."""
-        found = (
-            hint for known, hint in self.hints.items() if re.search(known, message)
-        )
+        """Return the fix for an error in a revision, or nothing."""
+        found = (fix for known, fix in self.hints.items() if re.search(known, message))
         return next(found, "")
 
 
 def database_of(dialect: str) -> Database:
-    """Return what the kit has for a dialect of SQLAlchemy; without a lock for one it lacks."""
+    """Return the kind of a dialect of SQLAlchemy; it has no lock where the kit lacks it."""
     module = part("", dialect)
     database: Database = module.database if module else Database()
     return database

@@ -1,6 +1,5 @@
 """Runs the migrations, in the shape of Alembic's own env.py; `run` is what env.py calls."""
 
-import io
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -8,23 +7,17 @@ from logging.config import fileConfig
 from typing import TYPE_CHECKING, Any
 
 from alembic import context
-from alembic.config import Config
-from alembic.runtime.environment import EnvironmentContext
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, MetaData
 
-from .command import after_each_revision, is_read_only
-from .connect import connect, connect_async, create_connectable, run_coroutine
+from .command import after_each_revision, is_read_only, recorded_revision
+from .connect import create_connectable, run_on
 from .dialects import database_of
 from .errors import migration_errors, one_line
-from .lock import migration_lock
-from .options import log_broken_promises, put_together
+from .options import put_together
 from .paths import use
-from .recorded import recorded_revision
 from .rooms import refuse_broken_promises, rooms
-from .sections import read_config
-from .settings import get_url, get_url_source, version_table_options
+from .settings import get_url, version_table_options
 
 if TYPE_CHECKING:  # importing it takes greenlet, which a sync project need not install
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -83,11 +76,7 @@ def run(
 def metadata_of(owner: Any) -> Any:
     """Return a MetaData, or that of its owner: a declarative Base, a registry, `db.Model`.
 
-    Args:
-        owner: one of these, or a list of several.
-
-    Returns:
-        A MetaData; of a list, a list.
+    Of a list, a list.
 
     Raises:
         CommandError: if it has none.
@@ -95,12 +84,12 @@ def metadata_of(owner: Any) -> Any:
     if isinstance(owner, list | tuple):
         return [metadata_of(one) for one in owner]
     metadata = getattr(owner, "metadata", owner)
-    if not isinstance(metadata, MetaData):
-        raise CommandError(
-            f"{owner!r} is no MetaData and has none; "
-            "let env.py import your declarative Base, or its MetaData"
-        )
-    return metadata
+    if isinstance(metadata, MetaData):
+        return metadata
+    raise CommandError(
+        f"{owner!r} is no MetaData and has none; "
+        "let env.py import your declarative Base, or its MetaData"
+    )
 
 
 def run_migrations_offline(options: dict[str, Any]) -> None:
@@ -116,7 +105,7 @@ def run_migrations_offline(options: dict[str, Any]) -> None:
     with one_line("no SQL was printed"):
         for room in rooms():
             room.check_history(context.script)
-        context.configure(url=get_url(), **put_together(kits, options))
+        context.configure(url=get_url()[0], **put_together(kits, options))
         with context.begin_transaction():
             database_of(context.get_context().dialect.name).before_sql()
             context.run_migrations()
@@ -136,14 +125,12 @@ def do_run_migrations(connection: Connection, options: dict[str, Any]) -> None:
     if is_read_only():
         # Or Alembic would make its version table, which a standby refuses.
         context.get_context().opts["dont_mutate"] = True
-    else:
-        log_broken_promises(kits, options)
     for room in rooms():
         room.before(connection, options)
     with (
         migration_errors(database, connection),
         database.around(connection),
-        migration_lock(database, connection),
+        database.lock(connection),
         around_of_rooms(connection),
         recorded_revision(connection),
         database.patience(connection) as attempts,
@@ -167,14 +154,6 @@ def around_of_rooms(connection: Connection) -> Iterator[None]:
         yield
 
 
-async def run_async_migrations(
-    engine: "AsyncEngine", options: dict[str, Any], source: str, do_run: "DoRun"
-) -> None:
-    """Run the migrations through an async driver."""
-    async with connect_async(engine, source) as connection:
-        await connection.run_sync(do_run, options)
-
-
 def run_migrations_online(
     options: dict[str, Any], create_engine: "CreateEngine"
 ) -> None:
@@ -183,38 +162,9 @@ def run_migrations_online(
     do_run: DoRun = context.config.attributes.get("do_run", do_run_migrations)
     connectable, source = context.config.attributes.get("connection"), "the engine"
     if connectable is None:
-        connectable, source = create_engine(get_url()), get_url_source()
-
+        url, source = get_url()
+        connectable = create_engine(url)
     if isinstance(connectable, Connection):
         do_run(connectable, options)
-    elif isinstance(connectable, Engine):
-        with connect(connectable, source) as connection:
-            do_run(connection, options)
     else:
-        run_coroutine(run_async_migrations(connectable, options, source, do_run))
-
-
-def load_options(config: Config) -> dict[str, Any]:
-    """Run env.py without a database, as for `--sql`, and return the options that it gave.
-
-    Args:
-        config: of alembic.ini.
-
-    Returns:
-        The options of `context.configure()`, with `target_metadata` and `packages`.
-    """
-    found: dict[str, Any] = {}
-
-    def remember(_: object, migration: Any) -> list[Any]:
-        found.update(migration.opts)
-        return []
-
-    silent = read_config(
-        config.config_file_name,
-        config.config_ini_section,
-        output_buffer=io.StringIO(),
-    )
-    script = ScriptDirectory.from_config(silent)
-    with EnvironmentContext(silent, script, fn=remember, as_sql=True):
-        script.run_env()
-    return found
+        run_on(connectable, source, lambda connection: do_run(connection, options))

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from .command import get_command, is_read_only
 from .dialects import Database
-from .rooms import ROOMS, how_to_add, rooms
+from .rooms import ROOMS, how_to_add, is_on, rooms
 from .sections import commands_for
 from .settings import FIRST
 
@@ -101,8 +101,9 @@ def describe(error: Exception, database: Database | None = None) -> str:
     message = next(iter(str(error).splitlines()), "")
     message = re.sub(r"^\([\w.]+\) ", "", message)  # the class of the driver's error
     message = f"{type(getattr(error, 'orig', None) or error).__name__}: {message}"
-    if isinstance(error, ModuleNotFoundError):
-        message += f"; {remedy_for_module(error.name or '')}"
+    if isinstance(error, ImportError):
+        remedy = remedy_for_import(error)
+        message += f"; {remedy}" if remedy else ""
     elif database:
         said = f"{message} {getattr(error, 'statement', '')}"
         hint = database.hint(error, said)
@@ -120,13 +121,15 @@ def describe(error: Exception, database: Database | None = None) -> str:
     return f"{where(own[-1].filename, own[-1].lineno)}: {message}" if own else message
 
 
-def remedy_for_module(name: str) -> str:
-    """Return how to bring a module that is missing: one of a room, or one of the project."""
-    kit, _, room = name.partition(".")
-    room = room.partition(".")[0]
-    if kit == __package__ and room in ROOMS:
-        return how_to_add(room)
-    return "install the project (`uv sync`, `pip install --editable .`)"
+def remedy_for_import(error: ImportError) -> str:
+    """Return how to add a room that is missing, how to install the project, or nothing."""
+    kit, _, module = (error.name or "").partition(".")
+    room = module.partition(".")[0]
+    if kit == __package__ and room in ROOMS and not is_on(room):
+        return how_to_add(room)  # `__pycache__` of its folder may be left
+    if isinstance(error, ModuleNotFoundError):
+        return "install the project (`uv sync`, `pip install --editable .`)"
+    return ""
 
 
 def where(filename: str, line: int | None) -> str:

@@ -1,12 +1,9 @@
 """Options of `context.configure()` from the kit and from env.py, put together."""
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from alembic.util import CommandError
-
-log = logging.getLogger(f"alembic.{__name__}")
 
 # What a run decides by itself, and where else to say it.
 TAKEN = {
@@ -32,27 +29,8 @@ def put_together(kits: dict[str, Any], users: dict[str, Any]) -> dict[str, Any]:
         if name in users:
             raise CommandError(f"run() in env.py takes no {name}=; {remedy}")
     users = {name: value for name, value in users.items() if value is not None}
-    both = {
-        name: RULES[name](kits[name], users[name])
-        for name in RULES
-        if name in kits and name in users
-    }
-    return kits | users | both
-
-
-def log_broken_promises(kits: dict[str, Any], users: dict[str, Any]) -> None:
-    """Say which options of env.py take a transaction away that keeps a crash from harming."""
-    promised = {
-        "transaction_per_migration": kits.get("transaction_per_migration", False),
-        "transactional_ddl": True,
-    }
-    for name, promise in promised.items():
-        if users.get(name) not in {None, promise}:
-            log.warning(
-                "env.py sets %s=%s: an upgrade that stops may stay half done",
-                name,
-                users[name],
-            )
+    both = kits.keys() & users.keys() & RULES.keys()
+    return kits | users | {name: RULES[name](kits[name], users[name]) for name in both}
 
 
 def agree(kits: Callable[..., bool], users: Callable[..., bool]) -> Any:

@@ -3,8 +3,10 @@
 import os
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from alembic.config import Config
+from alembic.util import coerce_resource_to_filename
 
 _in_use: list[Config] = []
 
@@ -20,14 +22,21 @@ def config_in_use() -> Config | None:
     return _in_use[0] if _in_use else None
 
 
-def migrations() -> Path:
-    """Return the folder of the migrations: that of the kit, or what alembic.ini says."""
-    own = Path(__file__).resolve().parents[1]
+def setting(name: str) -> Any:
+    """Return a setting of `[alembic]` in alembic.ini, else of `[tool.alembic]` in pyproject.toml."""
     config = config_in_use()
-    if (own / "__main__.py").exists() or config is None:
+    if config is None or config.file_config.has_option("alembic", name):
+        return config and config.file_config.get("alembic", name)
+    return config._get_toml_config_value(name)
+
+
+def migrations() -> Path:
+    """Return the folder of the migrations: that of the kit, or, if you installed the kit, what alembic.ini says."""
+    own = Path(__file__).resolve().parents[1]
+    location = setting("script_location")
+    if (own / "__main__.py").exists() or not location:
         return own
-    location = config.get_section_option("alembic", "script_location")
-    return Path(location or config.get_main_option("script_location", "")).resolve()
+    return Path(coerce_resource_to_filename(location)).resolve()
 
 
 def invocation(start: str | Path = os.curdir) -> str:

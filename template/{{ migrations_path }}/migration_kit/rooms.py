@@ -5,6 +5,7 @@ The `room.py` of each ends with `room = ...`, an instance of `Room`. Every run a
 """
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
@@ -19,7 +20,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection
 
-from .paths import config_in_use
+from .paths import setting
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -100,6 +101,7 @@ class Room:
         """Add commands to `python migrations`."""
 
 
+@cache
 def is_module(name: str) -> bool:
     """Return whether the kit has a module, such as `lint.room`.
 
@@ -113,15 +115,17 @@ def is_module(name: str) -> bool:
 
 def is_on(room: str) -> bool:
     """Return whether a room, and those that it needs, are there and not switched off."""
-    config = config_in_use()
-    # An installed kit has every room, so alembic.ini names those that are on.
-    named = (
-        config.file_config.get("alembic", "rooms", fallback=None) if config else None
-    )
-    names = ROOMS if named is None else named.replace(",", " ").split()
+    named = named_rooms()
     return all(
-        one in names and is_module(f"{one}.room") for one in (room, *ROOMS[room])
+        (named is None or one in named) and is_module(f"{one}.room")
+        for one in (room, *ROOMS[room])
     )
+
+
+def named_rooms() -> list[str] | None:
+    """Return the rooms that alembic.ini names: an installed kit has all, but not all are on."""
+    names = setting("rooms")
+    return None if names is None else re.findall(r"\w+", str(names))
 
 
 def rooms() -> list[Room]:
@@ -174,6 +178,13 @@ def refuse_broken_promises() -> None:
     Raises:
         CommandError: naming the setting, and the answer that brings the room back.
     """
+    for name in named_rooms() or []:
+        if name not in ROOMS or not is_on(name):
+            remedy = how_to_add(name) if name in ROOMS else f"Use {', '.join(ROOMS)}"
+            raise CommandError(
+                f"rooms in alembic.ini names {name!r}, which is missing or needs another room. "
+                f"{remedy}"
+            )
     given = context.get_x_argument(as_dictionary=True)
     for name, room in PROMISES.items():
         value = (

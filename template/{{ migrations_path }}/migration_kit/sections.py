@@ -1,14 +1,10 @@
 """The databases of the project: each section of alembic.ini that has a history of its own."""
 
 import re
-from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from alembic.config import Config
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 
 from .paths import use
 from .settings import FIRST
@@ -41,42 +37,6 @@ def databases(config_file: str | Path | None) -> list[str]:
     sections = parser.sections()
     found = [name for name in sections if parser.has_option(name, "script_location")]
     return found or [FIRST]
-
-
-def histories(config: Config) -> Iterator[tuple[Config, ScriptDirectory]]:
-    """Yield the configuration of each database of alembic.ini, and its history."""
-    for name in databases(config.config_file_name):
-        one = read_config(config.config_file_name, name)
-        yield one, ScriptDirectory.from_config(one)
-
-
-@lru_cache(maxsize=1)
-def other_histories(config: Config) -> list[tuple[Config, ScriptDirectory]]:
-    """Return the configurations and histories of the other databases than that of a section."""
-    return [
-        (other, ScriptDirectory.from_config(other))
-        for name in databases(config.config_file_name)
-        if name != config.config_ini_section
-        for other in [read_config(config.config_file_name, name)]
-    ]
-
-
-def config_of_revision(config: Config, revision: str) -> Config:
-    """Return the configuration of the database whose history has a revision.
-
-    Raises:
-        CommandError: if none has it.
-    """
-    error: CommandError | None = None
-    for one, script in histories(config):
-        try:
-            script.get_revision(revision)
-        except CommandError as found:
-            error = error or found
-        else:
-            return one
-    assert error is not None
-    raise error
 
 
 def commands_for(section: str, text: str) -> str:

@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +18,15 @@ FIRST = "alembic"
 EXAMPLE = "postgresql+psycopg://user:password@host:5432/database"
 
 
-def get_url() -> URL:
-    """Return where the run goes: where a room says, else to `database_url`."""
-    return next((found[0] for found in urls_of_rooms()), None) or database_url()
-
-
-def get_url_source() -> str:
-    """Return where the URL comes from, in words for a message."""
-    return next((found[1] for found in urls_of_rooms()), None) or find_url()[1]
-
-
-def urls_of_rooms() -> Iterator[tuple[URL, str]]:
-    return (found for room in rooms() if (found := room.url()))
+def get_url() -> tuple[URL, str]:
+    """Return where the run goes, and where that is written, in words for a message."""
+    found = (room.url() for room in rooms())
+    return next(filter(None, found), None) or (database_url(), find_url()[1])
 
 
 def run_schema() -> str | None:
     """Return the schema that the run keeps to, where a room says one."""
-    return next((found for room in rooms() if (found := room.schema())), None)
+    return next(filter(None, (room.schema() for room in rooms())), None)
 
 
 def database_url(name: str = "") -> URL:
@@ -67,7 +58,9 @@ def database_url(name: str = "") -> URL:
             f"start {source} like {EXAMPLE}"
         ) from None
     url = from_folder(url, os.path.dirname(context.config.config_file_name or ""))
-    return beside(url, name) if name else url
+    if name and url.get_backend_name() == "sqlite":
+        name = str(Path(url.database or "").with_name(f"{name}.db"))
+    return url.set(database=name) if name else url
 
 
 def find_url() -> tuple[str, str]:
@@ -103,28 +96,19 @@ def from_folder(url: URL, folder: str) -> URL:
     return url.set(database=os.path.join(os.path.abspath(folder), path))
 
 
-def beside(url: URL, name: str) -> URL:
-    """Return the URL of another database on the server, or of another SQLite file in the folder.
-
-    Raises:
-        CommandError: if the name would lead to another folder.
-    """
-    if url.get_backend_name() != "sqlite":
-        return url.set(database=name)
-    if Path(name).name != name:
-        raise CommandError(f"{name!r} cannot be a file's name: take the path out of it")
-    return url.set(database=str(Path(url.database or "").with_name(f"{name}.db")))
+def setting(name: str, default: str = "") -> str:
+    """Return the value of `-x name=...`, else that of alembic.ini, else the default."""
+    given = context.get_x_argument(as_dictionary=True)
+    return str(given.get(name, context.config.get_main_option(name, default)))
 
 
 def get_seconds(name: str, default: float) -> float:
-    """Return a number of seconds: `-x name=...`, else that of alembic.ini, else the default.
+    """Return a setting that is a number of seconds.
 
     Raises:
         CommandError: if it is no number, or negative.
     """
-    value = context.get_x_argument(as_dictionary=True).get(
-        name, context.config.get_main_option(name, str(default))
-    )
+    value = setting(name, str(default))
     try:
         seconds = float(value)
     except ValueError:

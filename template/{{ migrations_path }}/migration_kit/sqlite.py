@@ -16,9 +16,9 @@ class SQLite(Database):
     """SQLite rolls DDL back, although Alembic assumes otherwise."""
 
     aftermath = "all was rolled back"
-    is_server = False
+    needs_lock = True
     remedies = {
-        "unable to open database": "check that its folder exists and may be written to"
+        "unable to open database": "check that its folder exists and that you may write to it"
     }
     hints = {
         "NOT NULL constraint failed: _alembic_tmp|Cannot add a NOT NULL column": FILL_FIRST
@@ -30,7 +30,7 @@ class SQLite(Database):
     def around(self, connection: Connection) -> AbstractContextManager[None]:
         return foreign_keys_off(connection)
 
-    def lock(
+    def hold(
         self, connection: Connection, timeout: float
     ) -> AbstractContextManager[None]:
         return sqlite_lock(connection, timeout)

@@ -8,17 +8,22 @@ import pytest
 
 from support.adopted import DECLARATIVE, REVISION, adopt, write
 from support.databases import query
-from support.projects import UP_AND_DOWN, Database, Project, last_line
+from support.projects import UP_AND_DOWN, Database, New, Project, last_line
+from support.variants import ENGINE_OF, POSTGRESQL, Engine
 
 
 def old_history(
-    template: Path, tmp_path: Path, database: Database, folder: str = "versions"
+    template: Path,
+    tmp_path: Path,
+    database: Database,
+    folder: str = "versions",
+    engine: Engine = ENGINE_OF["sqlite-pysqlite-sync"],
 ) -> Project:
-    """Adopt a project with a revision whose database has run it."""
-    url = database("sqlite", "pysqlite")
+    """Adopt a project with a revision."""
     write(tmp_path, DECLARATIVE | {f"migrations/{folder}/0001.py": REVISION})
-    adopt(template, tmp_path, "shop.models:Base", source_dir="root")
-    return Project(tmp_path, url)
+    answers = {"source_dir": "root", "database": engine.database}
+    adopt(template, tmp_path, "shop.models:Base", **answers)
+    return Project(tmp_path, database(engine.database, engine.driver))
 
 
 def test_lost_version_locations_are_named(
@@ -61,15 +66,22 @@ def test_empty_history_may_have_an_archive(
 
 
 @pytest.mark.parametrize(
-    "driver", [("sqlite", "pysqlite"), ("mariadb", "pymysql")], ids="-".join
+    "engine",
+    [ENGINE_OF["sqlite-pysqlite-sync"], ENGINE_OF["mariadb-pymysql-sync"], POSTGRESQL],
+    ids=str,
 )
 def test_lost_version_table_is_named(
-    template: Path, tmp_path: Path, database: Database, driver: tuple[str, str]
+    template: Path, tmp_path: Path, database: Database, engine: Engine
 ) -> None:
     """An upgrade would begin anew, on tables that are filled."""
-    project = old_history(template, tmp_path, database).on(database(*driver))
+    project = old_history(template, tmp_path, database, engine=engine)
+    project.edit("alembic.ini", "timezone", "version_table = shop_version\ntimezone")
     project.upgraded()
-    query(project.url, "ALTER TABLE alembic_version RENAME TO shop_version")
+    project.edit("alembic.ini", "version_table = shop_version\n", "")
+    room = project / "migrations/migration_kit/adopted"
+    kind = "mysql" if engine.database == "mariadb" else engine.database
+    files = {path.stem for path in room.glob("*.py")}
+    assert files == {"__init__", "history", "room", kind}
     for command in (["current"], ["check"], ["upgrade", "head"]):
         line = last_line(project.alembic(*command, fails=True))
         assert "alembic_version records no revision, but shop_version has 0001" in line
@@ -84,8 +96,7 @@ def test_lost_version_table_is_named(
 def test_lost_schema_of_the_version_table_is_named(
     template: Path, tmp_path: Path, database: Database
 ) -> None:
-    project = old_history(template, tmp_path, database)
-    project = project.on(database("postgresql", "psycopg")).upgraded()
+    project = old_history(template, tmp_path, database, engine=POSTGRESQL).upgraded()
     query(project.url, "CREATE SCHEMA other")
     query(project.url, "ALTER TABLE alembic_version SET SCHEMA other")
     line = last_line(project.alembic("upgrade", "head", fails=True))
@@ -99,10 +110,47 @@ def test_another_schema_may_have_the_same_history(
     template: Path, tmp_path: Path, database: Database
 ) -> None:
     """As with a schema for each tenant: there, ours has no table yet."""
-    project = old_history(template, tmp_path, database)
-    project = project.on(database("postgresql", "psycopg")).upgraded()
+    project = old_history(template, tmp_path, database, engine=POSTGRESQL).upgraded()
     query(project.url, "CREATE SCHEMA tenant")
     options = {"options": "-csearch_path=tenant"}
     tenant = project.on(project.url.update_query_dict(options))
     tenant.alembic("upgrade", "head")
     assert query(project.url, "SELECT version_num FROM tenant.alembic_version")
+
+
+def test_new_project_has_no_room_for_old_histories(new: New) -> None:
+    """Its history began with the kit, so that no setting of an old env.py can be lost."""
+    project = new()
+    assert not (project / "migrations/migration_kit/adopted").exists()
+    revision = project.revisions[0]
+    project.write(f"migrations/archive/{revision.name}", revision.read_text())
+    revision.unlink()
+    project.alembic("current")
+
+
+PLUGIN = """\
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+carts = sa.Table("carts", metadata, sa.Column("id", sa.Integer, primary_key=True))
+"""
+
+
+def test_env_py_may_have_several_metadata(
+    template: Path, tmp_path: Path, database: Database
+) -> None:
+    """That of a plugin, say: `metadata_of` takes a list, of owners and of MetaData."""
+    project = old_history(template, tmp_path, database)
+    project.write("shop/plugin.py", PLUGIN)
+    env_py = "migrations/env.py"
+    project.edit(env_py, "import Base\n", "import Base\n    from shop import plugin\n")
+    project.edit(env_py, "metadata_of(Base)", "metadata_of([Base, plugin.metadata])")
+    project.alembic("upgrade", "head")
+    project.alembic("revision", "--autogenerate", "-m", "carts")
+    assert "carts" in project.revision("carts").read_text()
+    project.alembic_each([["upgrade", "head"], ["check"]])
+    assert project.tables() == {"orders", "carts"}
+    project.edit(env_py, "[Base, plugin.metadata]", "[Base, plugin.nothing]")
+    project.write("shop/plugin.py", "nothing = 7\n")
+    line = last_line(project.alembic("check", fails=True))
+    assert line.startswith("7 is no MetaData and has none; let env.py import")

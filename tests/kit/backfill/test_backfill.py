@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 
 import pytest
@@ -309,7 +310,7 @@ import sys; sys.path.append("migrations")
 from alembic.config import Config
 from migration_kit import errors
 from migration_kit.backfill import batches
-batches.TRIES, batches.SHORT_WAITS = 2, "SET LOCAL lock_timeout = 200"
+batches.TRIES = 2
 from migration_kit.backfill.command import run_backfill
 try:
     run_backfill(Config("alembic.ini"), "count_up", batches.Pace(batch_size=40))
@@ -463,3 +464,37 @@ with ScratchDatabase(Path("alembic.ini")).create() as database:
     run_backfill(database.config(), "fill_years")
     print(database.execute(sa.text("SELECT years FROM heroes")))
 """)
+
+
+@pytest.mark.parametrize("left", ["nothing", "cache", "installed"])
+def test_revision_needs_the_room_that_it_imports(new: New, left: str) -> None:
+    """Each command that runs env.py, and each of the kit's, names the answer that brings it back."""
+    project = new(SQLITE, features=["autogenerate", "branches", "backfill"])
+    (project.versions / "expand.py").write_text(EXPAND)
+    project.write("migrations/HEAD", "expand\n")
+    kit = project / "migrations/migration_kit"
+    if left == "installed":  # it has every room, and alembic.ini names those on
+        rooms = "[alembic]\nrooms = autogenerate, branches\n"
+        project.edit("alembic.ini", "[alembic]\n", rooms)
+    else:
+        shutil.rmtree(kit / "backfill")
+    if left == "cache":  # as Copier leaves it, which deletes what it wrote
+        (kit / "backfill/__pycache__").mkdir(parents=True)
+    remedy = "Run `copier update --data 'features=[branches, autogenerate, backfill]'`"
+    for arguments in (
+        ["upgrade", "head"],
+        ["check"],
+        ["current"],
+        ["revision", "--autogenerate", "-m", "next"],
+        ["upgrade", "head", "--sql"],
+    ):
+        line = last_line(project.alembic(*arguments, fails=True))
+        assert "expand.py, line 9: " in line
+        assert remedy in line
+    assert remedy in last_line(project.kit("head", fails=True))
+    if left != "installed":
+        assert "invalid choice: 'backfill'" in backfill(project, fails=True)
+        # These run nothing of the project's but the revisions.
+        for arguments in (["history"], ["revision", "-m", "next"]):
+            line = project.alembic(*arguments, fails=True).splitlines()[-1]
+            assert "migration_kit.backfill" in line

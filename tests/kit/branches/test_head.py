@@ -163,7 +163,7 @@ def test_rebase_refuses_what_has_no_one_way(new: New) -> None:
     before = sorted(project.versions.iterdir())
     assert "nothing to rebase" in project.rebase(HERO, fails=True)
     project.add_revision("three", "pass")
-    assert "join them first" in project.rebase("one", fails=True)
+    assert "`alembic merge one three two`" in project.rebase("one", fails=True)
     (project / "migrations/versions/three.py").unlink()
     path = project.add_revision("four", "pass", down_revision="one")
     path.write_text(path.read_text() + '\ndepends_on = "two"\n')

@@ -269,30 +269,13 @@ def test_dialect_opts_are_merged(new: New) -> None:
 # --------------------------------------------------------------- Promises, and refusals
 
 
-@pytest.mark.parametrize("engine", ONE_OF_EACH, ids=str)
-def test_promise_that_is_taken_away_is_logged_once(new: New, engine: Engine) -> None:
-    project = new(engine)
-    give(project, "transactional_ddl=False")
-    output = project.alembic("upgrade", "head")
-    assert output.count("env.py sets transactional_ddl=False") == 1
-    assert project.version() == ["4f1c8a2d7b3e"]
-    assert "env.py sets" not in project.alembic("current")
-
-
 def test_transaction_of_the_user_wins(new: New) -> None:
     """One transaction for the whole upgrade: what a revision before the failed one did is undone."""
     project = new(ENGINE_OF["postgresql-psycopg-sync"])
     project.add_revision("bad", 'op.execute("nonsense")')
     give(project, "transaction_per_migration=False")
-    output = project.alembic("upgrade", "head", fails=True)
-    assert "env.py sets transaction_per_migration=False" in output
+    project.alembic("upgrade", "head", fails=True)
     assert project.tables() == set()
-
-
-def test_promise_that_is_kept_is_not_logged(new: New) -> None:
-    project = new(ENGINE_OF["postgresql-psycopg-sync"])
-    give(project, "transaction_per_migration=True, transactional_ddl=True")
-    assert "env.py sets" not in project.alembic("upgrade", "head")
 
 
 @pytest.mark.parametrize(
@@ -320,7 +303,7 @@ def test_error_in_the_users_function_is_located(new: New) -> None:
     line = last_line(project.alembic("check", fails=True))
     assert (
         line
-        == "check stopped: migrations/env.py, line 19: ZeroDivisionError: division by zero"
+        == "check stopped: migrations/env.py, line 18: ZeroDivisionError: division by zero"
     )
 
 
@@ -403,7 +386,7 @@ def test_typed_env_py_with_every_kind_of_option(new: New) -> None:
     give(project, "include_object=not_legacy, compare_type=True", code)
     project.edit(
         "migrations/env.py",
-        "from migration_kit.environment",
-        "from sqlalchemy.schema import SchemaItem\n\nfrom migration_kit.environment",
+        "from migration_kit import",
+        "from sqlalchemy.schema import SchemaItem\n\nfrom migration_kit import",
     )
     project.mypy()

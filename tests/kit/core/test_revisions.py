@@ -30,7 +30,7 @@ def test_empty_downgrade_refuses(new: New, engine: Engine) -> None:
     project.alembic("revision", "-m", "by hand")
     project.alembic("upgrade", "head")
     output = project.alembic("downgrade", "-1", fails=True)
-    assert "NotImplementedError: write the way back" in output
+    assert "NotImplementedError: write the downgrade" in output
     assert project.query("SELECT version_num FROM alembic_version") != [(HERO,)]
     [path] = project.versions.glob("*_by_hand.py")
     assert path.read_text().count("    # ") == 3

@@ -54,7 +54,8 @@ def variables(urls: dict[str, URL]) -> dict[str, str]:
 
 
 def test_each_database_has_a_history_of_its_own(new: New, database: Database) -> None:
-    project = new(SEVERAL[0])
+    features = ["autogenerate", "branches", "testing", "diagram"]
+    project = new(SEVERAL[0], features=features)
     urls = {
         "analytics": database("sqlite", "aiosqlite"),
         "billing": database("mariadb", "pymysql"),
@@ -347,11 +348,11 @@ def test_branches_of_a_further_history_are_put_in_a_row(new: New) -> None:
         ({"a__b": "sqlite:///a.db"}, "single _"),
         ({7: "sqlite:///a.db"}, "letters, digits"),
         ({"../up": "sqlite:///a.db"}, "letters, digits"),
-        ({"class": "sqlite:///a.db"}, "take another name, for example class_data"),
-        ({"test": "sqlite:///a.db"}, "the project has another test"),
-        ({"versions": "sqlite:///a.db"}, "the project has another versions"),
-        ({"loggers": "sqlite:///a.db"}, "the project has another loggers"),
-        ({"logger_root": "sqlite:///a.db"}, "the project has another logger_root"),
+        ({"class": "sqlite:///a.db"}, "use another name, such as class_data"),
+        ({"test": "sqlite:///a.db"}, "test is already taken"),
+        ({"versions": "sqlite:///a.db"}, "versions is already taken"),
+        ({"loggers": "sqlite:///a.db"}, "loggers is already taken"),
+        ({"logger_root": "sqlite:///a.db"}, "logger_root is already taken"),
         (
             {"analytics": None},
             "write a URL for analytics that starts with one of sqlite+pysqlite://",
@@ -372,7 +373,7 @@ def test_branches_of_a_further_history_are_put_in_a_row(new: New) -> None:
                 "good": "sqlite:///g.db",
                 "analytics": "postgresql+asyncpg://a:b@far.example/x",
             },
-            "analytics: leave the password out, since alembic.ini is committed; set ANALYTICS_DATABASE_URL",
+            "analytics: remove the password: alembic.ini is committed. Set ANALYTICS_DATABASE_URL",
         ),
     ],
 )
@@ -446,7 +447,7 @@ def test_compose_cannot_give_one_port_to_two_kinds(
         "database": "mysql",
         "more_databases": {"stock": "mariadb+pymysql://m:n@localhost/s"},
     }
-    with pytest.raises(ValueError, match="give stock a port of its own"):
+    with pytest.raises(ValueError, match="change the port in the URL of stock"):
         history.copy_over(template, tmp_path / "p", answers | {"compose": True})
     history.copy_over(template, tmp_path / "q", answers)
     assert not (tmp_path / "q/compose.yaml").exists()

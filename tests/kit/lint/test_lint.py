@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.commands import UV_RUNS_HERE, run, script
-from support.findings import CASES, DATABASES, SQL, SQL_BY_SQLGLOT, START
+from support.findings import CASES, SQL, SQL_BY_SQLGLOT, START
 from support.projects import New, Project
 from support.revisions import HERO
 from support.variants import ENGINES, POSTGRESQL, Engine, Variant
@@ -22,7 +22,7 @@ op.add_column("heroes", sa.Column("power", sa.Integer(), nullable=False))
 DROP = "op.drop_column('heroes', 'age')"
 ACCEPT = "# lint-accept: drop-column heroes.age\n# No release has used it since 2.3.\n"
 
-# Reads each revision as the only new one, on each database, in one process.
+# Reads each revision as the only new one, for each dialect of a kind of database, in one process.
 EXAMINE = """
 import json, os, sys
 if os.environ.get("NO_SQLGLOT"):
@@ -30,8 +30,8 @@ if os.environ.get("NO_SQLGLOT"):
 sys.path.append("migrations")
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from migration_kit.changes import unaccepted
-from migration_kit.changes.reading import plain_dialect
+from migration_kit.lint.changes import unaccepted
+from migration_kit.lint.reading import plain_dialect
 config = Config("alembic.ini")
 script = ScriptDirectory.from_config(config)
 print(json.dumps({
@@ -46,25 +46,36 @@ print(json.dumps({
 """
 
 
+# A project of each kind, and the dialects that it can lint for.
+KINDS = {
+    "sqlite": (ENGINES[0], ["sqlite"]),
+    "postgresql": (POSTGRESQL, ["postgresql"]),
+    "mysql": (ENGINES[8], ["mysql", "mariadb"]),
+}
+each_kind = pytest.mark.parametrize("kind", KINDS)
+
+
 def examine(
-    project: Project, bodies: Sequence[str], **env: str
+    project: Project, names: Sequence[str], bodies: Sequence[str], **env: str
 ) -> dict[str, list[str]]:
     """Return what is found in revisions that all come after the one of `START`."""
     project.add_revision("start", START)
     for number, body in enumerate(bodies):
         project.add_revision(f"case{number}", body, down_revision="start")
-    output = project.python(EXAMINE, NAMES=json.dumps(DATABASES), **env)
+    output = project.python(EXAMINE, NAMES=json.dumps(names), **env)
     found: dict[str, list[str]] = json.loads(output)
     return found
 
 
 def assert_found(
-    found: dict[str, list[str]], cases: Sequence[tuple[str, str | dict[str, str]]]
+    found: dict[str, list[str]],
+    names: Sequence[str],
+    cases: Sequence[tuple[str, str | dict[str, str]]],
 ) -> None:
     """See that each case has its findings on each database, and no other."""
     wrong = []
     for number, (body, expected) in enumerate(cases):
-        for name in DATABASES:
+        for name in names:
             text = expected if isinstance(expected, str) else expected.get(name, "")
             rules = [one.split(" line ")[0] for one in found[f"{name} case{number}"]]
             if sorted(rules) != sorted(filter(None, text.split(", "))):
@@ -72,30 +83,62 @@ def assert_found(
     assert wrong == []
 
 
-def test_each_operation_is_found_on_each_database(new: New) -> None:
-    project = new()
-    found = examine(project, [body for body, _ in CASES])
-    assert_found(found, CASES)
+@each_kind
+def test_each_operation_is_found_on_each_database(new: New, kind: str) -> None:
+    engine, names = KINDS[kind]
+    project = new(engine)
+    found = examine(project, names, [body for body, _ in CASES])
+    assert_found(found, names, CASES)
     assert not (project / "own.db").exists()
-    [dropped] = found["mysql case1"]
+    [dropped] = found[f"{names[0]} case1"]
     assert dropped == "drop-column capes.age line 13 destroys True"
-    batch = [one.split(" line ")[1] for one in found["sqlite case4"]]
+    batch = [one.split(" line ")[1] for one in found[f"{names[0]} case4"]]
     assert batch == ["14 destroys True", "15 destroys True"]
-    unique = next(one for one in found["sqlite case35"] if one.startswith("unique"))
+    unique = next(
+        one for one in found[f"{names[0]} case35"] if one.startswith("unique")
+    )
     assert unique.endswith("destroys False")
 
 
+@each_kind
 @pytest.mark.parametrize("sqlglot", [True, False], ids=["sqlglot", "pattern"])
-def test_own_sql_is_read_also_without_sqlglot(new: New, sqlglot: bool) -> None:
+def test_own_sql_is_read_also_without_sqlglot(
+    new: New, kind: str, sqlglot: bool
+) -> None:
+    engine, names = KINDS[kind]
     cases = [*SQL, *SQL_BY_SQLGLOT] if sqlglot else SQL
     bodies = [f'op.execute("{sql}")' for sql, _ in cases]
     env = {} if sqlglot else {"NO_SQLGLOT": "1"}
-    assert_found(examine(new(), bodies, **env), cases)
+    assert_found(examine(new(engine), names, bodies, **env), names, cases)
+
+
+# Calls the command, and says what stands in its log, as in a project without sqlglot.
+WITHOUT_SQLGLOT = """
+import sys
+sys.modules["sqlglot"] = None
+sys.path.append("migrations")
+sys.argv = ["migrations", "lint"]
+sys.stderr = sys.stdout
+from migration_kit.__main__ import main
+main("alembic.ini")
+"""
+
+
+def test_lint_says_that_sqlglot_would_read_more(new: New) -> None:
+    project = new()
+    project.commit()
+    sql = "op.execute('ALTER TABLE heroes ADD COLUMN power INT NOT NULL')"
+    project.add_revision("one", sql)
+    assert "required-column heroes.power" in project.lint(fails=True)
+    lines = project.python(WITHOUT_SQLGLOT).splitlines()
+    assert lines[0].startswith("migrations/versions/one.py: of its own SQL only what ")
+    assert "`uv add --dev sqlglot`" in lines[0]
+    assert lines[1] == "1 new revision: nothing found"
 
 
 def test_history_before_it_is_known_and_its_tables_are_filled(new: New) -> None:
     """Types that an earlier revision changed, tables that it renamed; its siblings do not count."""
-    project = new()
+    project = new(POSTGRESQL)
     project.add_revision("start", START)
     project.add_revision(
         "before",

@@ -156,7 +156,7 @@ def test_others_do_not_wait_for_what_reads_revisions(new: New) -> None:
     project = new()
     imported = project.python(
         "import sys; sys.path.append('migrations')\n"
-        "import migration_kit.protect\n"
-        "print([name for name in sys.modules if name.startswith('migration_kit.changes')])"
+        "import migration_kit.lint.protect\n"
+        "print([name for name in sys.modules if name.startswith('migration_kit.lint.changes')])"
     )
     assert imported == "[]\n"

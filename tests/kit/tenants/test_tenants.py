@@ -323,7 +323,10 @@ def test_tenant_of_alembic(new: New, schemas: Tenants) -> None:
     remedy = "`python migrations tenants create x` makes it"
     assert last_line(output) == f"there is no schema x; {remedy}"
     output = new().alembic("-x", "tenant=x", "upgrade", "head", fails=True)
-    assert last_line(output).startswith("this project has no tenants; `copier update")
+    assert last_line(output).startswith(
+        "tenant is 'x', but this project has no tenants"
+    )
+    assert "copier update --data tenants=schema" in output
 
     project.edit(
         "migrations/env.py", "run(", 'run(version_table_schema="a", target_metadata='
@@ -504,3 +507,53 @@ def test_sqlite_file_that_is_gone_is_not_made_anew(new: New) -> None:
     assert "1 failed" in tenants("upgrade", "--jobs", "1", fails=True)
     assert not file.exists()
     assert "'../a' cannot be a file's name" in tenants("create", "../a", fails=True)
+
+
+def test_old_import_of_tenants_py_gets_a_line(new: New) -> None:
+    """The template never touches that file, which 2.4 told to import from another place."""
+    project = new(tenants="database")
+    tenants = Tenants(project, ["a"])
+    old = "from migration_kit.tenant import first_column\n"
+    url = "from migration_kit.settings import database_url\n"
+    project.edit("migrations/tenants.py", url, old + url)
+    output = project.alembic("-x", "tenant=a", "upgrade", "head", fails=True)
+    moved = "tenants.py imports migration_kit.tenant, which has moved. Write `"
+    new_import = "from migration_kit.tenants import first_column"
+    assert last_line(output) == f"{moved}{new_import}`"
+    assert last_line(tenants("current", fails=True)) == f"{moved}{new_import}`"
+    project.edit("migrations/tenants.py", old, f"{new_import}\n")
+    project.edit(
+        "migrations/tenants.py", "['a']", "first_column('SELECT name FROM customers')"
+    )
+    project.query("CREATE TABLE customers (name text)")
+    project.query("INSERT INTO customers VALUES ('b'), ('c')")
+    tenants("create", "b")
+    assert "2 tenants: 1 at the head" in tenants("current", fails=True)
+
+
+def test_schema_needs_a_database_that_has_some(new: New) -> None:
+    project = new(tenants="database")
+    source = project.read("migrations/tenants.py").partition("def tenant_url")[0]
+    project.write("migrations/tenants.py", source)
+    tenants = Tenants(project, ["a"])
+    error = "sqlite has no schemas for tenants; define tenant_url() in tenants.py"
+    assert error in tenants("upgrade", fails=True)
+    output = project.alembic("-x", "tenant=a", "upgrade", "head", fails=True)
+    assert last_line(output).startswith(error)
+
+
+@pytest.mark.parametrize(
+    ("engine", "kind", "kinds"),
+    [
+        (ENGINE_OF["sqlite-pysqlite-sync"], "database", set()),
+        (POSTGRESQL, "schema", {"postgresql"}),
+        (ENGINE_OF["mariadb-pymysql-sync"], "database", {"mysql"}),
+    ],
+    ids=str,
+)
+def test_room_has_its_own_kind_of_database_only(
+    new: New, engine: Engine, kind: str, kinds: set[str]
+) -> None:
+    room = new(engine, tenants=kind) / "migrations/migration_kit/tenants"
+    found = {path.stem for path in room.glob("*.py")}
+    assert found & {"mysql", "postgresql", "sqlite"} == kinds

@@ -147,11 +147,7 @@ async def test_application_reaches_no_other_database(database):
 
 @pytest.mark.parametrize(
     ("engine", "workers"),
-    [(engine, "0") for engine in DIFFERENT]
-    + [
-        (engine, "2")
-        for engine in [*ONE_OF_EACH, ENGINE_OF["postgresql-asyncpg-async"]]
-    ],
+    [(engine, "2" if engine in ONE_OF_EACH else "0") for engine in DIFFERENT],
     ids=str,
 )
 def test_fixtures_isolate_tests(new: New, engine: Engine, workers: str) -> None:

@@ -12,29 +12,10 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, column, inspect, select, table, text
 
 from ..command import get_command
-from ..sections import other_histories
+from ..histories import other_histories
+from ..rooms import part
 from ..settings import run_schema
 from ..tables import tables_of
-
-# A schema, None for the default one, and a table, which has Alembic's one column only.
-VERSION_TABLES = {
-    "sqlite": """
-SELECT NULL, m.name FROM sqlite_master m JOIN pragma_table_info(m.name) c
-WHERE m.type = 'table' GROUP BY m.name HAVING group_concat(c.name) = 'version_num'
-""",
-    "postgresql": """
-SELECT nullif(n.nspname, current_schema()), c.relname
-FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
-JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE a.attname = 'version_num' AND c.relkind = 'r' AND c.relnatts = 1
-AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
-""",
-    "mysql": """
-SELECT NULL, table_name FROM information_schema.columns WHERE table_schema = DATABASE()
-GROUP BY table_name HAVING group_concat(column_name) = 'version_num'
-""",
-}
-VERSION_TABLES["mariadb"] = VERSION_TABLES["mysql"]
 
 
 def refuse_lost_history(connection: Connection) -> None:
@@ -128,12 +109,12 @@ def refuse_lost_version_table(connection: Connection) -> None:
         CommandError: naming that table.
     """
     migration = context.get_context()
-    statement = VERSION_TABLES.get(connection.dialect.name)
-    if statement is None or not has_tables_of_models(connection):
+    kind = part("adopted", connection.dialect.name)
+    if kind is None or not has_tables_of_models(connection):
         return
     known = {revision.revision for revision in context.script.walk_revisions()}
     own = (migration.version_table_schema, migration.version_table)
-    for row in connection.execute(text(statement)).all():
+    for row in connection.execute(text(kind.VERSION_TABLES)).all():
         schema, name = row[0], row[1]
         version = table(name, column("version_num"), schema=schema)
         if (schema, name) == own:
@@ -151,11 +132,7 @@ def refuse_lost_version_table(connection: Connection) -> None:
 
 
 def has_tables_of_models(connection: Connection) -> bool:
-    """Tell whether the database has any of the tables that are migrated."""
+    """Return whether the database has any of the tables that are migrated."""
     inspector = inspect(connection)
     models = tables_of(context.get_context().opts["target_metadata"]).values()
-    found = {
-        schema: set(inspector.get_table_names(schema=schema))
-        for schema in {model.schema for model in models}
-    }
-    return any(model.name in found[model.schema] for model in models)
+    return any(inspector.has_table(model.name, schema=model.schema) for model in models)

@@ -10,8 +10,8 @@ from alembic import context
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Table, text
 
+from ..histories import other_histories
 from ..rooms import BACKFILL_TABLE, LOCK_TABLE
-from ..sections import other_histories
 from .kinds import kind_of
 
 # The table that goes, the one that comes, and the schema of both.

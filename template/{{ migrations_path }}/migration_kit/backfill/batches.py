@@ -8,56 +8,24 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from hashlib import blake2b
 
 import sqlalchemy as sa
 from alembic.util import CommandError
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
 from ..lock import pause
 from .keyset import Keyset
-from .records import Backfill, Records, State, runs_already
+from .records import Backfill, Records, State
 
 SECONDS = 0.25  # that a batch takes: others wait as long for its rows
 FIRST_SIZE, LARGEST_SIZE = 1_000, 50_000  # rows of a batch
-LOCK_TIMEOUT = 1  # seconds that a batch waits for a row which somebody else has changed
 TRIES = 10  # of a batch whose rows others hold
 LONGEST_WAIT = 30  # seconds between two of them
 TICK = 1  # seconds between two looks at the replicas
 LINES = 10  # seconds between two lines where no terminal shows the progress
-
-# What the server knows without counting; on PostgreSQL, of all partitions together.
-ESTIMATES = {
-    "postgresql": """
-SELECT sum(reltuples) FROM pg_class c JOIN pg_partition_tree(to_regclass(:full_name)) t
-ON t.relid = c.oid AND t.isleaf
-""",
-    "mysql": """
-SELECT table_rows FROM information_schema.tables
-WHERE table_schema = coalesce(:schema, DATABASE()) AND table_name = :name
-""",
-}
-ESTIMATES["mariadb"] = ESTIMATES["mysql"]
-
-NOT_TRANSACTIONAL = """
-SELECT t.engine FROM information_schema.tables t JOIN information_schema.engines e
-ON e.engine = t.engine WHERE t.table_schema = coalesce(:schema, DATABASE())
-AND t.table_name = :name AND e.transactions <> 'YES'
-"""
-
-# PostgreSQL tells it a user with the privileges of pg_monitor. A server of MySQL does not know
-# how far its replicas are; a node of Galera makes a commit wait, so that batches get smaller.
-LAG = "SELECT coalesce(extract(epoch FROM max(replay_lag)), 0) FROM pg_stat_replication"
-
-SHORT_WAITS = f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'"
-
-# Others hold the rows: what PostgreSQL and MySQL say, the latter on Galera too. The batch was
-# rolled back, or can be.
-BUSY_STATES = {"55P03", "40P01", "40001"}
-BUSY_NUMBERS = {1205, 1213, 1180, 1020}
 
 
 @dataclass(frozen=True)
@@ -67,7 +35,7 @@ class Pace:
     Attributes:
         batch_size: rows of a batch; None for as many as take about `SECONDS`.
         pause: seconds between two batches, in which others write.
-        max_lag: seconds that a replica of PostgreSQL may be behind.
+        max_lag: seconds that a replica may be behind, if the server says so.
     """
 
     batch_size: int | None = None
@@ -88,7 +56,7 @@ class Work:
         pace: how fast to go.
 
     Raises:
-        CommandError: if the table is none to go through, or not in transactions.
+        CommandError: if the table has no key to go by, or no transactions.
     """
 
     def __init__(
@@ -106,8 +74,9 @@ class Work:
         self.where = sa.true() if backfill.where is None else backfill.where
         self.pace = pace
         self.size = pace.batch_size or FIRST_SIZE
-        self.stop = Stop()
-        refuse_without_transactions(connection, backfill.table)
+        self.stop = threading.Event()
+        self.kind = self.keyset.kind
+        self.kind.refuse(connection, backfill.table)
 
     def run(self) -> State:
         """Go on to the end of the table, and return the last state.
@@ -120,7 +89,7 @@ class Work:
             state = self.patiently(lambda: self.records.begin(self.name), State())
             if state.complete:
                 state = State(batches=state.batches)
-            total = estimated_rows(self.connection, self.keyset.table)
+            total = self.kind.estimate(self.connection, self.keyset.table)
             self.connection.rollback()
             with progress(self.name, state.rows, total) as show:
                 while not state.complete:
@@ -142,7 +111,7 @@ class Work:
                 return do()
             except DBAPIError as error:
                 self.connection.rollback()
-                if error.connection_invalidated or not is_busy(error):
+                if error.connection_invalidated or not self.kind.is_busy(error):
                     raise
                 self.size = max(1, self.size // 2)
             show(before.rows, "waiting for rows that others hold")
@@ -156,8 +125,7 @@ class Work:
         """Do the next batch with its record in one transaction, and return the new state."""
         connection = self.connection
         with connection.begin():
-            if connection.dialect.name == "postgresql":
-                connection.execute(sa.text(SHORT_WAITS))
+            self.kind.begin(connection)
             last = self.keyset.page(connection, state.last, self.size)
             if not last:
                 after = replace(state, batches=state.batches + 1, complete=True)
@@ -182,17 +150,9 @@ class Work:
     def rest(self, show: "Show", state: State) -> None:
         """Let others write, and the replicas follow."""
         self.wait(self.pace.pause, state)
-        while (lag := self.lag()) > self.pace.max_lag:
+        while (lag := self.kind.lag(self.connection)) > self.pace.max_lag:
             show(state.rows, f"waiting for a replica, {lag:.0f} s behind")
             self.wait(TICK, state)
-
-    def lag(self) -> float:
-        """Return how many seconds the last replica is behind, as far as we may know."""
-        if self.connection.dialect.name != "postgresql":
-            return 0
-        lag = float(self.connection.scalar(sa.text(LAG)) or 0)
-        self.connection.rollback()
-        return lag
 
     def wait(self, seconds: float, state: State) -> None:
         """Wait, unless somebody asks to stop.
@@ -201,138 +161,23 @@ class Work:
             CommandError: if somebody does.
         """
         deadline = time.monotonic() + seconds
-        while not self.stop.asked and (left := deadline - time.monotonic()) > 0:
+        while not self.stop.is_set() and (left := deadline - time.monotonic()) > 0:
             pause(self.connection, min(left, 0.1))
-        if self.stop.asked:
+        if self.stop.is_set():
             raise CommandError(
                 f"stopped after {state.rows:,} rows; run it again: it goes on from there"
             )
 
 
-def refuse_without_transactions(
-    connection: sa.Connection, table: sa.TableClause
-) -> None:
-    """Refuse a table of MyISAM, say, where a batch could be done and not be recorded.
-
-    Raises:
-        CommandError: naming the engine.
-    """
-    if connection.dialect.name in ("mysql", "mariadb"):
-        values = {"schema": table.schema, "name": table.name}
-        if engine := connection.scalar(sa.text(NOT_TRANSACTIONAL), values):
-            raise CommandError(
-                f"{table.name} is a table of {engine}, which has no transactions; "
-                f"`ALTER TABLE {table.name} ENGINE = InnoDB` first"
-            )
-
-
-def estimated_rows(connection: sa.Connection, table: sa.TableClause) -> int:
-    """Return about how many rows there are, or 0 where that is not known."""
-    dialect = connection.dialect
-    full_name = dialect.identifier_preparer.format_table(table)
-    values = {"full_name": full_name, "schema": table.schema, "name": table.name}
-    estimate = ESTIMATES.get(dialect.name)
-    if estimate is None:  # SQLite, which keeps no number, and reads a file of ours
-        count = sa.select(sa.func.count()).select_from(table)
-        return connection.scalar(count) or 0
-    values = {key: value for key, value in values.items() if f":{key}" in estimate}
-    return int(max(connection.scalar(sa.text(estimate), values) or 0, 0))
-
-
-def is_busy(error: DBAPIError) -> bool:
-    """Tell whether others hold the rows: a lock timeout, a deadlock, a failed serialization."""
-    original = error.orig
-    state = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
-    number = next(iter(getattr(original, "args", ())), None)
-    return (
-        state in BUSY_STATES
-        or number in BUSY_NUMBERS
-        or "database is locked" in str(original)
-    )
-
-
-# ------------------------------------------------------------------------------ Session
-
-
 @contextmanager
-def alone(connection: sa.Connection, name: str) -> Iterator[None]:
-    """Let no other process of this server's clients work on a backfill meanwhile.
-
-    The record alone keeps a batch from being done twice; this lets the second process give up
-    at once, and never the first. SQLite has no such lock: there, it may be either of them.
-
-    Args:
-        connection: to the database, in no transaction.
-        name: of the backfill; in one server, its database and schema are part of it.
-
-    Raises:
-        CommandError: if another process does.
-    """
-    # Also the longest name fits, of 64 characters.
-    digest = blake2b(name.encode(), digest_size=8).digest()
-    match connection.dialect.name:
-        case "postgresql":
-            from ..postgresql.pooler import refuse_pooler
-
-            pid = connection.scalar(sa.text("SELECT pg_backend_pid()")) or 0
-            connection.commit()
-            refuse_pooler(connection, pid)
-            key = int.from_bytes(digest, signed=True)
-            take = f"SELECT pg_try_advisory_lock({key})"
-            release = f"SELECT pg_advisory_unlock({key})"
-        case "mysql" | "mariadb":
-            lock = f"CONCAT('backfill-{digest.hex()}-', MD5(DATABASE()))"
-            take = f"SELECT GET_LOCK({lock}, 0)"
-            release = f"SELECT RELEASE_LOCK({lock})"
-        case _:
-            yield
-            return
-    if not connection.exec_driver_sql(take).scalar():
-        raise CommandError(runs_already(name.rpartition(".")[2]))
-    connection.commit()
-    try:
-        yield
-    finally:
-        with suppress(SQLAlchemyError):  # with the connection, the lock is gone
-            connection.rollback()
-            connection.exec_driver_sql(release)
-            connection.commit()
-
-
-@contextmanager
-def short_locks(connection: sa.Connection) -> Iterator[None]:
-    """Let a batch on MySQL or MariaDB lock no gaps between its rows, nor wait long for a row."""
-    if connection.dialect.name not in ("mysql", "mariadb"):
-        yield
-        return
-    connection.execution_options(isolation_level="READ COMMITTED")
-    variable = "@@SESSION.innodb_lock_wait_timeout"
-    before = connection.exec_driver_sql(f"SELECT {variable}").scalar()
-    connection.exec_driver_sql(f"SET {variable} = {LOCK_TIMEOUT}")
-    connection.commit()
-    try:
-        yield
-    finally:
-        with suppress(SQLAlchemyError):
-            connection.rollback()
-            connection.exec_driver_sql(f"SET {variable} = {before}")
-
-
-class Stop:
-    """Whether somebody has asked to stop, by Ctrl-C or SIGTERM."""
-
-    asked = False
-
-
-@contextmanager
-def stop_gently(stop: Stop) -> Iterator[None]:
-    """Let the first Ctrl-C or SIGTERM ask to stop after the batch; the second one does as ever."""
+def stop_gently(stop: threading.Event) -> Iterator[None]:
+    """Let the first Ctrl-C or SIGTERM ask to stop after the batch; the second one is not caught."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def ask(*_: object) -> None:
-        stop.asked = True
+        stop.set()
         restore()
 
     def restore() -> None:

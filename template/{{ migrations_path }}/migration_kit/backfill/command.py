@@ -17,8 +17,9 @@ from ..errors import one_line
 from ..options import put_together
 from ..sections import read_config
 from ..settings import FIRST, version_table_options
-from .batches import Pace, Work, alone, short_locks
+from .batches import Pace, Work
 from .declaration import alembic, declarations, declared, needs
+from .kinds import kind_of
 from .records import Backfill, Records, State, records_of
 
 
@@ -54,7 +55,7 @@ def add_commands(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
         type=seconds,
         default=Pace.max_lag,
         metavar="SECONDS",
-        help="wait while a replica of PostgreSQL is farther behind; default: %(default)s",
+        help="wait while a replica is farther behind, if the server says so; default: %(default)s",
     )
     parser.set_defaults(run=run)
 
@@ -123,7 +124,7 @@ def run_backfill(config: Config, name: str, pace: Pace | None = None) -> None:
         migration = context.get_context()
         own = records_of(migration)
         place = f"{migration.version_table_schema}.{migration.version_table}.{name}"
-        with alone(connection, place), short_locks(connection):
+        with kind_of(connection).session(connection, place):
             change_rows(connection, known, own, pace or Pace())
 
     on_database(config, work)

@@ -9,7 +9,7 @@ from alembic.util import CommandError
 
 from ..paths import invocation
 from ..settings import FIRST
-from .keyset import Condition
+from .kinds import Condition
 from .records import Backfill, Change, Records, State, declared_by, records_of
 
 
@@ -59,7 +59,7 @@ def require_backfill(name: str) -> None:
 
 
 def needs(connection: sa.Connection, known: Backfill, records: Records) -> bool:
-    """Tell whether rows still need a backfill."""
+    """Return whether rows still need a backfill."""
     if known.where is None and records.states().get(known.name, State()).complete:
         return False
     row = sa.select(sa.literal(1)).select_from(known.table).limit(1)

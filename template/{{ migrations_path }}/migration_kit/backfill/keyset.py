@@ -11,8 +11,7 @@ import sqlalchemy as sa
 from alembic.util import CommandError
 from sqlalchemy.exc import NoSuchTableError
 
-Key = tuple[Any, ...]
-Condition = sa.ColumnElement[bool]
+from .kinds import Condition, Key, compare, kind_of
 
 # Values that JSON does not know: how to write and to read them. The first that fits counts.
 KINDS: dict[str, tuple[type, Callable[[Any], str], Callable[[str], Any]]] = {
@@ -51,18 +50,12 @@ class Keyset:
                 f"{table.name} has no primary key to go by; change its rows in upgrade(), "
                 "or give it a key first"
             )
-        dialect = connection.dialect.name
-        # SQLite's values have types of their own, whatever the column's.
-        types: dict[str, Any] = {
-            each["name"]: sa.types.NullType() if dialect == "sqlite" else each["type"]
-            for each in columns
-        }
+        self.kind = kind_of(connection)
+        types = {each["name"]: self.kind.type_of_key(each["type"]) for each in columns}
         for name in names:
             if name not in table.c:
                 table.append_column(sa.column(name))
         self.columns = [sa.type_coerce(table.c[name], types[name]) for name in names]
-        # These servers find no index for a comparison of tuples.
-        self._in_steps = dialect in ("mysql", "mariadb")
 
     def page(self, connection: sa.Connection, after: Key | None, size: int) -> Key:
         """Return the last key of the next page; an empty one where there are no more rows.
@@ -91,39 +84,14 @@ class Keyset:
     def _compare(self, key: Key, operator: str) -> Condition:
         if len(key) == 1:
             return compare(self.columns[0], operator, key[0])
-        if not self._in_steps:
-            values = [
-                sa.literal(value, column.type)
-                for column, value in zip(self.columns, key, strict=True)
-            ]
-            return compare(sa.tuple_(*self.columns), operator, sa.tuple_(*values))
-        strict = operator.replace("le", "lt")
-        last = len(key) - 1
-        return sa.or_(
-            *(
-                sa.and_(
-                    *(self.columns[each] == key[each] for each in range(index)),
-                    compare(
-                        self.columns[index],
-                        operator if index == last else strict,
-                        key[index],
-                    ),
-                )
-                for index in range(len(key))
-            )
-        )
-
-
-def compare(column: Any, operator: str, value: Any) -> Condition:
-    condition: Condition = getattr(column, operator)(value)
-    return condition
+        return self.kind.compare(self.columns, operator, key)
 
 
 def write_key(key: Key) -> str:
     """Return a key as text, which `read_key` reads again.
 
     Raises:
-        CommandError: if a value is of a type that nobody has written a way for.
+        CommandError: if a value is of a type that `KINDS` lacks.
     """
 
     def write(value: Any) -> dict[str, str]:

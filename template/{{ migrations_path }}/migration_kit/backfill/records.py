@@ -11,7 +11,8 @@ from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from ..rooms import BACKFILL_TABLE as TABLE
-from .keyset import Condition, Key, read_key, write_key
+from .keyset import read_key, write_key
+from .kinds import Condition, Key, kind_of
 
 Change = Callable[[sa.Connection, Condition], None]
 
@@ -46,7 +47,8 @@ class State:
     Attributes:
         last: key of the last row that is done.
         rows: how many are done.
-        batches: how many transactions there were; whoever finds another number is not alone.
+        batches: how many transactions there were; a process that finds another number is not
+            alone.
         complete: whether that was the whole table.
     """
 
@@ -81,7 +83,7 @@ class Records:
             sa.Column("batches", sa.BigInteger, nullable=False),
             sa.Column("complete", sa.SmallInteger, nullable=False),
             schema=schema,
-            mysql_engine="InnoDB",
+            **kind_of(connection).table_options,
         )
 
     def states(self) -> dict[str, State]:
@@ -181,8 +183,6 @@ def forget_undone(*, ctx: MigrationContext, step: MigrationInfo, **_: object) ->
 
     Alembic calls it after each revision, in its transaction.
     """
-    if step.is_upgrade or step.is_stamp:
-        return
     revision = step.up_revision
     if isinstance(revision, Script) and (undone := declared_by(revision)):
         records_of(ctx).forget([each.name for each in undone])

@@ -11,14 +11,12 @@ class Branches(Room):
 
     def remedy(self, script: Any, message: str) -> str:
         from ..errors import MISSING
-        from .head import commands_after_rebase, rival_heads, two_heads_remedy
+        from .head import rebased_remedy, two_heads_remedy
 
         if message.startswith("Multiple head revisions"):
-            heads = rival_heads(script)
-            return two_heads_remedy(heads) if heads else ""
-        if missing := re.match(MISSING, message):
-            return commands_after_rebase(script, missing[1], recorded())
-        return ""
+            return two_heads_remedy(script)
+        missing = re.match(MISSING, message)
+        return rebased_remedy(script, missing[1]) if missing else ""
 
     def revision_written(self, config: Any, file: str) -> None:
         from .head import write_heads
@@ -29,15 +27,6 @@ class Branches(Room):
         from .head import add_commands
 
         add_commands(add_parser)
-
-
-def recorded() -> Any:
-    """Return the revisions that the database of the run records."""
-    from alembic import context
-
-    return (
-        () if context.is_offline_mode() else context.get_context().get_current_heads()
-    )
 
 
 room = Branches()

@@ -11,8 +11,9 @@ from alembic import context
 from alembic.config import CommandLine, Config
 from alembic.util import CommandError
 
-from ..sections import databases, other_histories, read_config
-from ..settings import get_url_source
+from ..histories import other_histories
+from ..sections import databases, read_config
+from ..settings import get_url
 
 
 def add_commands(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
@@ -59,7 +60,7 @@ def remedy_for_other_history(revision: str) -> str:
             section = config.config_ini_section
             return (
                 f"it is one of [{section}]: use `alembic -n {section}`, correct "
-                f"{get_url_source()}, or, for two histories in one database, give each a "
+                f"{get_url()[1]}, or, for two histories in one database, give each a "
                 "version_table of its own in alembic.ini"
             )
     return ""
@@ -94,7 +95,7 @@ def run_on_all(
 
 
 def share_modules(config_file: str, names: Sequence[str]) -> bool:
-    """Tell whether a name imports the same module for each database."""
+    """Return whether a name imports the same module for each database."""
     configs = (read_config(config_file, name) for name in names)
     return len({config.get_main_option("prepend_sys_path") for config in configs}) < 2
 

@@ -16,9 +16,8 @@ from alembic.script import Script
 from alembic.util import CommandError, to_tuple
 from sqlalchemy import MetaData
 
-from ..environment import load_options
+from ..histories import histories, load_options
 from ..paths import invocation
-from ..sections import histories
 from ..settings import FIRST
 from ..tables import tables_of
 

@@ -2,11 +2,6 @@
 
 The operations of the whole history are followed in memory first, so that the types of columns are
 known, and which tables are filled: one that is made in the same set of revisions is empty.
-
-A revision that does it on purpose says so, and why:
-
-    # lint-accept: drop-column heroes.age
-    # No release has used the column since 2.3.
 """
 
 import re
@@ -20,25 +15,11 @@ from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Column, Delete, Dialect, Update, types
 from sqlalchemy.schema import PrimaryKeyConstraint, UniqueConstraint
 
-from .narrowing import copies_on_mysql, narrows, same
 from .raw_sql import CreateViewOp, DeleteAllOp, FillOp, UnknownOp, operations_of
 from .reading import Reading, Recorded, read_revision, table_key
+from .rules import Rules, rules_of
 
 ACCEPT = re.compile(r"\s*# lint-accept: *([\w-]+) *(\S*)$")
-IGNORE = re.compile(r"^\s*# squawk-ignore: *([\w, -]+)", re.MULTILINE)
-
-# Rules of squawk that say the same.
-SAME_AS_SQUAWK = {
-    "ban-drop-table": "drop-table",
-    "ban-drop-column": "drop-column",
-    "renaming-table": "rename-table",
-    "renaming-column": "rename-column",
-    "changing-column-type": "narrow-type",
-    "adding-required-field": "required-column",
-    "adding-not-nullable-field": "not-null",
-    "disallowed-unique-constraint": "unique",
-    "ban-truncate-cascade": "delete-all",
-}
 
 # Rows or values are lost for good, or code of the release before stops.
 DESTROYS = {
@@ -49,54 +30,6 @@ DESTROYS = {
     "narrow-type",
     "required-column",
     "delete-all",
-}
-
-TITLES = {
-    "sqlite": "SQLite",
-    "postgresql": "PostgreSQL",
-    "mysql": "MySQL",
-    "mariadb": "MariaDB",
-}
-
-DUMPS = {
-    "sqlite": "sqlite3 FILE '.dump {table}'",
-    "postgresql": "pg_dump --table {table}",
-    "mysql": "mysqldump DATABASE {table}",
-    "mariadb": "mariadb-dump DATABASE {table}",
-}
-
-# The safe way: for each database, else for all.
-REMEDIES = {
-    "drop-table": "drop it one release after the last that uses it, and keep a dump: `{dump}`",
-    "drop-column": "take it out of the models, and drop it one release later; "
-    "`{dump}` keeps its values",
-    "rename-table": "make the new table, let one release write both, copy the rows, and drop the "
-    "old one with the next",
-    "rename-table postgresql": "CREATE VIEW {table} AS SELECT * FROM the new name, and drop that "
-    "view one release later: PostgreSQL writes through it",
-    "rename-table mysql": "CREATE VIEW {table} AS SELECT * FROM the new name, and drop that view "
-    "one release later: {title} writes through it",
-    "rename-column": "add the new column, let one release write both, copy the values, and drop "
-    "the old one with the next",
-    "narrow-type": "add a column of the new type, copy what fits, let one release write both, "
-    "and drop the old one with the next",
-    "required-column": "add it nullable, or with server_default; fill the rows, and make it "
-    "NOT NULL with the next release",
-    "not-null": "fill the rows first: UPDATE {table} SET {column} = ... WHERE {column} IS NULL",
-    "not-null postgresql": "fill the rows, add CHECK ({column} IS NOT NULL) NOT VALID, then "
-    "VALIDATE CONSTRAINT: after it NOT NULL scans nothing",
-    "unique": "look first: SELECT {columns}, count(*) FROM {table} GROUP BY {columns} "
-    "HAVING count(*) > 1",
-    "unique postgresql": "look for rows that are equal first; CREATE UNIQUE INDEX CONCURRENTLY "
-    "in an autocommit_block(), then ADD CONSTRAINT ... USING INDEX",
-    "table-copy": "try it on a copy of the data, or add a new column in its place; on a big "
-    "table use gh-ost or pt-online-schema-change",
-    "foreign-key": "check the rows with a query, then add it with SET foreign_key_checks = 0: "
-    "{title} does so in place",
-    "fulltext-index": "add it in a quiet hour, or on a big table with gh-ost or "
-    "pt-online-schema-change",
-    "delete-all": "name the rows with WHERE; `{dump}` keeps them",
-    "unread": "see for yourself what it does",
 }
 
 
@@ -147,23 +80,24 @@ def unaccepted(
     Returns:
         The findings, in the order of the history. No database is asked.
     """
+    rules = rules_of(dialect)
     return [
         finding
-        for one in examine(script, revisions, dialect)
-        for finding in not_accepted(one.findings)
+        for one in examine(script, revisions, rules)
+        for finding in not_accepted(one.findings, rules)
     ]
 
 
 def examine(
     script: ScriptDirectory,
     revisions: Sequence[Script],
-    dialect: Dialect,
+    rules: Rules,
 ) -> list[Examined]:
     """Return all that is to be said of revisions; see `unaccepted`."""
     wanted = {revision.revision for revision in revisions}
     if not wanted:
         return []
-    schema = Schema(dialect)
+    schema = Schema(rules)
     found = []
     # What none of them builds on is of another line of revisions.
     needed, history = set(wanted), []
@@ -173,7 +107,7 @@ def examine(
             history.append(revision)
     for revision in reversed(history):
         is_new = revision.revision in wanted
-        reading = read_revision(revision, dialect)
+        reading = read_revision(revision, rules.dialect)
         examined = schema.take(revision, reading, is_new)
         if is_new:
             found.append(examined)
@@ -183,16 +117,12 @@ def examine(
 # ------------------------------------------------------------------------- Acceptance
 
 
-def not_accepted(findings: Sequence[Finding]) -> list[Finding]:
+def not_accepted(findings: Sequence[Finding], rules: Rules) -> list[Finding]:
     """Return the findings of one revision that no comment in it accepts."""
     if not findings:
         return []
     source = Path(findings[0].revision.path).read_text(encoding="utf-8")
-    ignored = {
-        SAME_AS_SQUAWK.get(rule.strip(), rule.strip())
-        for rules in IGNORE.findall(source)
-        for rule in rules.split(",")
-    }
+    ignored = rules.ignored(source)
     accepted, bare = acceptances(source)
     left = []
     for finding in findings:
@@ -258,9 +188,8 @@ class TableState:
 class Schema:
     """The tables that the revisions so far have made, and what the next one does to them."""
 
-    def __init__(self, dialect: Dialect) -> None:
-        """Take the dialect of the database."""
-        self.dialect = dialect
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
         self.tables: dict[str, TableState] = {}
         self.is_new = False
         self.found: list[tuple[str, str, str, dict[str, str]]] = []
@@ -328,7 +257,7 @@ class Schema:
         text = getattr(sql, "text", getattr(sql, "statement", sql))
         if not isinstance(text, str):
             return []
-        return operations_of(text, self.dialect.name)
+        return operations_of(text, self.rules)
 
     def finding(
         self,
@@ -340,15 +269,11 @@ class Schema:
         words: dict[str, str],
     ) -> Finding:
         """Put a finding into the words of the database."""
-        kind = self.dialect.name
-        family = "mysql" if kind == "mariadb" else kind
-        title = TITLES.get(kind, kind)
         table, _, column = name.rpartition(".") if "column" in words else (name, "", "")
         table = words.get("table", table or name)
-        dump = DUMPS.get(kind, DUMPS["postgresql"]).format(table=table)
-        known = {"table": table, "column": column, "columns": column, "title": title}
-        values = {**known, **words, "dump": dump}
-        remedy = REMEDIES.get(f"{rule} {family}") or REMEDIES[rule]
+        values = {"table": table, "column": column, "columns": column, **words}
+        values["dump"] = self.rules.dump.format(table=table)
+        remedy = self.rules.remedies[rule]
         return Finding(
             *(revision, line, rule, name, put_in(message, values)),
             *(put_in(remedy, values), rule in DESTROYS),
@@ -372,11 +297,18 @@ class Schema:
             name.lower(), ColumnState(None, None, False, table.is_new)
         )
 
+    def option(self, operation: Any, name: str) -> Any:
+        """Return an option of the database's own, such as `sqlite_where`."""
+        return operation.kw.get(f"{self.rules.dialect.name}_{name}")
+
     def follow(self, operation: ops.MigrateOperation) -> None:
         """Do in memory what an operation does, and remember what is to be said of it."""
         for kind, follow in FOLLOW.items():
             if isinstance(operation, kind):
                 follow(self, operation)
+        if not self.on_new_table:
+            for found in self.rules.blocks(operation):
+                self.find(*found)
 
     def create_table(self, operation: ops.CreateTableOp) -> None:
         """Take a new table."""
@@ -430,15 +362,13 @@ class Schema:
         state = table.columns[str(column.name).lower()]
         name = shown(operation.table_name, operation.schema, str(column.name))
         if not self.on_new_table and state.nullable is False and not state.has_default:
-            rows = "the rows have no value for it, and it fails"
-            if self.dialect.name in ("mysql", "mariadb"):
-                rows = "{title} gives all rows 0 or '' in silence"
-            message = f"NOT NULL without a default: {rows}; code of the release before gives none"
+            message = (
+                f"NOT NULL without a default: {self.rules.without_value}; "
+                "code of the release before gives none"
+            )
             self.find("required-column", name, message, column=str(column.name))
         if column.unique and not self.on_new_table and state.has_default:
             self.add_unique(operation.table_name, operation.schema, [column.name], name)
-        if self.is_mysql and not self.on_new_table and column.foreign_keys:
-            self.add_foreign_key(name)
 
     def drop_column(self, operation: ops.DropColumnOp) -> None:
         """Forget a column."""
@@ -476,10 +406,7 @@ class Schema:
             state.nullable = operation.modify_nullable
             is_quiet = is_new or table.is_filled
             if was_nullable and not operation.modify_nullable and not is_quiet:
-                message = "NOT NULL fails while a row has NULL"
-                if self.dialect.name == "postgresql":
-                    message += ", and blocks everybody while it looks at all rows"
-                self.find("not-null", name, message, **words)
+                self.find("not-null", name, self.rules.not_null, **words)
         is_required = state.nullable is False and not state.has_default
         if is_required and not was_required and is_new and not self.on_new_table:
             message = "required in the release that adds it: code of the release before gives none"
@@ -501,21 +428,15 @@ class Schema:
     ) -> None:
         """Look at a column's new type."""
         new = operation.modify_type
-        if same(old, new, self.dialect):
+        if self.rules.ddl(old) == self.rules.ddl(new):
             return
-        using = str(operation.kw.get("postgresql_using", ""))
-        if message := narrows(old, new, self.dialect, using):
+        using = str(self.option(operation, "using") or "")
+        if message := self.rules.narrows(old, new, using):
             self.find("narrow-type", name, message, **words)
-        elif self.is_mysql and copies_on_mysql(old, new, self.dialect):
-            message = "{title} copies the table for it, and nobody writes meanwhile"
+        elif message := self.rules.copies(old, new):
             self.find("table-copy", name, message, **words)
 
     # ------------------------------------------------------- Constraints and indexes
-
-    @property
-    def is_mysql(self) -> bool:
-        """Whether it is MySQL or MariaDB."""
-        return self.dialect.name in ("mysql", "mariadb")
 
     def add_unique(
         self, table_name: str, schema: str | None, columns: Sequence[Any], name: str
@@ -535,17 +456,11 @@ class Schema:
         words = {"table": shown(table_name, schema), "columns": ", ".join(names)}
         self.find("unique", name or f"{table_name}.{'_'.join(names)}", message, **words)
 
-    def add_foreign_key(self, name: str) -> None:
-        message = (
-            "{title} copies the table to add a foreign key, and nobody writes meanwhile"
-        )
-        self.find("foreign-key", name, message)
-
     def create_unique_constraint(self, operation: ops.CreateUniqueConstraintOp) -> None:
         """Take a unique constraint."""
         name = str(operation.constraint_name or "")
         columns = list(operation.columns)
-        if operation.kw.get("postgresql_using_index"):
+        if self.option(operation, "using_index"):
             return
         self.add_unique(operation.table_name, operation.schema, columns, name)
 
@@ -559,35 +474,17 @@ class Schema:
         name = str(operation.index_name or "")
         columns = list(operation.columns)
         table_name = str(operation.table_name)
-        if operation.unique and operation.kw.get("postgresql_where") is None:
+        if operation.unique and self.option(operation, "where") is None:
             self.add_unique(table_name, operation.schema, columns, name)
             return
         self.table(table_name, operation.schema)
-        prefix = str(operation.kw.get(f"{self.dialect.name}_prefix") or "").upper()
-        prefix = prefix or str(operation.kw.get("mysql_prefix") or "").upper()
-        if (
-            self.is_mysql
-            and prefix in ("FULLTEXT", "SPATIAL")
-            and not self.on_new_table
-        ):
-            message = f"nobody writes to {table_name} while the {prefix} index is built"
-            self.find("fulltext-index", name, message)
 
     def create_foreign_key(self, operation: ops.CreateForeignKeyOp) -> None:
-        """Look at a foreign key."""
-        schema = operation.kw.get("source_schema")
-        self.table(operation.source_table, schema)
-        if self.is_mysql and not self.on_new_table:
-            self.add_foreign_key(
-                str(operation.constraint_name or shown(operation.source_table, schema))
-            )
+        """Look which table gets a foreign key."""
+        self.table(operation.source_table, operation.kw.get("source_schema"))
 
-    def drop_constraint(self, operation: ops.DropConstraintOp) -> None:
-        """Look which table loses a constraint."""
-        self.table(operation.table_name, operation.schema)
-
-    def drop_index(self, operation: ops.DropIndexOp) -> None:
-        """Look which table loses an index."""
+    def touch(self, operation: ops.DropConstraintOp | ops.DropIndexOp) -> None:
+        """Look which table loses a constraint or an index."""
         if operation.table_name:
             self.table(str(operation.table_name), operation.schema)
 
@@ -626,8 +523,8 @@ FOLLOW: dict[type[ops.MigrateOperation], Callable[[Schema, Any], None]] = {
     ops.CreatePrimaryKeyOp: Schema.create_primary_key,
     ops.CreateForeignKeyOp: Schema.create_foreign_key,
     ops.CreateIndexOp: Schema.create_index,
-    ops.DropConstraintOp: Schema.drop_constraint,
-    ops.DropIndexOp: Schema.drop_index,
+    ops.DropConstraintOp: Schema.touch,
+    ops.DropIndexOp: Schema.touch,
     DeleteAllOp: Schema.delete_all,
     FillOp: Schema.fill,
     CreateViewOp: Schema.create_view,

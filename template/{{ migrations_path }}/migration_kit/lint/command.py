@@ -1,7 +1,6 @@
-"""Find in new revisions what destroys data, breaks the release before, or stops a database in use.
+"""Find in new revisions what destroys data, breaks the previous release, or stops a database in use.
 
-`changes` says what it is on each database, squawk what PostgreSQL locks, by the settings of
-.squawk.toml. A revision that does it on purpose says so, and why:
+A revision that does it on purpose says so, and why:
 
     # lint-accept: drop-column heroes.age
     # No release has used the column since 2.3.
@@ -22,13 +21,15 @@ from alembic.util import CommandError
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from ..histories import histories
 from ..paths import migrations
 from ..rooms import part
-from ..sections import databases, histories
+from ..sections import databases
 from ..settings import url_variable
-from .changes import Examined, Finding, examine, not_accepted
+from .changes import Finding, examine, not_accepted
 from .raw_sql import has_sqlglot
 from .reading import plain_dialect
+from .rules import Rules, rules_of
 from .usage import Usage
 
 # How many places in the source are named for a finding.
@@ -68,9 +69,10 @@ def lint(config: Config, commit: str) -> None:
     for one, script in histories(config):
         new = new_revisions(script, commit)
         count += len(new)
+        rules = rules_of(plain_dialect(database_of(one)))
         lines = [
-            *report(one, script, new, usage),
-            *report_changed(script, commit, usage),
+            *report(rules, script, new, usage),
+            *report_changed(rules, script, commit, usage),
         ]
         if lines and several:
             print(f"[{one.config_ini_section}]")
@@ -86,21 +88,18 @@ def lint(config: Config, commit: str) -> None:
 
 
 def report(
-    config: Config, script: ScriptDirectory, new: Sequence[Script], usage: Usage
+    rules: Rules, script: ScriptDirectory, new: Sequence[Script], usage: Usage
 ) -> Iterator[str]:
     """Yield the lines about the new revisions of one history.
 
     Raises:
-        CommandError: if squawk is needed and missing.
+        CommandError: if a tool that is needed is missing.
     """
-    dialect = plain_dialect(database_of(config))
-    for one in examine(script, new, dialect):
-        findings = one.findings
-        if dialect.name == "postgresql":
-            findings = sorted(
-                [*findings, *findings_of_squawk(one)], key=lambda one: one.line
-            )
-        for finding in not_accepted(findings):
+    for one in examine(script, new, rules):
+        findings = sorted(
+            [*one.findings, *rules.findings_of(one)], key=lambda one: one.line
+        )
+        for finding in not_accepted(findings, rules):
             yield from describe(finding, usage)
         if one.has_raw_sql and not has_sqlglot():
             print(
@@ -108,12 +107,6 @@ def report(
                 "empties was looked for; sqlglot reads the rest: `uv add --dev sqlglot`",
                 file=sys.stderr,
             )
-
-
-def findings_of_squawk(examined: Examined) -> list[Finding]:
-    """Return what squawk says of a revision, where the project has it."""
-    squawk = part("lint", "postgresql")
-    return squawk.findings_of(examined) if squawk else []
 
 
 def describe(finding: Finding, usage: Usage) -> Iterator[str]:
@@ -145,8 +138,10 @@ def database_of(config: Config) -> str:
     try:
         return make_url(url).get_backend_name()
     except (ArgumentError, ValueError):
-        # env.py gives it one; squawk is there in a project with PostgreSQL.
-        return "postgresql" if part("lint", "postgresql") else "sqlite"
+        # env.py gives it one, of a kind that the kit has.
+        return next(
+            kind for kind in ("postgresql", "mysql", "sqlite") if part("lint", kind)
+        )
 
 
 # ------------------------------------------------------------------------------- git
@@ -179,7 +174,9 @@ def new_revisions(script: ScriptDirectory, commit: str) -> list[Script]:
     ]
 
 
-def report_changed(script: ScriptDirectory, commit: str, usage: Usage) -> Iterator[str]:
+def report_changed(
+    rules: Rules, script: ScriptDirectory, commit: str, usage: Usage
+) -> Iterator[str]:
     """Yield the lines about revisions of a git commit that were edited or deleted since.
 
     A database that ran one does not run it again, so it and a new database differ from then on.
@@ -214,7 +211,7 @@ def report_changed(script: ScriptDirectory, commit: str, usage: Usage) -> Iterat
                 "restore it, and write what is to change into a new revision",
                 False,
             )
-            for left in not_accepted([finding]):
+            for left in not_accepted([finding], rules):
                 yield from describe(left, usage)
         names = re.compile(rf"(?<!\w){re.escape(identifier)}(?!\w)")
         if not now and not any(map(names.search, sources.values())):

@@ -1,31 +1,102 @@
-"""Let squawk read the SQL of a new revision: what PostgreSQL locks, and for how long."""
+"""PostgreSQL: squawk reads the SQL of a new revision, and says what it locks, and for how long."""
 
 import io
 import json
 import re
 import subprocess
+from collections.abc import Iterator
 from typing import Any
 
 from alembic.operations import Operations, ops
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
-from sqlalchemy import Delete, Insert, Update
+from sqlalchemy import Delete, Insert, Update, types
 
-from .changes import SAME_AS_SQUAWK, Examined, Finding
+from .changes import Examined, Finding
+from .raw_sql import TYPES, type_of
 from .reading import plain_dialect
+from .rules import Rules
+from .servers import Server, kind_of_time
 
-# Of a rule of squawk's, those that say as much about the same operation.
-SAME = {rule: {same} for rule, same in SAME_AS_SQUAWK.items()} | {
-    "constraint-missing-not-valid": {"unique", "adding-foreign-key-constraint"}
-}
-
-# What `changes` says on every database.
+# Rules of squawk, each with ours that says the same: always, or of some operations only.
 OURS = {
-    *("ban-drop-table", "ban-drop-column", "ban-truncate-cascade"),
-    *("renaming-table", "renaming-column", "adding-required-field"),
+    "ban-drop-table": "drop-table",
+    "ban-drop-column": "drop-column",
+    "ban-truncate-cascade": "delete-all",
+    "renaming-table": "rename-table",
+    "renaming-column": "rename-column",
+    "adding-required-field": "required-column",
 }
+SAME = OURS | {
+    "changing-column-type": "narrow-type",
+    "adding-not-nullable-field": "not-null",
+    "disallowed-unique-constraint": "unique",
+}
+
+IGNORE = re.compile(r"^\s*# squawk-ignore: *([\w, -]+)", re.MULTILINE)
 
 ROWS = re.compile(r"\s*(INSERT|UPDATE|DELETE|SELECT|WITH|EXPLAIN)\b", re.IGNORECASE)
+
+
+class PostgreSQL(Server):
+    """PostgreSQL."""
+
+    dump = "pg_dump --table {table}"
+    not_null = (
+        "NOT NULL fails while a row has NULL, and blocks everybody while it looks at "
+        "all rows"
+    )
+    remedies = {
+        **Rules.remedies,
+        "rename-table": "CREATE VIEW {table} AS SELECT * FROM the new name, and drop that "
+        "view one release later: PostgreSQL writes through it",
+        "not-null": "fill the rows, add CHECK ({column} IS NOT NULL) NOT VALID, then "
+        "VALIDATE CONSTRAINT: after it NOT NULL scans nothing",
+        "unique": "look for rows that are equal first; CREATE UNIQUE INDEX CONCURRENTLY "
+        "in an autocommit_block(), then ADD CONSTRAINT ... USING INDEX",
+    }
+    refused = "stop it, or are cut by a cast"
+    number = (100_000, 16_383)
+    grammar = "postgres"
+    sql_types = TYPES | {
+        "BPCHAR": types.CHAR,
+        "SMALLSERIAL": types.SmallInteger,
+        "SERIAL": types.Integer,
+        "BIGSERIAL": types.BigInteger,
+        "UUID": types.Uuid,
+        "JSONB": types.JSON,
+    }
+
+    def between_times(self, old: Any, new: Any, using: str) -> str:
+        if kind_of_time(old) == kind_of_time(new) == "datetime":
+            if old.timezone == new.timezone or "at time zone" in using.lower():
+                return ""
+            return (
+                "each value is treated as one in the time zone of the session: "
+                "say postgresql_using=\"... AT TIME ZONE 'UTC'\""
+            )
+        return super().between_times(old, new, using)
+
+    def findings_of(self, examined: Examined) -> list[Finding]:
+        return findings_of(examined)
+
+    def ignored(self, source: str) -> set[str]:
+        rules = ",".join(IGNORE.findall(source)).split(",")
+        return {SAME.get(rule.strip(), rule.strip()) for rule in rules}
+
+    def of_action(
+        self, action: Any, table: str, schema: str | None
+    ) -> Iterator[ops.MigrateOperation]:
+        yield from super().of_action(action, table, schema)
+        if type(action).__name__ == "AlterColumn":
+            type_, using = action.args.get("dtype"), action.args.get("using")
+            given: dict[str, Any] = {}
+            if type_:
+                given["modify_type"] = type_of(type_, self.sql_types)
+                given["postgresql_using"] = using.sql() if using else None
+            if (nullable := action.args.get("allow_null")) is not None:
+                given["modify_nullable"] = nullable
+            yield ops.AlterColumnOp(table, action.name, schema=schema, **given)
 
 
 def findings_of(examined: Examined) -> list[Finding]:
@@ -41,13 +112,15 @@ def findings_of(examined: Examined) -> list[Finding]:
     sql, operations, findings = print_sql(examined)
     said = {(finding.line, finding.rule) for finding in examined.findings}
     # The more telling of two rules comes first.
-    for found in sorted(run_squawk(sql), key=lambda found: found["rule_name"] in SAME):
+    for found in sorted(
+        run_squawk(sql), key=lambda found: bool(same_as(found["rule_name"]))
+    ):
         rule = found["rule_name"]
         index = operations[min(found["line"], len(operations) - 1)]
         if index is None or index in examined.on_new_tables or rule in OURS:
             continue
         recorded = examined.recorded[index]
-        if said & {(recorded.line, same) for same in SAME.get(rule, ())}:
+        if said & {(recorded.line, same) for same in same_as(rule)}:
             continue
         finding = Finding(
             revision=examined.revision,
@@ -62,6 +135,13 @@ def findings_of(examined: Examined) -> list[Finding]:
             findings.append(finding)
             said.add((finding.line, rule))
     return findings
+
+
+def same_as(rule: str) -> set[str]:
+    """Return the rules that say as much about the same operation as one of squawk's."""
+    if rule == "constraint-missing-not-valid":
+        return {"unique", "adding-foreign-key-constraint"}
+    return {SAME[rule]} if rule in SAME else set()
 
 
 def run_squawk(sql: str) -> list[dict[str, Any]]:
@@ -124,7 +204,7 @@ def print_sql(examined: Examined) -> tuple[str, list[int | None], list[Finding]]
 
 
 def is_about_rows(operation: ops.MigrateOperation) -> bool:
-    """Tell whether an operation changes no table."""
+    """Return whether an operation changes no table."""
     if isinstance(operation, ops.ExecuteSQLOp):
         sql: Any = operation.sqltext
         return isinstance(sql, Insert | Update | Delete) or bool(ROWS.match(str(sql)))
@@ -137,3 +217,6 @@ def table_of(operation: Any) -> str:
         if table := getattr(operation, name, None):
             return str(table)
     return ""
+
+
+rules = PostgreSQL

@@ -107,7 +107,7 @@ def plain_dialect(name: str) -> Dialect:
     """Return a dialect of SQLAlchemy without a driver.
 
     Args:
-        name: `sqlite`, `postgresql`, `mysql`, `mariadb` or one that is installed.
+        name: as SQLAlchemy has it.
     """
     return make_url(f"{name}://").get_dialect()()
 
@@ -493,17 +493,17 @@ def compare(kind: ast.cmpop, left: Any, right: Any) -> Any:
 
 
 def is_harmless(of: Any) -> bool:
-    """Tell whether a class or function only describes something."""
+    """Return whether a class or function only describes something."""
     return str(getattr(of, "__module__", "")).startswith(HARMLESS)
 
 
 def owner_may_execute(owner: Any) -> bool:
-    """Tell whether it may be a connection or a session that executes."""
+    """Return whether it may be a connection or a session that executes."""
     return owner is UNKNOWN or isinstance(owner, Bind)
 
 
 def may_call(function: Any) -> bool:
-    """Tell whether a call does nothing but return a value."""
+    """Return whether a call does nothing but return a value."""
     if isclass(function) and issubclass(function, TypeEngine):
         return True
     owner = getattr(function, "__self__", None)

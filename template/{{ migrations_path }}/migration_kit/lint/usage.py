@@ -101,7 +101,7 @@ def models_of(tree: ast.Module, table: str) -> Iterator[ast.ClassDef | ast.Assig
 
 
 def is_assigned(statement: ast.stmt, name: str, value: str) -> bool:
-    """Tell whether a statement gives a name a text."""
+    """Return whether a statement gives a name a text."""
     match statement:
         case ast.Assign([ast.Name(own)], ast.Constant(text)) | ast.AnnAssign(
             ast.Name(own), _, ast.Constant(text)
@@ -111,7 +111,7 @@ def is_assigned(statement: ast.stmt, name: str, value: str) -> bool:
 
 
 def is_table(statement: ast.stmt, table: str) -> bool:
-    """Tell whether a statement assigns the `Table()` of a table."""
+    """Return whether a statement assigns the `Table()` of a table."""
     match statement:
         case ast.Assign(_, ast.Call(function, [ast.Constant(text), *_])):
             return text == table and last_name(function) in ("Table", "table")

@@ -42,7 +42,7 @@ class MySQL(Server):
     } | Server.remedies
     hints = {"Invalid use of NULL|Data truncated for column.* NOT NULL": FILL_FIRST}
 
-    def lock(
+    def hold(
         self, connection: Connection, timeout: float
     ) -> AbstractContextManager[None]:
         return mysql_lock(connection, timeout)

@@ -3,13 +3,12 @@
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import Any
 
 from alembic import context
 from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from ..command import after_each_revision, is_first_upgrade, newest_revisions
+from ..command import after_each_revision
 from ..dialects import FILL_FIRST
 from ..servers import Server
 from ..settings import get_seconds
@@ -49,7 +48,7 @@ class PostgreSQL(Server):
     } | Server.remedies
     hints = {"contains null values": FILL_FIRST, "prepared statement": CONNECT_DIRECTLY}
 
-    def lock(
+    def hold(
         self, connection: Connection, timeout: float
     ) -> AbstractContextManager[None]:
         return postgresql_lock(connection, timeout)
@@ -69,7 +68,8 @@ class PostgreSQL(Server):
         return super().users_of_table(connection, statement)
 
     def before_sql(self) -> None:
-        context.execute(lock_timeout_statement(get_seconds("ddl_lock_timeout", 5)))
+        timeout = int(get_seconds("ddl_lock_timeout", 5) * 1000)
+        context.execute(f"SET LOCAL lock_timeout = {timeout}")
 
     def hint(self, error: Exception, message: str) -> str:
         frames = traceback.extract_tb(error.__traceback__)
@@ -81,10 +81,6 @@ class PostgreSQL(Server):
         return super().hint(error, message)
 
 
-def lock_timeout_statement(seconds: float) -> str:
-    return f"SET LOCAL lock_timeout = {int(seconds * 1000)}"
-
-
 @contextmanager
 def postgresql_session(
     connection: Connection, timeout: float
@@ -92,22 +88,15 @@ def postgresql_session(
     """Set `lock_timeout` for this time; yield whether the last revision left nothing.
 
     Once for the session, because a statement in each transaction is felt in a long history. An
-    autocommit block goes without: a CREATE INDEX CONCURRENTLY that gives up leaves an invalid
-    index behind. A transaction of the caller is left as it is.
-
-    The first upgrade does not wait for the disk at each commit but the last one, which waits
-    for all: if the server dies meanwhile, the last revisions are lost as a whole, and
-    the next upgrade begins with them. Source: PostgreSQL's documentation of asynchronous commit.
+    autocommit block has none: a CREATE INDEX CONCURRENTLY that gives up leaves an invalid index
+    behind. A transaction of the caller is left as it is.
     """
     if connection.in_transaction():
         yield lambda: False
         return
-    settings = "lock_timeout", "synchronous_commit"
-    before = {name: connection.scalar(text(f"SHOW {name}")) for name in settings}
-    set_for_session(connection, {"lock_timeout": f"{int(timeout * 1000)}ms"})
-    first = is_first_upgrade()
-    if first:
-        set_for_session(connection, {"synchronous_commit": "off"})
+    before = connection.scalar(text("SHOW lock_timeout"))
+    limit = f"{int(timeout * 1000)}ms"
+    set_lock_timeout(connection, limit)
     connection.commit()  # what is set in a transaction is gone when that is rolled back
     whole = in_session = True
 
@@ -115,16 +104,13 @@ def postgresql_session(
         nonlocal whole, in_session
         if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
             whole = in_session = False
-            set_for_session(connection, {"lock_timeout": before["lock_timeout"]})
+            set_lock_timeout(connection, before)
         elif not in_session:
-            connection.exec_driver_sql(lock_timeout_statement(timeout))
+            set_lock_timeout(connection, limit, is_local=True)
 
-    def revision_ended(*, heads: set[str], **_: object) -> None:
+    def revision_ended(**_: object) -> None:
         nonlocal whole
         whole = True
-        if first and heads == newest_revisions():
-            waits = before["synchronous_commit"]
-            set_for_session(connection, {"synchronous_commit": waits})
 
     after_each_revision(revision_ended)
     event.listen(connection, "begin", begin)
@@ -133,15 +119,19 @@ def postgresql_session(
         connection.commit()  # what ran outside a revision
     finally:
         event.remove(connection, "begin", begin)
-        with suppress(SQLAlchemyError):  # with the connection, the settings are gone
+        with suppress(SQLAlchemyError):  # with the connection, the setting is gone
             connection.rollback()
-            set_for_session(connection, before)
+            set_lock_timeout(connection, before)
             connection.commit()
 
 
-def set_for_session(connection: Connection, settings: dict[str, Any]) -> None:
-    calls = ", ".join(f"set_config('{name}', :{name}, false)" for name in settings)
-    connection.execute(text(f"SELECT {calls}"), settings)
+def set_lock_timeout(
+    connection: Connection, value: str, is_local: bool = False
+) -> None:
+    connection.execute(
+        text("SELECT set_config('lock_timeout', :value, :is_local)"),
+        {"value": value, "is_local": is_local},
+    )
 
 
 database = PostgreSQL()

@@ -26,17 +26,18 @@ from alembic.util import (
     load_python_file,
     template_to_file,
 )
-from sqlalchemy import Connection, Table
+from sqlalchemy import Table
 
+from ..histories import config_of_revision
 from ..paths import migrations
 from ..rooms import BACKFILL_TABLE, LOCK_TABLE
-from ..sections import config_of_revision
 from ..tables import full_name
 from ..testing.scratch import ScratchDatabase
-from .definitions import Definitions, differences, read_definitions
+from .definitions import Definitions, differences, kind_of, read_definitions
 from .rebuild import (
     Rebuild,
     Step,
+    connection_of,
     count_rows,
     indent,
     new_context,
@@ -257,12 +258,6 @@ def migrate(
         script.run_env()
 
 
-def connection_of(migration: MigrationContext) -> Connection:
-    """Return the connection of a run, which has one unless it prints SQL."""
-    assert migration.connection is not None
-    return migration.connection
-
-
 class Squash:
     """Writes one revision that brings the same as several, and shows that it does.
 
@@ -329,10 +324,11 @@ class Squash:
         with self.scratch().create() as database:
             self.before = on_scratch(database, self.script, self.read_schema)
             migrate(database, self.script, self.newest.revision)
-            on_scratch(database, self.script, lambda found: self.learn(found, rows))
+            rebuild = on_scratch(
+                database, self.script, lambda found: self.learn(found, rows)
+            )
             migrate(database, self.script, "heads")
             self.at_heads = on_scratch(database, self.script, self.read_schema)
-        rebuild = Rebuild(self.expected, self.tables)
         while True:
             with self.scratch().create() as trial:
                 steps, imports = on_scratch(
@@ -342,18 +338,19 @@ class Squash:
                 break
         generate(self.script, self.newest, self.old, staged, steps, imports)
 
-    def learn(self, migration: MigrationContext, rows: bool | None) -> None:
-        """Read what the old revisions have made.
+    def learn(self, migration: MigrationContext, rows: bool | None) -> Rebuild:
+        """Read what the old revisions have made, and return what writes it.
 
         Raises:
             CommandError: if there are rows, and nobody said what becomes of them.
         """
+        connection = connection_of(migration)
         self.expected = self.read_schema(migration)
         source = "".join(
             Path(one.path).read_text("utf-8") for one in (self.newest, *self.old)
         )
         self.tables = reflect_tables(migration, self.expected, source)
-        counts = count_rows(connection_of(migration), self.tables_with_rows())
+        counts = count_rows(connection, self.tables_with_rows())
         named = ", ".join(f"{name} ({count})" for name, count in counts.items())
         if counts and rows is None:
             raise CommandError(
@@ -364,6 +361,7 @@ class Squash:
             print(f"Rows {'inserted' if rows else 'left out'}: {named}")
         self.rows = bool(rows)
         self.expected = self.read(migration)
+        return Rebuild(kind_of(connection), self.expected, self.tables)
 
     def attempt(
         self, migration: MigrationContext, rebuild: Rebuild

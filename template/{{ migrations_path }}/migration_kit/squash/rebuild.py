@@ -8,7 +8,6 @@ import re
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,24 +20,20 @@ from alembic.util import CommandError
 from sqlalchemy import (
     Connection,
     Constraint,
-    Dialect,
     Index,
     MetaData,
     Table,
     event,
     func,
-    inspect,
     select,
     text,
 )
-from sqlalchemy.dialects import mysql, postgresql
-from sqlalchemy.exc import CompileError, SAWarning, SQLAlchemyError
+from sqlalchemy.exc import SAWarning, SQLAlchemyError
 from sqlalchemy.sql.elements import conv
-from sqlalchemy.types import NullType, _Binary
 
 from ..autogenerate.render import BOUND, write_percents_once
 from ..tables import full_name
-from .definitions import KINDS, OF_TABLES, Definition, Definitions
+from .definitions import Definition, Definitions, Kind, kind_of
 
 LONG = 70  # characters of a statement that go into a line of a revision
 
@@ -64,11 +59,13 @@ class Rebuild:
     """Code that makes what a database has; it learns from what a trial lacks.
 
     Args:
+        kind: that of the database.
         expected: what the database has.
         tables: its tables, as `reflect_tables` found them.
     """
 
-    def __init__(self, expected: Definitions, tables: list[Table]) -> None:
+    def __init__(self, kind: Kind, expected: Definitions, tables: list[Table]) -> None:
+        self.kind = kind
         self.expected = expected
         self.tables = tables
         # Written as a statement of the database's own: these tables, and these objects.
@@ -80,15 +77,15 @@ class Rebuild:
         self.plain = {
             definition.key
             for definition in expected.values()
-            if definition.kind not in OF_TABLES
+            if definition.kind not in self.kind.of_tables
             or (definition.kind == "sequence" and not definition.table)
         }
         known = {full_name(table.schema, table.name) for table in tables}
-        named = {name for kind, name in expected if kind == "table"}
+        named = {name for type_, name in expected if type_ == "table"}
         self.plain_tables |= named - known
 
     def is_plain(self, definition: Definition) -> bool:
-        """Tell whether an object is made by a statement of the database's own."""
+        """Return whether an object is made by a statement of the database's own."""
         return definition.key in self.plain or definition.table in self.plain_tables
 
     def steps(self, context: AutogenContext) -> list[Step]:
@@ -98,9 +95,8 @@ class Rebuild:
             if self.is_plain(definition) and definition.kind != "table":
                 found[definition.kind].append(statement_step(definition))
         waits = any(" DEFERR" in one.create for one in self.expected.values())
-        if found["rows"] and waits:
-            # A check that waits for the commit would keep the tables from being altered.
-            check = render_statement("SET CONSTRAINTS ALL IMMEDIATE")
+        if found["rows"] and waits and self.kind.after_rows:
+            check = render_statement(self.kind.after_rows)
             found["rows"].append(Step("checks of rows", "", check, ""))
         creates: list[ops.MigrateOperation] = [
             ops.CreateTableOp.from_table(table)
@@ -128,17 +124,16 @@ class Rebuild:
             if isinstance(op, ops.CreateForeignKeyOp):
                 name = full_name(op.kw.get("source_schema"), op.source_table)
                 found["foreign key"].append(operation_step(context, op, name))
-        return [step for kind in KINDS for step in found[kind]]
+        return [step for kind in self.kind.objects for step in found[kind]]
 
     def index_steps(self, context: AutogenContext, table: Table) -> Iterator[Step]:
         """Yield the indexes of a table, without those that a statement makes."""
         name = full_name(table.schema, table.name)
         plain = {key.rpartition(".")[2] for kind, key in self.plain if kind == "index"}
-        of_keys = {key.name for key in table.foreign_key_constraints}
-        mysql = context.migration_context.dialect.name in {"mysql", "mariadb"}
+        if self.kind.has_index_of_key:
+            plain |= {str(key.name) for key in table.foreign_key_constraints}
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
-            # MySQL and MariaDB make the index of a foreign key by themselves.
-            if index.name not in plain and not (mysql and index.name in of_keys):
+            if index.name not in plain:
                 op = ops.CreateIndexOp.from_index(index)
                 yield Step(f"index {index.name}", name, render_op_text(context, op), "")
 
@@ -208,7 +203,7 @@ class Rebuild:
         return found - {name}
 
     def has_constraint(self, definition: Definition) -> bool:
-        """Tell whether `op.create_table` makes a constraint, though not rightly."""
+        """Return whether `op.create_table` makes a constraint, though not rightly."""
         return any(
             f"{definition.table}.{constraint.name}" == definition.name
             for table in self.tables
@@ -260,17 +255,12 @@ def new_context(migration: MigrationContext) -> AutogenContext:
 
 
 def render_item(migration: MigrationContext) -> Callable[..., Any]:
-    """Return the renderer of env.py, but for types that a statement makes before."""
-    others = migration.opts["render_item"]
+    """Return the renderer of env.py, except for types that a statement makes before."""
+    others, own = migration.opts["render_item"], kind_of(connection_of(migration))
 
     def render(kind: str, item: Any, context: AutogenContext) -> Any:
-        if kind != "type" or not isinstance(item, postgresql.ENUM):
-            return others(kind, item, context)
-        context.imports.add("from sqlalchemy.dialects import postgresql")
-        code = f"postgresql.{item!r}"
-        if "create_type=" in code:
-            return code
-        return f"{code.removesuffix(')')}, create_type=False)"  # SQLAlchemy 2.0
+        code = own.render_type(item, context) if kind == "type" else ""
+        return code or others(kind, item, context)
 
     return render
 
@@ -289,18 +279,16 @@ def try_steps(
         The parts in an order in which all can run, and the errors of those that never could, by
         the table that an operation would make, else by the name of what a statement would.
     """
-    connection = migration.connection
-    assert connection is not None
+    connection = connection_of(migration)
+    kind = kind_of(connection)
     names: dict[str, Any] = {"op": Operations(migration), "sa": sqlalchemy}
     run("\n".join(context.imports), names)
     done: list[Step] = []
     while steps:
         errors: dict[Step, Exception] = {}
         for step in steps:
-            # Elsewhere a statement that fails leaves the transaction as it was.
-            nested = connection.dialect.name == "postgresql"
             try:
-                with connection.begin_nested() if nested else nullcontext():
+                with kind.trial(connection):
                     run(step.upgrade, names)
             except (SQLAlchemyError, TypeError, AttributeError, NameError) as error:
                 # Of the database, or of code for a type that has no name to import.
@@ -312,6 +300,12 @@ def try_steps(
             return done, {step.table or step.name: errors[step] for step in errors}
         steps = list(errors)
     return done, {}
+
+
+def connection_of(migration: MigrationContext) -> Connection:
+    """Return the connection of a run, which has one unless it prints SQL."""
+    assert migration.connection is not None
+    return migration.connection
 
 
 def run(code: str, names: dict[str, Any]) -> None:
@@ -329,22 +323,18 @@ def reflect_tables(
         definitions: what it has; other tables are left out.
         source: of the revisions that made it.
     """
-    connection = migration.connection
-    assert connection is not None
+    connection = connection_of(migration)
+    kind = kind_of(connection)
     metadata = MetaData()
     event.listen(metadata, "column_reflect", migration.impl.autogen_column_reflect)
-    defaults = database_defaults(connection, source)
-    default = connection.dialect.default_schema_name
-    schemas: set[str | None] = {None}
-    if connection.dialect.name == "postgresql":
-        schemas |= set(inspect(connection).get_schema_names())
+    defaults = kind.defaults(connection, source)
     with warnings.catch_warnings():
         # What cannot be reflected is missed in the trial, and carried over nevertheless.
         warnings.simplefilter("ignore", SAWarning)
-        for schema in schemas - {"information_schema", default}:
+        for schema in kind.schemas(connection):
             metadata.reflect(connection, schema=schema)
         ordered = metadata.sorted_tables
-    names = {name for kind, name in definitions if kind in {"table", "partition"}}
+    names = {name for type_, name in definitions if type_ in {"table", "partition"}}
     tables = [
         table for table in ordered if full_name(table.schema, table.name) in names
     ]
@@ -356,25 +346,11 @@ def reflect_tables(
             if item.name is not None:
                 item.name = conv(str(item.name))  # no naming convention changes it
         for column in table.columns:
-            column.type = plain_type(column.type, connection.dialect)
+            column.type = kind.plain_type(column.type, connection.dialect)
             alone = len(table.primary_key) == 1 and not column.foreign_keys
             if not column.primary_key or (alone and column.autoincrement is True):
                 column.autoincrement = "auto"
     return tables
-
-
-def database_defaults(connection: Connection, source: str) -> set[str]:
-    """Return the engine, character set and collation of MySQL and MariaDB that are the default.
-
-    Args:
-        connection: to the database.
-        source: of the revisions; what these name is no accident.
-    """
-    if connection.dialect.name not in {"mysql", "mariadb"}:
-        return set()
-    query = "SELECT @@default_storage_engine, @@character_set_database, @@collation_database"
-    row = connection.execute(text(query)).one()
-    return {value for value in row if value not in source}
 
 
 def leave_defaults_out(item: Any, defaults: set[str]) -> None:
@@ -383,26 +359,6 @@ def leave_defaults_out(item: Any, defaults: set[str]) -> None:
         empty = value is None or (isinstance(value, bool | list | dict) and not value)
         if empty or name.endswith("_comment") or str(value) in defaults:
             del item.dialect_kwargs[name]
-
-
-def plain_type(kind: Any, dialect: Dialect) -> Any:
-    """Return the type of `sqlalchemy` that is the same on a dialect, or the reflected one."""
-    item = getattr(kind, "item_type", kind)
-    if hasattr(item, "create_type"):  # the revision makes it before
-        item.create_type = False
-        return kind
-    try:
-        generic = kind.as_generic()
-        same = word_for(generic, dialect) == word_for(kind, dialect)
-    except (NotImplementedError, CompileError):
-        return kind
-    return generic if same else kind
-
-
-def word_for(kind: Any, dialect: Dialect) -> str:
-    """Return a type in SQL, without the width that MySQL and MariaDB only display."""
-    word = kind.compile(dialect=dialect)
-    return re.sub(r"^(INTEGER|BIGINT|SMALLINT)\(\d+\)", r"\1", word)
 
 
 # ------------------------------------------------------------------------------------------ Rows
@@ -421,59 +377,24 @@ def count_rows(connection: Connection, tables: Iterable[Table]) -> dict[str, int
 
 def read_rows(connection: Connection, tables: Iterable[Table]) -> Iterator[Definition]:
     """Yield the rows of each table that has any, as a statement with the database's literals."""
-    quote = connection.dialect.identifier_preparer
+    kind = kind_of(connection)
+    preparer = connection.dialect.identifier_preparer
     for table in tables:
         columns = [column for column in table.columns if column.computed is None]
-        literals = ", ".join(literal_of(connection, column) for column in columns)
-        order = ", ".join(
-            quote.quote(column.name) for column in table.primary_key or columns[:0]
+        names = [preparer.quote(column.name) for column in columns]
+        literals = ", ".join(
+            kind.literal(name, column.type)
+            for name, column in zip(names, columns, strict=True)
         )
-        listed = ", ".join(quote.quote(column.name) for column in columns)
-        name = quote.format_table(table)
+        order = ", ".join(preparer.quote(column.name) for column in table.primary_key)
+        name = preparer.format_table(table)
         query = f"SELECT {literals} FROM {name} ORDER BY {order or 1}"
         query = BOUND.sub(r"\\:", query)
         rows = [", ".join(map(str, row)) for row in connection.execute(text(query))]
         if rows:
-            kept = connection.dialect.name == "postgresql"
-            always = kept and any(column.identity for column in columns)
-            overriding = " OVERRIDING SYSTEM VALUE" if always else ""
             values = ",\n".join(f"({row})" for row in rows)
-            insert = f"INSERT INTO {name} ({listed}){overriding} VALUES\n{values}"
+            into = f"{name} ({', '.join(names)}){kind.overriding(columns)}"
+            insert = f"INSERT INTO {into} VALUES\n{values}"
             full = full_name(table.schema, table.name)
             yield Definition("rows", full, "", insert, insert, "")
-    if connection.dialect.name == "postgresql":
-        yield from read_sequences(connection)
-
-
-def literal_of(connection: Connection, column: Any) -> str:
-    """Return an expression whose value is the literal of a column's value."""
-    name = connection.dialect.identifier_preparer.quote(column.name)
-    kind = column.type
-    number = isinstance(kind, sqlalchemy.Integer | sqlalchemy.Numeric)
-    if connection.dialect.name == "sqlite":
-        return f"quote({name})"
-    if connection.dialect.name == "postgresql":
-        plain = f"{name}::text" if number else f"quote_literal({name}::text)"
-        return f"coalesce({plain}, 'NULL')"
-    if number:
-        return f"coalesce(CAST({name} AS CHAR), 'NULL')"
-    if isinstance(kind, _Binary | mysql.BIT | NullType):
-        return f"coalesce(concat('x''', hex({name}), ''''), 'NULL')"
-    return f"quote({name})"
-
-
-SEQUENCES = """
-SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
-WHERE relkind = 'S' AND nspname !~ '^pg_' ORDER BY c.oid
-"""
-
-
-def read_sequences(connection: Connection) -> Iterator[Definition]:
-    """Yield the value of each sequence that has given one."""
-    for name in connection.scalars(text(SEQUENCES)).all():
-        query = f"SELECT last_value FROM {name} WHERE is_called"
-        value = connection.scalar(text(query))
-        if value is not None:
-            literal = name.replace("'", "''")
-            create = f"SELECT setval('{literal}', {value})"
-            yield Definition("value of sequence", name, "", create, create, "")
+    yield from kind.read_values(connection)

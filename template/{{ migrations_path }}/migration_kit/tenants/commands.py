@@ -16,23 +16,16 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, StampStep
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, MetaData, inspect, select, text
-from sqlalchemy.schema import DropTable
+from sqlalchemy import Connection, MetaData, inspect, text
 
 from ..environment import do_run_migrations
 from ..errors import describe, one_line, where
+from ..rooms import part
 from ..sections import read_config
 from ..settings import get_url, run_schema, version_table_options
 from ..tables import tables_of
 from . import tenant as tenancy
 from .tenant import get_tenant
-
-MYSQL = ("mysql", "mariadb")
-
-DATABASES = {
-    "postgresql": "SELECT 1 FROM pg_database WHERE datname = :name",
-    "mysql": "SELECT 1 FROM information_schema.schemata WHERE schema_name = :name",
-}
 
 # Lets a function do something with each name that comes.
 Serve = Callable[[Callable[[str], "Outcome"]], None]
@@ -221,26 +214,24 @@ def recorded_heads(connection: Connection, options: dict[str, Any]) -> frozenset
 
 
 def make_database(config: Config, script: ScriptDirectory) -> None:
-    """Make the database of a tenant, if it is to have one on a server, and has not."""
+    """Create the database of a tenant, if it has one on a server, and it is missing."""
     with EnvironmentContext(config, script):
-        url = get_url()
-        if run_schema() or url.get_backend_name() == "sqlite":
+        url, _ = get_url()
+        kind = part("tenants", url.get_backend_name())
+        if run_schema() or kind is None:  # SQLite creates a file that is missing
             return
     name = url.database or ""
 
     def make(connection: Connection, _: object) -> None:
         connection.execution_options(isolation_level="AUTOCOMMIT")
-        is_mysql = connection.dialect.name in MYSQL
-        databases = text(DATABASES["mysql" if is_mysql else "postgresql"])
-        if not connection.scalar(databases, {"name": name}):
-            mark = "`" if is_mysql else '"'
+        if not connection.scalar(text(kind.EXISTS), {"name": name}):
+            mark = connection.dialect.identifier_preparer.initial_quote
             quoted = mark + name.replace(mark, mark * 2) + mark
             connection.exec_driver_sql(
                 f"CREATE DATABASE {quoted}", execution_options={"no_parameters": True}
             )
 
-    server = "postgres" if url.get_backend_name() == "postgresql" else ""
-    config.attributes.update(url=url.set(database=server), do_run=make)
+    config.attributes.update(url=url.set(database=kind.SERVER), do_run=make)
     run_env(config, script)
 
 
@@ -283,7 +274,7 @@ def create(config: Config, script: ScriptDirectory) -> None:
 def drop_unfinished(
     connection: Connection, metadata: MetaData | Sequence[MetaData]
 ) -> None:
-    """Drop the tables of a `create` that was killed, where the database cannot roll back.
+    """Drop the tables of a `create` that was killed, if the database cannot roll back.
 
     Raises:
         CommandError: if it has tables of the models, and they are not from there.
@@ -294,22 +285,13 @@ def drop_unfinished(
         for table in tables_of(metadata).values()
         if inspector.has_table(table.name, schema=table.schema)
     ]
-    if not found:
-        return
-    is_mysql = connection.dialect.name in MYSQL
-    if not is_mysql or any(
-        connection.execute(select(text("1")).select_from(table).limit(1)).first()
-        for table in found
-    ):
+    kind = part("tenants", connection.dialect.name)
+    drop = getattr(kind, "drop_unfinished", None)
+    if found and not (drop and drop(connection, found)):
         raise CommandError(
             f"it has the table {found[0].name} but records no revision; `alembic -x "
             f"tenant={get_tenant()} stamp REVISION` records the one that it is at"
         )
-    checks = "SET FOREIGN_KEY_CHECKS = "
-    connection.exec_driver_sql(f"{checks} 0")
-    for table in found:
-        connection.execute(DropTable(table))
-    connection.exec_driver_sql(f"{checks} 1")
 
 
 # ----------------------------------------------------------------------------- Failures

@@ -19,33 +19,14 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import (
-    Connection,
-    column,
-    literal,
-    select,
-    table,
-    text,
-    union_all,
-)
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection
 
 from ..settings import version_table_options
 from . import tenant
-from .commands import Order, Outcome, failure, run_env, target_of
+from .commands import Order, Outcome, run_env, target_of
 from .workers import Death, Stop, hand_out, stop_gently
 
-# The schemas there are, and whether each has the version table.
-SCHEMAS = """
-SELECT nspname, EXISTS (SELECT FROM pg_class WHERE relnamespace = n.oid AND relname = :table)
-FROM pg_namespace n
-"""
-
-AT_ONCE = 200  # schemas that one statement reads
-
-PAUSE = (
-    10  # seconds between two lines that tell how far it is, where no terminal shows it
-)
+PAUSE = 10  # seconds between two lines that show the progress, if no terminal does
 
 DONE = {
     "upgrade": "upgraded",
@@ -271,7 +252,16 @@ class Fleet:
         """Return what each tenant records."""
         if self.has_databases:
             return self.work_through(names, replace(self.order, command="current"))
-        return read_schemas(self.config, self.script, names)
+        found: dict[str, Outcome] = {}
+
+        def read(connection: Connection, options: dict[str, Any]) -> None:
+            kind = tenant.kind_with_schemas(connection.dialect.name)
+            version_table = (version_table_options() | options)["version_table"]
+            found.update(kind.read_schemas(connection, version_table, names))
+
+        self.config.attributes["do_run"] = read
+        run_env(self.config, self.script)
+        return found
 
     def run(self, names: list[str], canary: int = 0, there: int = 0) -> None:
         """Let processes do what is ordered.
@@ -324,63 +314,13 @@ class Fleet:
         return outcomes
 
 
-def read_schemas(
-    config: Config, script: ScriptDirectory, names: list[str]
-) -> dict[str, Outcome]:
-    """Return what each tenant with a schema records; a few statements read all of them."""
-    found: dict[str, Outcome] = {}
-
-    def read(connection: Connection, options: dict[str, Any]) -> None:
-        version_table = (version_table_options() | options)["version_table"]
-        rows = connection.execute(text(SCHEMAS), {"table": version_table}).all()
-        schemas = {row[0]: bool(row[1]) for row in rows}
-        for name in names:
-            if name not in schemas:
-                error = f"there is no schema {name}; {tenant.remedy(name)}"
-                found[name] = Outcome(error=error)
-        recording = [name for name in names if schemas.get(name)]
-        for start in range(0, len(recording), AT_ONCE):
-            part = recording[start : start + AT_ONCE]
-            found.update(read_version_tables(connection, version_table, part))
-        connection.rollback()
-
-    config.attributes["do_run"] = read
-    run_env(config, script)
-    return {name: found.get(name, Outcome()) for name in names}
-
-
-def read_version_tables(
-    connection: Connection, name: str, schemas: list[str]
-) -> dict[str, Outcome]:
-    queries: list[Any] = [
-        select(literal(schema).label("tenant"), column("version_num")).select_from(
-            table(name, schema=schema)
-        )
-        for schema in schemas
-    ]
-    try:
-        rows = connection.execute(union_all(*queries)).all()
-    except DBAPIError as error:  # one is gone, say, or not ours to read
-        connection.rollback()
-        if len(schemas) == 1:
-            return {schemas[0]: failure(error)}
-        found: dict[str, Outcome] = {}
-        for schema in schemas:
-            found |= read_version_tables(connection, name, [schema])
-        return found
-    heads: dict[str, set[str]] = {schema: set() for schema in schemas}
-    for row in rows:
-        heads[row.tenant].add(row.version_num)
-    return {schema: Outcome(heads=frozenset(heads[schema])) for schema in schemas}
-
-
 # ------------------------------------------------------------------------------- Report
 
 Show = Callable[[int, int, bool], None]
 
 
 def is_terminal(stream: Any) -> bool:
-    """Tell whether somebody looks on; a log of CI is none, even where it has colours."""
+    """Return whether somebody looks on; a log of CI is none, even where it has colours."""
     return stream.isatty() and not os.environ.get("CI")
 
 

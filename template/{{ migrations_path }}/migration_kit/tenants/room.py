@@ -19,10 +19,13 @@ class Tenants(Room):
         return schema_of_run()
 
     def around(self, connection: Any) -> Any:
-        from .tenant import schema_of_run, search_path
+        from .tenant import kind_with_schemas, schema_of_run
 
         schema = schema_of_run()
-        return search_path(connection, schema) if schema else None
+        if schema is None:
+            return None
+        kind = kind_with_schemas(connection.dialect.name)
+        return kind.search_path(connection, schema)
 
     def add_commands(self, add_parser: Any) -> None:
         from .fleet import add_commands

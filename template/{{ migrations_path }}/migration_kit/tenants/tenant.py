@@ -1,8 +1,6 @@
 """The tenant of a run, as `tenants.py` beside env.py tells of it: its database, or its schema."""
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from functools import lru_cache
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -11,25 +9,16 @@ from typing import Any
 
 from alembic import context
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, text
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.schema import CreateSchema
+from sqlalchemy import URL
 
-from ..command import is_read_only
-from ..connect import on_connection
 from ..errors import one_line
 from ..paths import invocation
-from ..settings import database_url, url_variable
+from ..rooms import part
+
+# Where `first_column` was before 3.0.
+OLD = "migration_kit.tenant"
 
 SCHEMA_LENGTH = 63  # bytes; PostgreSQL cuts what is longer, without an error
-
-# A row only where the schema exists.
-SET_PATH = """
-SELECT current_setting('search_path'), set_config('search_path', quote_ident(nspname), :is_local)
-FROM pg_namespace WHERE nspname = :schema
-"""
-
-RESET_PATH = "SELECT set_config('search_path', :path, :is_local)"
 
 
 @lru_cache(maxsize=1)
@@ -48,7 +37,15 @@ def load(folder: str) -> ModuleType:
         raise CommandError(f"{path} is missing; it tells which tenants there are")
     module = module_from_spec(spec)
     with one_line("tenants.py cannot be imported"):
-        spec.loader.exec_module(module)
+        try:
+            spec.loader.exec_module(module)
+        except ModuleNotFoundError as error:
+            if error.name != OLD:
+                raise
+            raise CommandError(
+                f"tenants.py imports {OLD}, which has moved. Write `from migration_kit.tenants "
+                "import first_column`"
+            ) from error
     return module
 
 
@@ -64,24 +61,52 @@ def get_tenant() -> str | None:
 
 
 def url_of_run() -> tuple[URL, str] | None:
-    """Return the URL of the run's tenant and where it is written, if it has one."""
+    """Return the URL of the run's tenant and where it is written, if it has one.
+
+    Raises:
+        CommandError: if `tenant_url()` fails, or names a SQLite file that is not there, which
+            SQLite would create.
+    """
+    source = "tenant_url() of tenants.py"
     # That of a server, on which a tenant's database is yet to be created.
     server: URL | None = context.config.attributes.get("url")
     if server:
-        return server, "tenant_url() of tenants.py"
+        return server, source
     tenant = get_tenant()
-    url = url_of(tenant) if tenant else None
-    return (url, "tenant_url() of tenants.py") if url else None
+    if tenant is None or not has_databases():
+        return None
+    with one_line(f"{source} failed"):
+        url: URL = load(context.script.dir).tenant_url(tenant)
+    if not context.config.attributes.get("creates"):
+        file = Path(url.database or "")
+        if url.get_backend_name() == "sqlite" and not file.exists():
+            raise CommandError(f"{tenant} has no database {file}; {remedy(tenant)}")
+    return url, source
 
 
 def schema_of_run() -> str | None:
-    """Return the schema of the run's tenant, where each tenant has one."""
+    """Return the schema of the run's tenant, if each tenant has one."""
     tenant = get_tenant()
-    return schema_of(tenant) if tenant else None
+    return None if tenant is None or has_databases() else tenant
+
+
+def kind_with_schemas(dialect: str) -> Any:
+    """Return the module for a kind of database in which each tenant has a schema.
+
+    Raises:
+        CommandError: if the kind has no schemas for tenants.
+    """
+    kind = part("tenants", dialect)
+    if not hasattr(kind, "search_path"):
+        raise CommandError(
+            f"{dialect} has no schemas for tenants; define tenant_url() in tenants.py, and each "
+            "has a database"
+        )
+    return kind
 
 
 def has_databases() -> bool:
-    """Tell whether each tenant has a database, and not a schema."""
+    """Return whether each tenant has a database, and not a schema."""
     return hasattr(load(context.script.dir), "tenant_url")
 
 
@@ -119,90 +144,6 @@ def checked_name(name: Any) -> str:
     return name
 
 
-def first_column(statement: str) -> list[Any]:
-    """Return the first column of a query on the database of DATABASE_URL, else of alembic.ini.
-
-    For `tenants()`, where a table has the names; it takes sync and async drivers.
-    """
-
-    def read(connection: Connection) -> list[Any]:
-        return list(connection.scalars(text(statement)))
-
-    variable = url_variable(context.config.config_ini_section)
-    return on_connection(database_url(), read, variable)
-
-
-def url_of(name: str) -> URL | None:
-    """Return the URL of a tenant's own database; nothing where each tenant has a schema.
-
-    Raises:
-        CommandError: if `tenant_url()` fails, or names a SQLite file that is not there, which
-            SQLite would make.
-    """
-    if not has_databases():
-        return None
-    with one_line("tenant_url() of tenants.py failed"):
-        url: URL = load(context.script.dir).tenant_url(name)
-    if not context.config.attributes.get("creates"):
-        file = Path(url.database or "")
-        if url.get_backend_name() == "sqlite" and not file.exists():
-            raise CommandError(f"{name} has no database {file}; {remedy(name)}")
-    return url
-
-
-def schema_of(name: str) -> str | None:
-    """Return the schema of a tenant; nothing where each tenant has a database."""
-    return None if has_databases() else name
-
-
 def remedy(name: str) -> str:
     """Return what makes a tenant."""
     return f"`{invocation()} tenants create {name}` makes it"
-
-
-@contextmanager
-def search_path(connection: Connection, schema: str) -> Iterator[None]:
-    """Let every name without a schema mean one in this schema, and in no other.
-
-    In a transaction of the caller, and where nothing is written, this ends with the transaction:
-    a pooler in transaction mode would hand the session to somebody else.
-
-    Raises:
-        CommandError: if there is no such schema, or the tenants would share one version table.
-    """
-    if connection.dialect.name != "postgresql":
-        raise CommandError(
-            f"{connection.dialect.name} has no schemas for tenants; define tenant_url() in "
-            "tenants.py, and each has a database"
-        )
-    if context.get_context().version_table_schema != schema:
-        raise CommandError(
-            "take `version_table_schema=` out of run() in env.py: the schema of each tenant "
-            "has a version table"
-        )
-    callers_transaction = connection.in_transaction()
-    is_local = callers_transaction or is_read_only()
-    values = {"schema": schema, "is_local": is_local}
-    before = connection.scalar(text(SET_PATH), values)
-    if before is None:
-        if not context.config.attributes.get("creates"):
-            raise CommandError(f"there is no schema {schema}; {remedy(schema)}")
-        connection.execute(CreateSchema(schema))
-        before = connection.scalar(text(SET_PATH), values)
-    default = connection.dialect.default_schema_name
-    if not is_local:
-        connection.commit()  # what is set in a transaction is gone when that is rolled back
-    connection.dialect.default_schema_name = schema
-    try:
-        yield
-    finally:
-        if context.config.attributes.get("connection"):
-            # On an engine of our own it stays: a revision is written after this.
-            connection.dialect.default_schema_name = default
-        with suppress(SQLAlchemyError):  # with the connection, the setting is gone
-            if not callers_transaction:
-                connection.rollback()
-            values = {"path": before, "is_local": is_local}
-            connection.execute(text(RESET_PATH), values)
-            if not callers_transaction:
-                connection.commit()

@@ -1,6 +1,7 @@
 """Checks of each revision, and the fixtures of all checks, for tests/test_migrations.py."""
 
 import ast
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 
-from ..environment import load_options
+from ..histories import load_options
 from ..paths import config_in_use
 from ..sections import databases, read_config
 from .roundtrip import roundtrip
@@ -35,10 +36,12 @@ def script(config: Config) -> ScriptDirectory:
 def options(config: Config, script: ScriptDirectory) -> dict[str, Any]:
     """What env.py gives to `run()`; reading it also imports the models."""
     options = load_options(config)
-    assert "packages" in options, (
-        f"{script.env_py_location} does not end with run(target_metadata, package=...) "
-        "of migration_kit"
-    )
+    if "packages" not in options:
+        pytest.fail(
+            f"{script.env_py_location} does not end with run(target_metadata, package=...) "
+            "of migration_kit",
+            pytrace=False,
+        )
     return options
 
 
@@ -52,34 +55,34 @@ def database(config: Config, options: dict[str, Any]) -> Iterator[ScratchDatabas
 
 
 def test_each_revision_goes_up_down_and_up(database: ScratchDatabase) -> None:
-    findings = roundtrip(database)
-    assert not findings, "\n".join(
-        ["mend upgrade() or downgrade(), so that each undoes the other:", *findings]
-    )
+    if findings := roundtrip(database):
+        found = "\n".join(findings)
+        pytest.fail(
+            f"fix upgrade() or downgrade(), so that each undoes the other:\n{found}",
+            pytrace=False,
+        )
 
 
 def test_no_downgrade_is_empty(script: ScriptDirectory) -> None:
     empty = [
-        revision.path
+        os.path.relpath(revision.path)
         for revision in script.walk_revisions()
-        if not revision.is_merge_point and is_empty(function_of(revision, "downgrade"))
+        if not revision.is_merge_point and has_empty_downgrade(revision)
     ]
-    assert not empty, (
-        f"{', '.join(empty)}: write the way back, or, where there is nothing to undo, "
-        "a docstring in downgrade() that says why"
-    )
+    if empty:
+        pytest.fail(
+            f"{', '.join(empty)}: write downgrade(), or, if there is nothing to undo, a "
+            "docstring in it that says why",
+            pytrace=False,
+        )
 
 
-def function_of(revision: Script, name: str) -> ast.FunctionDef:
-    [found] = [
+def has_empty_downgrade(revision: Script) -> bool:
+    """Return whether downgrade() does nothing, or only refuses, and does not say why."""
+    [downgrade] = [
         node
         for node in ast.parse(Path(revision.path).read_bytes()).body
-        if isinstance(node, ast.FunctionDef) and node.name == name
+        if isinstance(node, ast.FunctionDef) and node.name == "downgrade"
     ]
-    return found
-
-
-def is_empty(function: ast.FunctionDef) -> bool:
-    """Tell a function that does nothing, or only refuses, and does not say why."""
-    statements = [node for node in function.body if not isinstance(node, ast.Pass)]
+    statements = [node for node in downgrade.body if not isinstance(node, ast.Pass)]
     return not statements or isinstance(statements[0], ast.Raise)

@@ -1,69 +1,55 @@
-"""Test databases that a killed run left behind; the next run drops them."""
+"""Scratch databases that a killed run left behind; the next run drops them."""
 
 import os
-import re
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from alembic.util import CommandError
 
 if sys.platform != "win32":
     import fcntl
 
-NAME = re.compile(r".+_test_[0-9a-f]{12}")
+# The servers where this process has dropped what others left.
+cleaned: set[str] = set()
 
 
 @contextmanager
 def owner(server: str, database: str) -> Iterator[None]:
     """Lock a file in the temporary folder for as long as a database is used.
 
-    The operating system ends the lock with the process, also by `kill -9`; a connection, or a
-    number of a process, could be gone or another one's. So a file without a lock tells for certain
-    that its database is used by nobody, and only who made the database has the file: not
-    another machine, nor a container with its own temporary folder. Windows has no such lock.
-
-    Args:
-        server: where the database is.
-        database: its name.
+    The operating system ends the lock with the process, even after `kill -9`. So a file without a
+    lock proves that its database is used by nobody, and only who made the database has the file:
+    not another machine, nor a container with its own temporary folder. Windows has no such lock.
     """
     if sys.platform == "win32":
         yield
         return
-    path = path_of(database)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent)
-    with open(descriptor, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    path = Path(tempfile.gettempdir(), f"{database}.lock")
+    with open(path, "w") as file:
+        fcntl.flock(
+            file, fcntl.LOCK_EX
+        )  # before it names a server that others look for
         file.write(server)
         file.flush()
-        os.rename(temporary, path)  # nobody finds it before it is locked
         try:
             yield
         finally:
-            forget(database)
+            path.unlink(missing_ok=True)
 
 
-def leftovers(server: str) -> Iterator[str]:
-    """Yield the names of a server's databases whose owner has died; they are locked meanwhile."""
-    if sys.platform == "win32":
+def drop_leftovers(server: str, drop: Callable[[str], None]) -> None:
+    """Drop, once in a run, the databases of a server whose owner has died."""
+    if sys.platform == "win32" or server in cleaned:
         return
-    for path in Path(tempfile.gettempdir()).glob("*.lock"):
-        if not NAME.fullmatch(path.stem):
-            continue
-        try:
-            with open(path) as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                own = os.fstat(file.fileno()).st_uid == os.getuid()
-                if own and file.read() == server:
-                    yield path.stem
-        except OSError:
-            continue  # its owner lives, or is another user
-
-
-def forget(database: str) -> None:
-    """Remove the file of a database that is dropped."""
-    path_of(database).unlink(missing_ok=True)
-
-
-def path_of(database: str) -> Path:
-    return Path(tempfile.gettempdir(), f"{database}.lock")
+    cleaned.add(server)
+    for path in Path(tempfile.gettempdir()).glob("*_test_*.lock"):
+        # Else its owner lives or is another user, or the server refuses.
+        with suppress(OSError, CommandError), open(path) as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            own = os.fstat(file.fileno()).st_uid == os.getuid()
+            if own and file.read() == server:
+                drop(path.stem)
+                path.unlink()

@@ -1,30 +1,35 @@
-"""A copy of a migrated database for MySQL and MariaDB, which have no statement for that."""
+"""Scratch databases of MySQL and MariaDB, which have no statement that copies one."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from graphlib import TopologicalSorter
 
-from sqlalchemy import Connection, text
+from sqlalchemy import URL, Connection, text
+from sqlalchemy.exc import DBAPIError
 
-# Stands in the statements where the name of the copy belongs.
+from .scratch import ScratchDatabase
+from .servers import on_server
+
+MARKS = ""  # these servers have none
+
+# Stands in statements where the name of the copy belongs.
 COPY = "\0"
 
-CHARACTERS = """
-SELECT default_character_set_name, default_collation_name FROM information_schema.schemata
-WHERE schema_name = :database
-"""
+# By the name of a template, the statements that make a copy of it.
+copies: dict[str, list[str]] = {}
+
+USERS = "SELECT id FROM information_schema.processlist WHERE db = :database"
 OBJECTS = """
-SELECT table_type, table_name FROM information_schema.tables WHERE table_schema = :database
-UNION ALL
-SELECT routine_type, routine_name FROM information_schema.routines
+SELECT table_type, table_name, 0 AS place FROM information_schema.tables
+WHERE table_schema = :database
+UNION ALL SELECT routine_type, routine_name, 0 FROM information_schema.routines
 WHERE routine_schema = :database
-UNION ALL
-SELECT 'EVENT', event_name FROM information_schema.events WHERE event_schema = :database
-"""
-# A new trigger comes after those for the same event.
-TRIGGERS = """
-SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = :database
-ORDER BY action_order
+UNION ALL SELECT 'EVENT', event_name, 0 FROM information_schema.events
+WHERE event_schema = :database
+UNION ALL SELECT 'TRIGGER', trigger_name, action_order FROM information_schema.triggers
+WHERE trigger_schema = :database
+ORDER BY place
 """
 # A generated column takes no values.
 COLUMNS = """
@@ -34,89 +39,99 @@ ORDER BY table_name, ordinal_position
 """
 
 
+def url_of(beside: URL, name: str) -> URL:
+    """Return the URL of a scratch database."""
+    return beside.set(database=name)
+
+
+def create(scratch: ScratchDatabase, template: ScratchDatabase | None) -> None:
+    """Create a database that is empty, or a copy of a template, which is read once."""
+    name = quote(scratch.name)
+
+    def statements(connection: Connection) -> list[str]:
+        if template is None:
+            return [f"CREATE DATABASE {name}"]
+        if template.name not in copies:
+            copies[template.name] = list(Reader(connection, template.name).read())
+        return [each.replace(COPY, name) for each in copies[template.name]]
+
+    on_server(scratch, statements)
+
+
+def drop(scratch: ScratchDatabase, name: str) -> None:
+    """Drop a database; a transaction that a test left open would keep it for a day."""
+
+    def statements(connection: Connection) -> list[str]:
+        for user in connection.scalars(text(USERS), {"database": name}).all():
+            with suppress(DBAPIError):  # it has gone meanwhile
+                connection.exec_driver_sql(f"KILL {user}")
+        return [f"DROP DATABASE IF EXISTS {quote(name)}"]
+
+    on_server(scratch, statements)
+
+
 class Reader:
     """Reads what makes a copy of a database: its objects as they are, and its rows.
 
-    The history of system-versioned tables begins anew.
+    The history of system-versioned tables starts again.
 
     Args:
-        connection: to the server, without a database, so that views name theirs.
+        connection: to the server, without a database, so that views name theirs. It takes no
+            parameters, as a name may have a percent sign.
         database: the name of the database.
     """
 
     def __init__(self, connection: Connection, database: str) -> None:
-        # No parameters: a name may have a percent sign.
-        self.connection = connection.execution_options(no_parameters=True)
+        self.connection = connection
         self.values = {"database": database}
         self.source = quote(database)
 
-    def statements(self) -> Iterator[str]:
+    def read(self) -> Iterator[str]:
         """Yield the statements that make the copy, each of them for `exec_driver_sql`."""
         self.connection.exec_driver_sql("SET sql_mode = ''")
-        [(characters, collation)] = self.connection.execute(
-            text(CHARACTERS), self.values
-        )
-        yield f"CREATE DATABASE {COPY} CHARACTER SET {characters} COLLATE {collation}"
+        yield self.show("DATABASE")[1]
         yield f"USE {COPY}"
         yield "SET foreign_key_checks = 0, unique_checks = 0"
         # Otherwise a row with number 0 would get another one.
         yield "SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO'"
-        names: dict[str, list[str]] = defaultdict(list)
-        for row in self.connection.execute(text(OBJECTS), self.values):
-            names[row[0]].append(row[1])
-        tables = [*names["BASE TABLE"], *names["SYSTEM VERSIONED"]]
+        names, columns = self.lists(OBJECTS), self.lists(COLUMNS)
         for name in names["SEQUENCE"]:  # of which the defaults of columns take values
             yield self.show("SEQUENCE", name)[1]
-            query = f"SELECT next_not_cached_value FROM {self.of(name)}"
+            query = f"SELECT next_not_cached_value FROM {self.source}.{quote(name)}"
             value = self.connection.exec_driver_sql(query).scalar()
             yield f"DO SETVAL({quote(name)}, {value}, 0)"
-        for name in tables:
+        for name in [*names["BASE TABLE"], *names["SYSTEM VERSIONED"]]:
             yield self.show("TABLE", name)[1]
-        yield from self.rows(tables)
-        for kind in ("FUNCTION", "PROCEDURE"):  # which views and triggers call
-            yield from self.programs(kind, names[kind])
+            rows = f"FROM {self.source}.{quote(name)}"
+            if self.connection.exec_driver_sql(f"SELECT 1 {rows} LIMIT 1").first():
+                listed = ", ".join(map(quote, columns[name]))
+                yield f"INSERT INTO {quote(name)} ({listed}) SELECT {listed} {rows}"
+        # Views and triggers call functions; a trigger comes after older ones of its event.
+        yield from self.programs(names, "FUNCTION", "PROCEDURE")
         yield "SET sql_mode = ''"
-        yield from self.views(names["VIEW"])
-        triggers = self.connection.scalars(text(TRIGGERS), self.values).all()
-        yield from self.programs("TRIGGER", triggers)
-        yield from self.programs("EVENT", names["EVENT"])
+        views = {name: self.show("VIEW", name)[1] for name in names["VIEW"]}
+        reads = {
+            name: {each for each in views if f"{COPY}.{quote(each)}" in view} - {name}
+            for name, view in views.items()
+        }
+        yield from (views[name] for name in TopologicalSorter(reads).static_order())
+        yield from self.programs(names, "TRIGGER", "EVENT")
 
-    def of(self, name: str) -> str:
-        return f"{self.source}.{quote(name)}"
+    def lists(self, query: str) -> dict[str, list[str]]:
+        """Return the second values of rows by the first ones."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for first, second, *_ in self.connection.execute(text(query), self.values):
+            found[first].append(second)
+        return found
 
-    def show(self, kind: str, name: str) -> list[str]:
-        statement = f"SHOW CREATE {kind} {self.of(name)}"
-        row = self.connection.exec_driver_sql(statement).one()
+    def show(self, kind: str, name: str = "") -> list[str]:
+        of = f"{self.source}.{quote(name)}" if name else self.source
+        row = self.connection.exec_driver_sql(f"SHOW CREATE {kind} {of}").one()
         return [str(value).replace(self.source, COPY) for value in row]
 
-    def rows(self, tables: list[str]) -> Iterator[str]:
-        columns: dict[str, list[str]] = defaultdict(list)
-        for row in self.connection.execute(text(COLUMNS), self.values):
-            columns[row[0]].append(quote(row[1]))
-        for name in tables:
-            query = f"SELECT 1 FROM {self.of(name)} LIMIT 1"
-            if self.connection.exec_driver_sql(query).first():
-                listed = ", ".join(columns[name])
-                select = f"SELECT {listed} FROM {self.of(name)}"
-                yield f"INSERT INTO {quote(name)} ({listed}) {select}"
-
-    def views(self, names: list[str]) -> Iterator[str]:
-        """Yield each view after those that it reads."""
-        made = {name: self.show("VIEW", name)[1] for name in names}
-        reads = {
-            name: [
-                other
-                for other in names
-                if other != name and f"{COPY}.{quote(other)}" in made[name]
-            ]
-            for name in names
-        }
-        for name in TopologicalSorter(reads).static_order():
-            yield made[name]
-
-    def programs(self, kind: str, names: Iterable[str]) -> Iterator[str]:
+    def programs(self, names: dict[str, list[str]], *kinds: str) -> Iterator[str]:
         """Yield what keeps the `sql_mode` in which it was written."""
-        for name in names:
+        for kind, name in ((kind, name) for kind in kinds for name in names[kind]):
             _, mode, *others = self.show(kind, name)
             yield f"SET sql_mode = '{mode}'"
             yield others[1] if kind == "EVENT" else others[0]

@@ -6,15 +6,19 @@ from ..rooms import Room
 
 
 class Testing(Room):
-    """Prepares a new database of the tests as env.py says."""
+    """Lets `prepare` of env.py prepare each new database of the tests, once, and no other."""
 
     def before(self, connection: Any, options: dict[str, Any]) -> None:
         from alembic import context
 
-        if context.config.attributes.get("scratch"):
-            from .scratch import prepare_new_database
+        scratch = context.config.attributes.get("scratch")
+        if options["prepare"] and scratch and scratch.is_new:
+            from ..errors import one_line
 
-            prepare_new_database(connection, options["prepare"])
+            with one_line("prepare() of env.py failed"):
+                options["prepare"](connection)
+                connection.commit()
+            scratch.is_new = False
 
 
 room = Testing()

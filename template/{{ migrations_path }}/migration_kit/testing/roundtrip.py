@@ -10,65 +10,13 @@ from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Inspector, inspect, text
 
+from ..rooms import part
 from ..tables import full_name, tables_of
 from .scratch import ScratchDatabase
 
 # A table by its schema (None: the default one) and its name.
 Table = tuple[str | None, str]
 Schema = dict[Table, frozenset[str]]
-
-# What tells a table that changed from one that did not, for less than reflecting both. Without
-# it, each of many revisions would cost the more, the more tables there are. Marks are equal
-# again after the way down and up; only then reflecting once is enough.
-MARKS = {
-    "sqlite": """
-SELECT tbl_name, group_concat(sql) FROM sqlite_master GROUP BY tbl_name
-UNION ALL SELECT '', coalesce(group_concat(sql), '') FROM sqlite_master WHERE type = 'view'
-""",
-    # Definitions, for numbers of objects and columns change whenever something is made anew.
-    # Objects of users have numbers from 16384 on.
-    "postgresql": """
-SELECT relname, md5(string_agg(mark, ' ' ORDER BY mark))
-FROM (
-    SELECT attrelid AS relation, concat_ws(
-        ' ', quote_ident(attname), format_type(atttypid, atttypmod), attcollation::regcollation,
-        attnotnull, attidentity, attgenerated, quote_literal(pg_get_expr(adbin, adrelid)),
-        quote_literal(description), sequence
-    ) AS mark
-    FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
-    LEFT JOIN pg_description d
-    ON classoid = 'pg_class'::regclass AND d.objoid = attrelid AND d.objsubid = attnum
-    LEFT JOIN (
-        SELECT refobjid, refobjsubid, concat_ws(
-            ' ', seqstart, seqincrement, seqmin, seqmax, seqcache, seqcycle
-        ) AS sequence
-        FROM pg_sequence JOIN pg_depend ON objid = seqrelid AND deptype = 'i'
-    ) AS identities ON refobjid = attrelid AND refobjsubid = attnum
-    WHERE attnum > 0 AND NOT attisdropped
-    UNION ALL
-    SELECT conrelid, concat_ws(
-        ' ', quote_ident(conname), pg_get_constraintdef(oid),
-        quote_literal(obj_description(oid, 'pg_constraint'))
-    ) FROM pg_constraint
-    UNION ALL SELECT indrelid, pg_get_indexdef(indexrelid) FROM pg_index
-) AS marks
-JOIN pg_class t ON t.oid = relation JOIN pg_namespace n ON n.oid = relnamespace
-WHERE relation >= 16384 AND relkind IN ('r', 'p')
-AND nspname = coalesce(:schema, current_schema())
-GROUP BY relname
-UNION ALL
-SELECT '', coalesce(md5(string_agg(mark, ' ' ORDER BY mark)), '')
-FROM (
-    SELECT concat_ws(' ', relname, pg_get_viewdef(oid)) AS mark, relnamespace AS namespace
-    FROM pg_class WHERE relkind = 'v' AND oid >= 16384
-    UNION ALL
-    SELECT concat_ws(' ', typname, string_agg(enumlabel, ' ' ORDER BY enumsortorder)), typnamespace
-    FROM pg_type t LEFT JOIN pg_enum ON enumtypid = t.oid
-    WHERE typtype = 'e' GROUP BY typname, typnamespace
-) AS others
-JOIN pg_namespace n ON n.oid = namespace WHERE nspname = coalesce(:schema, current_schema())
-""",
-}
 
 ASPECTS = [
     "columns",
@@ -134,7 +82,7 @@ def report(
 
 
 class SchemaReader:
-    """Reads the schema of a database again and again, but only the tables that have changed.
+    """Reads the schema of a database again and again, but each state of a table only once.
 
     Args:
         connection: to the database.
@@ -144,10 +92,6 @@ class SchemaReader:
     def __init__(self, connection: Connection, schemas: set[str | None]) -> None:
         self.connection = connection
         self.schemas = schemas
-        self.marks: dict[str | None, dict[str, str | None]] = {
-            key: {} for key in schemas
-        }
-        self.schema: Schema = {}
         self.known: dict[tuple[str | None, str, str | None], frozenset[str]] = {}
 
     def read(self) -> Schema:
@@ -155,20 +99,14 @@ class SchemaReader:
         # Alembic would take a transaction that a query leaves open for one of the caller.
         own_transaction = not self.connection.in_transaction()
         inspector = inspect(self.connection)
-        found = self.schema.copy()
+        found: Schema = {}
         for schema in self.schemas:
-            before, marks = self.marks[schema], self.read_marks(inspector, schema)
-            for name, mark in marks.items():
-                if mark is None or mark != before.get(name):
-                    key = (schema, name, mark)
-                    if mark is None or key not in self.known:
-                        function = reflect if name else reflect_others
-                        self.known[key] = function(inspector, name, schema)
-                    found[schema, name] = self.known[key]
-            for name in before.keys() - marks.keys():
-                del found[schema, name]
-            self.marks[schema] = marks
-        self.schema = found
+            for name, mark in self.read_marks(inspector, schema).items():
+                key = (schema, name, mark)
+                if mark is None or key not in self.known:
+                    function = reflect if name else reflect_others
+                    self.known[key] = function(inspector, name, schema)
+                found[schema, name] = self.known[key]
         if own_transaction:
             self.connection.rollback()
         return found
@@ -176,16 +114,16 @@ class SchemaReader:
     def read_marks(
         self, inspector: Inspector, schema: str | None
     ) -> dict[str, str | None]:
-        """Return a mark for each table, or None, which counts as changed.
+        """Return a mark of each table's state, or None where the database has none for less.
 
         The name of views and types is empty: they have one mark together.
         """
-        statement = MARKS.get(self.connection.dialect.name)
-        if statement is None:
+        marks = part("testing", self.connection.dialect.name).MARKS
+        if not marks:
             return dict.fromkeys([*inspector.get_table_names(schema=schema), ""])
-        values = {"schema": schema} if ":schema" in statement else {}
-        rows = self.connection.execute(text(statement), values)
-        return {row[0]: row[1] for row in rows.all()}
+        values = {"schema": schema} if ":schema" in marks else {}
+        rows = self.connection.execute(text(marks), values)
+        return {row[0]: row[1] for row in rows}
 
 
 def reflect(inspector: Inspector, table: str, schema: str | None) -> frozenset[str]:

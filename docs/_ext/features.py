@@ -1,0 +1,170 @@
+"""The rooms of the kit: what each does, the lines that it adds, and what it depends on."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from functools import cache
+from typing import Any
+
+from _ext import questions, renders
+from _ext.markdown import table
+from _ext.settings import KIT
+
+# MySQL's modules are MariaDB's.
+KINDS = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mariadb": "MySQL, MariaDB"}
+
+# What the rooms do that are no features: the question that brings them asks something else.
+BROUGHT = {
+    "tenants": "a schema or a database for each tenant, migrated several at a time",
+    "databases": "multiple databases, each with its own history",
+    "adopted": "migrations in an existing project, whose history and settings are not lost",
+}
+
+# The page of a room has its name, but for this one.
+PAGES = {"adopted": "adopt"}
+
+MORE = {"more_databases": {"analytics": "sqlite+pysqlite:///analytics.db"}}
+EXISTING = {"base_location": "existing", "base_import": "my_app.models:Base"}
+
+
+def features() -> dict[str, str]:
+    """Return what each feature does, as the question says it, in its order."""
+    labels = (choice["label"] for choice in questions.ask({})["features"]["choices"])
+    return dict(label.split(": ", 1) for label in labels)
+
+
+@cache
+def needs() -> dict[str, tuple[str, ...]]:
+    """Return the rooms that each room needs, as the kit says it."""
+    rooms: dict[str, tuple[str, ...]] = literal_of("ROOMS")
+    return rooms
+
+
+@cache
+def brought() -> dict[str, str]:
+    """Return the answer that brings each room that is no feature."""
+    answers: dict[str, str] = literal_of("ANSWERS")
+    return {
+        room: re.split("[='\"]+", answer.strip("'"))[0]
+        for room, answer in answers.items()
+    }
+
+
+def literal_of(name: str) -> Any:
+    """Return a constant of the module that registers the rooms."""
+    for node in ast.parse((KIT / "rooms.py").read_text(encoding="utf-8")).body:
+        target = getattr(node, "target", None) or getattr(node, "targets", [None])[0]
+        if isinstance(node, ast.Assign | ast.AnnAssign) and ast.unparse(target) == name:
+            assert node.value
+            return ast.literal_eval(node.value)
+    raise LookupError(name)
+
+
+def purpose(room: str) -> str:
+    """Return what a room does."""
+    return (features() | BROUGHT)[room]
+
+
+def kit_lines(answers: dict[str, Any], folder: str = "") -> int:
+    """Return how many lines the kit of a project has, or a folder of it."""
+    place = f"migrations/migration_kit/{folder}"
+    files = renders.render(answers)["files"]
+    return sum(f["text"].count("\n") for f in files if f["path"].startswith(place))
+
+
+def lines_of(room: str, database: str) -> int:
+    """Return how many lines a room adds to a project on a kind of database."""
+    answers: dict[str, Any] = {"database": database, "features": list(features())}
+    others: dict[str, dict[str, Any]] = {
+        "tenants": {"tenants": "database"},
+        "databases": MORE | {"features": []},
+        "adopted": EXISTING | {"features": []},
+    }
+    return kit_lines(answers | others.get(room, {}), f"{room}/")
+
+
+def dependencies(answers: dict[str, Any]) -> set[str]:
+    """Return the packages that a project depends on, those of its developers as well."""
+    files = {file["path"]: file["text"] for file in renders.render(answers)["files"]}
+    pyproject = tomllib.loads(files["pyproject.toml"])
+    required = pyproject["project"]["dependencies"]
+    required += pyproject.get("dependency-groups", {}).get("dev", [])
+    return {re.split(r"[\[>= @]", requirement)[0] for requirement in required}
+
+
+def added_by(room: str) -> str:
+    """Return the packages that a room adds, with the database where it is not always."""
+    found: dict[str, list[str]] = {}
+    for database, title in KINDS.items():
+        before: dict[str, Any] = {"database": database, "features": list(needs()[room])}
+        after = before | {"features": [*needs()[room], room]}
+        if room not in features():
+            after = before | {"tenants": {"tenants": "database"}}.get(room, {})
+        for package in dependencies(after) - dependencies(before):
+            found.setdefault(package, []).append(title)
+    return ", ".join(
+        f"`{package}`"
+        + ("" if len(titles) == len(KINDS) else f" ({', '.join(titles)})")
+        for package, titles in sorted(found.items(), key=lambda item: -len(item[1]))
+    )
+
+
+def markdown(pages: str = "../how-to") -> str:
+    """Return a table of the rooms.
+
+    Args:
+        pages: the folder of their pages, from the page that has the table.
+    """
+    columns = [f"lines on {title}" for title in KINDS.values()]
+    head = ("feature", "what it does", *columns, "dependencies")
+    rows = []
+    for room in [*features(), *brought()]:
+        name = f"[`{room}`]({pages}/{PAGES.get(room, room)}.md)"
+        if room in brought():
+            name += f", by `{brought()[room]}`"
+        what = purpose(room)
+        if needed := " and ".join(f"`{other}`" for other in needs()[room]):
+            what += f"; needs {needed}"
+        lines = [f"{lines_of(room, database):,}" for database in KINDS]
+        rows.append((name, what, *lines, added_by(room)))
+    return table(head, *rows)
+
+
+def room_markdown(room: str) -> str:
+    """Return which answer brings a room, and how many lines come with it."""
+    counts = {title: lines_of(room, database) for database, title in KINDS.items()}
+    usual = min(counts.values())
+    others = [f"{n:,} on {title}" for title, n in counts.items() if n != usual]
+    lines = ", ".join([f"{usual:,} lines", *others])
+    if room in brought():
+        return f"Your answer to `{brought()[room]}` brings it ({lines})."
+    proposed = list(questions.ask({})["features"]["answer"])
+    if room in proposed:
+        return (
+            f"The feature `{room}` brings it ({lines}). A new project has it, unless your answer "
+            "to `features` leaves it out."
+        )
+    chosen = {*proposed, *needs()[room], room}
+    names = ", ".join(name for name in features() if name in chosen)
+    return (
+        f"The feature `{room}` brings it ({lines}). Choose it when you start a project, or "
+        f"[add it later](switch.md#add-a-feature) with `--data 'features=[{names}]'`."
+    )
+
+
+def sizes_markdown() -> str:
+    """Return a table of how many lines of the kit a project has."""
+    proposed = list(questions.ask({})["features"]["answer"])
+    chosen = {
+        "no feature": [],
+        f"the default: {', '.join(f'`{name}`' for name in proposed)}": proposed,
+        "all features": list(features()),
+    }
+    rows = [
+        (name, *(f"{kit_lines({'database': d, 'features': f}):,}" for d in KINDS))
+        for name, f in chosen.items()
+    ]
+    columns = [f"lines on {title}" for title in KINDS.values()]
+    return table(("the kit with", *columns), *rows)

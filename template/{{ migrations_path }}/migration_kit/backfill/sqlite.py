@@ -1,0 +1,21 @@
+"""SQLite: one process writes, and values have types of their own."""
+
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import NullType
+
+from .kinds import Kind
+
+
+class SQLite(Kind):
+    """SQLite."""
+
+    def is_busy(self, error: DBAPIError) -> bool:
+        return "database is locked" in str(error.orig)
+
+    def type_of_key(self, reflected: Any) -> Any:
+        return NullType()
+
+
+kind = SQLite()

@@ -1,0 +1,75 @@
+"""The histories of all databases of alembic.ini, for the rooms that read them."""
+
+import io
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+
+from .sections import databases, read_config
+
+
+def histories(config: Config) -> Iterator[tuple[Config, ScriptDirectory]]:
+    """Yield the configuration of each database of alembic.ini, and its history."""
+    for name in databases(config.config_file_name):
+        one = read_config(config.config_file_name, name)
+        yield one, ScriptDirectory.from_config(one)
+
+
+@lru_cache(maxsize=1)
+def other_histories(config: Config) -> list[tuple[Config, ScriptDirectory]]:
+    """Return the configurations and histories of the other databases than that of a section."""
+    return [
+        (other, ScriptDirectory.from_config(other))
+        for name in databases(config.config_file_name)
+        if name != config.config_ini_section
+        for other in [read_config(config.config_file_name, name)]
+    ]
+
+
+def config_of_revision(config: Config, revision: str) -> Config:
+    """Return the configuration of the database whose history has a revision.
+
+    Raises:
+        CommandError: if none has it.
+    """
+    error: CommandError | None = None
+    for one, script in histories(config):
+        try:
+            script.get_revision(revision)
+        except CommandError as found:
+            error = error or found
+        else:
+            return one
+    assert error is not None
+    raise error
+
+
+def load_options(config: Config) -> dict[str, Any]:
+    """Run env.py without a database, as for `--sql`, and return the options that it gave.
+
+    Args:
+        config: of alembic.ini.
+
+    Returns:
+        The options of `context.configure()`, with `target_metadata` and `packages`.
+    """
+    found: dict[str, Any] = {}
+
+    def remember(_: object, migration: Any) -> list[Any]:
+        found.update(migration.opts)
+        return []
+
+    silent = read_config(
+        config.config_file_name,
+        config.config_ini_section,
+        output_buffer=io.StringIO(),
+    )
+    script = ScriptDirectory.from_config(silent)
+    with EnvironmentContext(silent, script, fn=remember, as_sql=True):
+        script.run_env()
+    return found

@@ -1,0 +1,32 @@
+"""Scratch databases on a server: beside the project's own."""
+
+from collections.abc import Callable, Iterable
+
+from sqlalchemy import Connection
+
+from ..connect import on_connection
+from ..errors import one_line
+from .scratch import ScratchDatabase
+
+
+def on_server(
+    scratch: ScratchDatabase,
+    statements: Callable[[Connection], Iterable[str]],
+    database: str = "",
+) -> None:
+    """Run the statements that a function returns, each in a transaction of its own.
+
+    Args:
+        scratch: says which server.
+        statements: gets a connection, for what it has to look up.
+        database: to connect to.
+    """
+
+    def run(connection: Connection) -> None:
+        connection.execution_options(isolation_level="AUTOCOMMIT", no_parameters=True)
+        for statement in statements(connection):
+            connection.exec_driver_sql(statement)
+
+    remedy = f"let the user create databases, or set {scratch.variable}"
+    with one_line("no database for tests", remedy):
+        on_connection(scratch.url.set(database=database), run, scratch.variable)

@@ -1,0 +1,73 @@
+"""Who owns which file of a project, as questions/owners.jinja says."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pathspec import PathSpec
+
+from support.releases import ROOT
+
+# What the table asks of a project's answers, for a project that has everything.
+EVERYTHING: dict[str, Any] = {
+    "base_location": "models",
+    "ci": "github",
+    "example": "tour",
+    "existing": False,
+    "kit": "copied",
+    "migrations_path": "migrations",
+    "package_name": "my_app",
+    "rooms": ["branches", "diagram", "tenants", "testing"],
+    "workflow_name": "ci",
+}
+
+
+def macros(answers: dict[str, Any]) -> Any:
+    """Return the macros of questions/owners.jinja, called with some answers."""
+    environment = Environment(
+        loader=FileSystemLoader(ROOT),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"from_json": json.loads, "to_json": json.dumps}
+    template = environment.get_template("questions/owners.jinja")
+    return template.make_module(EVERYTHING | answers)
+
+
+def table(**answers: Any) -> str:
+    """Return the table of owners, for a project that has everything but what answers say."""
+    return str(macros(answers).owners_table()).strip()
+
+
+@cache
+def patterns(owner: str) -> PathSpec[Any]:
+    """Return the files of an owner; those of both that no line of the table names are missing."""
+    found = json.loads(macros({}).owned_files())
+    others: list[dict[str, Any]] = [
+        {"ci": "gitlab"},
+        {"base_location": "module"},
+        {"existing": True, "workflow_name": "migrations"},
+    ]
+    for answers in others:  # each that moves a file
+        found += json.loads(macros(answers).owned_files())
+    lines, exceptions = [], []
+    for file in found:
+        if file["owner"] == owner and file["there"]:
+            path = "/" + file["path"].replace("{db}", "**/")
+            lines.append(f"{path}**" if path.endswith("/") else path)
+            exceptions += [f"!{path}{name}" for name in file.get("but", [])]
+    return PathSpec.from_lines("gitignore", lines + exceptions)
+
+
+def owner_of(path: str) -> str:
+    """Return whose a file is: `you`, `the template` or `both`.
+
+    Args:
+        path: in a project whose package is `my_app`, and whose migrations are in `migrations/`.
+    """
+    owners = ["the template", "you"]
+    return next((one for one in owners if patterns(one).match_file(path)), "both")
