@@ -49,6 +49,7 @@ EVERYWHERE = [
         default("'a :b'", "sa.String(20)"), Column("x", "sa.String(20)", (), "'a'")
     ),
     becomes(default("'100%'", "sa.String(20)"), default("'%s'", "sa.String(20)")),
+    becomes(default("'(a)'", "sa.String(20)"), default("'a'", "sa.String(20)")),
     becomes(
         default("'0'", "sa.Integer()", "1"), default("'0'", "sa.BigInteger()", "1")
     ),

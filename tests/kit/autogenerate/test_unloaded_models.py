@@ -31,6 +31,7 @@ NO_TABLES = [
     'class X(db.Model):\n    """A mixin."""\n\n    __abstract__ = True\n\n\nclass Y:\n    pass',
     "class X(SQLModel):\n    pass",
     'x = MyTable("x", m)',
+    '# x = Table("x", m)',
     "x = Table(name, m)",
     'x = Table("x")',
     "x: db.Model",

@@ -18,7 +18,7 @@ TABLE = re.compile(
     ^[ \t]+ __tablename__ [ \t]* [:=]
     | ^[ \t]* class [^(\n]* \( [^)]* (?: \.Model\b | \btable[ ]*=[ ]*True ) [^)]* \) [ ]* :
       (?! (?: \n (?: [ \t] [^\n]* )? )*? \n [ \t]+ __abstract__\b )
-    | \bTable\( \s* ["'] [^"'\n]+ ["'] \s* ,
+    | ^[^#\n]* \bTable\( \s* ["'] [^"'\n]+ ["'] \s* ,
     """,
     re.MULTILINE | re.VERBOSE,
 )

@@ -23,7 +23,7 @@ log = logging.getLogger(f"alembic.{__name__}")
 
 def autogenerate_options(connection: Connection) -> dict[str, Any]:
     """Return the options of `context.configure` that autogenerate heeds."""
-    kind_of(connection.dialect)  # has comparators of its own
+    kind_of(connection.dialect)  # its module may have comparators
     return {
         # SQLite cannot alter a table in place: batch mode copies it.
         "render_as_batch": not connection.dialect.supports_alter,
@@ -111,7 +111,7 @@ def process_revision_directives(
 
 
 def make_run(migration: MigrationContext, script: ops.MigrationScript) -> list[str]:
-    """Let the operations run both ways, without tables of others; return their names."""
+    """Let the operations run both ways, and return the names of tables that they leave alone."""
     upgrade, downgrade = script.upgrade_ops, script.downgrade_ops
     assert upgrade is not None
     assert downgrade is not None

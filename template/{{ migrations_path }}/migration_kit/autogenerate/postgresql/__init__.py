@@ -23,8 +23,8 @@ AND (EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid)
 OR EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e'))
 """
 
-    # A change of the type leaves other casts than there are in a new column's default.
-    noise = r"::[a-z][\w ]*(\([\d,]+\))?|(?<!\w)\(|[)']"
+    # The casts of a literal: a change of the type leaves others than a new column has.
+    noise = r"""^\(*'|'(::[\w ."]+(\([\d,]+\))?(\[\])?\)*)+$"""
 
     def complete(self, migration: MigrationContext, container: ops.OpContainer) -> None:
         """Create the schemas that are missing; they stay, as others may use them as well."""
