@@ -50,7 +50,8 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from migration_kit.testing import ScratchDatabase, on_connection
+from migration_kit.connect import on_connection
+from migration_kit.testing import ScratchDatabase
 from my_app.engine import make_engine
 from my_app.models import Base
 from sqlalchemy import text
@@ -79,7 +80,7 @@ class TestIsolation:
 
     def test_floor_of_clone(self, template, number):
         """The statements alone, or the bytes alone."""
-        if template.sqlite:
+        if template.url.get_backend_name() == "sqlite":
             path = Path(f"{template.url.database}-copy")
             path.write_bytes(Path(template.url.database).read_bytes())
             path.unlink()
@@ -132,7 +133,7 @@ costs = defaultdict(list)
 
 def pytest_collection_modifyitems(items):
     """One round after the other: each kind once."""
-    if all(hasattr(item, "callspec") for item in items):
+    if all("number" in item.fixturenames for item in items):
         items.sort(key=lambda item: item.callspec.params["number"])
 
 

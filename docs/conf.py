@@ -13,7 +13,7 @@ sys.path.insert(0, str(HERE))
 
 _project = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]
 
-project = _project["name"]
+project = "copier-alembic"
 version = release = _project["version"]
 language = "en"
 

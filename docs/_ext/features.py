@@ -19,7 +19,18 @@ KINDS = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mariadb": "MySQL, Mari
 BROUGHT = {
     "tenants": "a schema or a database for each tenant, migrated several at a time",
     "databases": "multiple databases, each with its own history",
-    "adopted": "migrations in an existing project, whose history and settings are not lost",
+    "adopted": "migrations in an existing project, with its history and settings",
+}
+
+# When a check of tests/test_migrations.py fails.
+CHECKS = {
+    "test_history_has_one_head": "two branches were merged and both revisions are newest",
+    "test_head_file_names_the_head": "[`HEAD`](branches.md) names another revision",
+    "test_each_revision_goes_up_down_and_up": "a downgrade leaves something or drops too much: "
+    "it compares the schema at every step",
+    "test_no_downgrade_is_empty": "a downgrade is empty, without a reason in its docstring",
+    "test_models_equal_the_migrated_schema": "a model changed without a revision",
+    "test_every_model_is_loaded": "a module defines a table and nothing imports the module",
 }
 
 # The page of a room has its name, but for this one.
@@ -152,6 +163,21 @@ def room_markdown(room: str) -> str:
         f"The feature `{room}` brings it ({lines}). Choose it when you start a project, or "
         f"[add it later](switch.md#add-a-feature) with `--data 'features=[{names}]'`."
     )
+
+
+def checks_markdown() -> str:
+    """Return a table of the checks that the rooms have for a project's own tests."""
+    rows = [
+        (f"`{name}`", f"`{room}`", CHECKS[name])
+        for room in needs()
+        if (KIT / room / "checks.py").exists()
+        for name in re.findall(
+            r"^def (test_\w+)",
+            (KIT / room / "checks.py").read_text(encoding="utf-8"),
+            re.MULTILINE,
+        )
+    ]
+    return table(("test", "feature", "it fails if"), *rows)
 
 
 def sizes_markdown() -> str:

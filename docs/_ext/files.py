@@ -42,17 +42,22 @@ RENDERS: list[dict[str, Any]] = [
         "async_engine": True,
         "more_databases": {"analytics": "sqlite+aiosqlite:///analytics.db"},
     },
-    {
-        "base_location": "existing",
-        "base_import": "my_app.models:Base",
-        "ci": "github",
-    },
+    *(
+        {
+            "base_location": "existing",
+            "base_import": "my_app.models:Base",
+            "ci": "github",
+            "database": database,
+        }
+        for database in ("sqlite", "postgresql", "mariadb")
+    ),
 ]
 
 # What a file is for, where it has no docstring that says so.
 PURPOSES = {
     ".copier-answers.yml": "Your answers and the template's version; Copier reads it to update.",
     ".env.example": "The environment variables, to be copied to `.env`.",
+    ".gitattributes": "Marks the kit as generated, so that GitHub folds it in diffs.",
     ".github/workflows/ci.yml": "CI: lint, types, migrations up and down, and what your features check.",
     ".github/workflows/migrations.yml": "CI of the migrations, in an existing project.",
     ".gitignore": "Keeps databases, caches and `.env` out of git.",

@@ -73,7 +73,8 @@ def choices(name: str, asked: QuestionState) -> str:
         return ""
     else:
         for choice in asked["choices"]:
-            rows[value(choice["value"])] = [escape(choice["label"])]
+            answer = value(choice["value"])
+            rows[answer] = [escape(choice["label"].removeprefix(f"{answer}: "))]
     if not rows:
         return ""
     cells = [(f"`{answer}`", "<br>".join(texts)) for answer, texts in rows.items()]
@@ -82,6 +83,8 @@ def choices(name: str, asked: QuestionState) -> str:
 
 def value(answer: Any) -> str:
     """Return an answer as `--data` takes it."""
+    if isinstance(answer, list):
+        return f"[{', '.join(answer)}]"
     return answer if isinstance(answer, str) else json.dumps(answer)
 
 
@@ -100,7 +103,7 @@ def default(asked: QuestionState) -> str:
     """Return a question's default, and whether it comes from the answers before it."""
     said = details(asked["name"]).get("default")
     if said is None:
-        return "none, it wants an answer"
+        return "none: give an answer"
     computed = isinstance(said, str) and "{" in said
     answer = f"`{value(asked['answer'])}`"
     return f"computed from the answers before it, here {answer}" if computed else answer
@@ -108,9 +111,14 @@ def default(asked: QuestionState) -> str:
 
 def example(asked: QuestionState) -> str:
     """Return an answer that is not the default, where there are others."""
-    others = [c["value"] for c in asked["choices"] if c["value"] != asked["answer"]]
+    others: list[Any] = [
+        c["value"] for c in asked["choices"] if c["value"] != asked["answer"]
+    ]
     if asked["widget"] == "switch":
         others = [not asked["answer"]]
+    if asked["widget"] == "several":
+        chosen = asked["answer"]
+        others = [[*chosen, other] for other in others if other not in chosen]
     if asked["widget"] == "mapping" and asked["placeholder"]:
         others = [yaml.safe_load(asked["placeholder"])]
     answer = others[0] if others else asked["placeholder"] or asked["answer"]
@@ -160,6 +168,8 @@ def combined(names: list[str]) -> list[Answers]:
         state = states[name]
         if state["widget"] == "switch":
             return [not state["answer"]]
+        if state["widget"] == "several":
+            return [[choice["value"] for choice in state["choices"]]]
         if state["widget"] == "mapping" and state["placeholder"]:
             return [yaml.safe_load(state["placeholder"])]
         return [c["value"] for c in state["choices"] if c["value"] != state["answer"]]

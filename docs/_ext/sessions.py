@@ -428,7 +428,7 @@ def build_repository(folder: Path, older: Iterable[str]) -> None:
     """
     folder.mkdir()
     history.git(folder, "init", "--quiet")
-    for version in [v for v in releases.versions() if v in set(older)]:
+    for version in [v for v in releases.archived() if v in set(older)]:
         releases.unpack(version, folder)
         history.release(folder, f"v{version}")
         history.empty(folder)

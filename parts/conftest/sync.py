@@ -2,6 +2,8 @@
 
 `session` is for most tests: it rolls everything back. `fresh_database` is for a test that needs
 a database of its own, because it commits from several connections, say.
+
+The folder `testing` of migration_kit makes the databases; if you delete it, delete this file too.
 """
 
 import os

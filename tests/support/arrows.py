@@ -12,8 +12,14 @@ from support.releases import ROOT
 
 KIT = ROOT / "template/{{ migrations_path }}/migration_kit"
 
-# Folders and modules of the kit, or of a room, that are for one kind of database.
-KINDS = {"sqlite", "postgresql", "mysql"}
+# Folders and modules of the kit, or of a room, that are for one kind of database, each with those
+# that it may import: `servers` has what the two servers share.
+KINDS = {
+    "sqlite": {"sqlite"},
+    "postgresql": {"postgresql", "servers"},
+    "mysql": {"mysql", "servers"},
+    "servers": {"servers"},
+}
 
 
 def rooms() -> dict[str, tuple[str, ...]]:

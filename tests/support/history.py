@@ -46,7 +46,7 @@ def build_history(
     """
     repository.mkdir()
     git(repository, "init", "--quiet")
-    for version in releases.versions():
+    for version in releases.archived():
         empty(repository)
         releases.unpack(version, repository)
         release(repository, f"v{version}")

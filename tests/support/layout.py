@@ -23,14 +23,14 @@ def always(variant: Variant) -> bool:
     return bool(variant)
 
 
-# The modules of the core that not every project has, and which ones have them.
-CORE: dict[str, Callable[[Variant], bool]] = {
+# The modules that not every project with their room has, and which ones have them.
+SOME: dict[str, Callable[[Variant], bool]] = {
     "asynchronous.py": lambda variant: any(
         engine.awaited for engine in variant.engines
     ),
     "histories.py": lambda variant: bool(variant.rooms),
-    "servers.py": lambda variant: any(engine.server for engine in variant.engines),
     "tables.py": lambda variant: bool(variant.rooms),
+    "testing/databases.py": lambda variant: "databases" in variant.rooms,
 }
 
 # For code that runs in a project's folder.
@@ -67,14 +67,16 @@ def kit_modules(variant: Variant) -> set[str]:
     if variant.kit == "installed":
         return set()
     kinds = {KINDS[engine.database] for engine in variant.engines}
+    if kinds != {"sqlite"}:
+        kinds.add("servers")
     modules = set()
     for file in template_files():
         if file.startswith(KIT):
             path = PurePosixPath(file.removeprefix(KIT))
             names = {*path.parts[:-1], path.stem}
-            others = names & set(KINDS.values()) - kinds
+            others = names & {*KINDS.values(), "servers"} - kinds
             absent = path.parts[0] in ROOMS - variant.rooms
-            if not others and not absent and CORE.get(str(path), always)(variant):
+            if not others and not absent and SOME.get(str(path), always)(variant):
                 modules.add(str(path))
     return modules
 

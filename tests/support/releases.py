@@ -24,10 +24,15 @@ OLDEST = "2.4.0"
 
 
 def versions() -> list[str]:
-    """Return the versions that projects are updated from, oldest first, and the newest release."""
+    """Return the released versions from the oldest that is kept on, as CHANGELOG.md names them."""
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     found = re.findall(r"^## (\d+\.\d+\.\d+) ", changelog, re.MULTILINE)[::-1]
     return found[found.index(OLDEST) :]
+
+
+def archived() -> list[str]:
+    """Return the versions that projects are updated from: the next one has its heading first."""
+    return [version for version in versions() if archive(version).exists()]
 
 
 def archive(version: str) -> Path:

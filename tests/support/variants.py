@@ -242,7 +242,10 @@ ONE_OF_EACH = [
 POSTGRESQL = ENGINE_OF["postgresql-psycopg-sync"]
 
 # Which features there are changes what is there for a kind of database, whatever its driver.
-FEATURES_AND_KINDS = {"features": list(FEATURES.values()), "engine": ONE_OF_EACH}
+FEATURES_AND_KINDS: dict[str, list[Any]] = {
+    "features": list(FEATURES.values()),
+    "engine": ONE_OF_EACH,
+}
 
 # What an existing project gets depends on its engine, its features and CI alone.
 EXISTING = [

@@ -17,7 +17,7 @@ from support.commands import run, script
 from support.databases import query, tables, url_text
 from support.projects import EACH, UP_AND_DOWN, Database, Project, last_line
 from support.revisions import write_downgrades
-from support.variants import ENGINE_OF, ONE_OF_EACH, Engine
+from support.variants import ENGINE_OF, FEATURES, ONE_OF_EACH, Engine
 
 CORE = {
     "shop/tables.py": """\
@@ -366,12 +366,16 @@ def test_every_other_file_is_left_alone(template: Path, tmp_path: Path) -> None:
         (
             {},
             "'alembic[tz]>=1.20.1' 'sqlalchemy>=2.0'",
-            "'pytest>=9.0' 'sqlglot>=30.0'",
+            "'pytest>=9.0'",
         ),
         (
-            {"database": "postgresql", "async_engine": True},
+            {
+                "database": "postgresql",
+                "async_engine": True,
+                "features": list(FEATURES["all"]),
+            },
             "'alembic-postgresql-enum>=1.11' 'alembic[tz]>=1.20.1' 'asyncpg>=0.31' 'sqlalchemy[asyncio]>=2.0'",
-            "'pytest>=9.0' 'sqlglot>=30.0' 'squawk-cli>=2.70'",
+            "'paracelsus>=0.15' 'pytest>=9.0' 'sqlglot>=30.0' 'squawk-cli>=2.70'",
         ),
     ],
 )

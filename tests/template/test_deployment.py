@@ -25,15 +25,25 @@ from support.commands import environment, run, script
 from support.databases import url_text
 from support.projects import Database, Project, Render
 from support.revisions import HERO
-from support.variants import ENGINE_OF, POSTGRESQL, SEVERAL, TENANTS, Engine, Variant
+from support.variants import (
+    ENGINE_OF,
+    FEATURES,
+    INSTALLED,
+    POSTGRESQL,
+    SEVERAL,
+    TENANTS,
+    Engine,
+    Variant,
+)
 
 SQLITE = ENGINE_OF["sqlite-aiosqlite-async"]
 MARIADB = ENGINE_OF["mariadb-pymysql-sync"]
 
-# Each two of: database, layout, place of the migrations, several databases, tenants, CI.
+# Each two of: database, layout, place of the migrations, several databases, tenants, CI; with
+# `lint`, which protects a database, and without.
 VARIANTS = [
-    Variant(SQLITE, migrations_in_package=True, ci="none"),
-    Variant(POSTGRESQL, ci="none"),
+    Variant(SQLITE, migrations_in_package=True, ci="none", features=()),
+    Variant(POSTGRESQL, ci="none", features=FEATURES["default"]),
     Variant(MARIADB, "module", migrations_in_package=True, ci="gitlab"),
     Variant(POSTGRESQL, "module", migrations_in_package=True, more=(MARIADB,)),
     Variant(MARIADB, ci="gitlab", more=(POSTGRESQL, ENGINE_OF["sqlite-pysqlite-sync"])),
@@ -115,22 +125,23 @@ def test_page_says_the_same_in_each_place(render: Render) -> None:
     """One command, the protection, and the pinned actions of the project's own CI."""
     for variant in VARIANTS:
         project = render(variant)
+        protected = "true" if "lint" in variant.rooms else None
         image = blocks(project, "dockerfile")["The image"]
         command = json.loads(re.findall(r"^CMD (.*)$", image, re.MULTILINE)[0])
         assert command[-1] == "head" or variant.tenants != "none"
         for manifest in manifests(project).values():
             container = migrating_container(manifest)
             assert container["command"][: len(command)] == command
-            variables = {env["name"]: env["value"] for env in container["env"]}
-            assert variables["MIGRATIONS_PROTECTED"] == "true"
+            variables = {env["name"]: env["value"] for env in container.get("env", [])}
+            assert variables.get("MIGRATIONS_PROTECTED") == protected
             if manifest["spec"].get("completionMode") == "Indexed":
                 shards = container["command"][len(command) :]
                 assert shards[:2] == ["--shard", str(manifest["spec"]["completions"])]
         compose = yaml.safe_load(blocks(project)["Compose"])["services"]["migrate"]
-        assert compose["environment"]["MIGRATIONS_PROTECTED"] == "true"
+        assert compose["environment"].get("MIGRATIONS_PROTECTED") == protected
         for text in ci_jobs(project).values():
             assert f" --no-dev {' '.join(command)}\n" in text
-            assert 'MIGRATIONS_PROTECTED: "true"' in text
+            assert ('MIGRATIONS_PROTECTED: "true"' in text) == bool(protected)
         if variant.ci == "github" and "GitHub Actions" in blocks(project):
             ci = (project / ".github/workflows/ci.yml").read_text(encoding="utf-8")
             actions = re.findall("uses: .*", blocks(project)["GitHub Actions"])
@@ -141,6 +152,13 @@ def ci_jobs(project: Path) -> dict[str, str]:
     """Return the deployment jobs of the page."""
     found = blocks(project)
     return {name: found[name] for name in ("GitHub Actions", "GitLab") if name in found}
+
+
+def test_image_has_git_where_uv_needs_it(render: Render) -> None:
+    """An installed kit comes from git, which the slim image has not."""
+    for variant in (VARIANTS[0], INSTALLED[0]):
+        image = blocks(Project(render(variant)), "dockerfile")["The image"]
+        assert ("-slim AS build\n" in image) == (variant.kit == "copied")
 
 
 @dataclass
@@ -256,7 +274,8 @@ def variables_of(
     """Return what the platform gives to the container: values of the manifest, and a secret."""
     manifest = manifests(project)["Kubernetes: an init container"]
     container = migrating_container(manifest)
-    found = {env["name"]: image.own(env["value"]) for env in container["env"]}
+    values = container.get("env", [])
+    found = {env["name"]: image.own(env["value"]) for env in values}
     engines: dict[str, Engine] = {"DATABASE_URL": variant.engine}
     engines |= {
         f"{name.upper()}_DATABASE_URL": engine
@@ -266,7 +285,8 @@ def variables_of(
         if engine.server:
             assert "envFrom" in container
             found[name] = url_text(database(engine.database, engine.driver))
-    assert set(found) == {*engines, "MIGRATIONS_PROTECTED"}
+    protected = {"MIGRATIONS_PROTECTED"} if "lint" in variant.rooms else set()
+    assert set(found) == {*engines, *protected}
     return found
 
 

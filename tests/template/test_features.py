@@ -125,7 +125,7 @@ def test_new_project_has_the_features_of_its_answer(
 
 def test_copier_takes_a_list_and_no_bare_word(history: Path, tmp_path: Path) -> None:
     """As docs/how-to/switch.md has it: a bare word is a traceback of Copier's own."""
-    command = [script("copier"), "copy", "--defaults", f"--vcs-ref={NOW}"]
+    command: list[str | Path] = [script("copier"), "copy", "--defaults", f"--vcs-ref={NOW}"]
     listed = [*command, "--data", "features=[lint, backfill]", history, "listed"]
     run(*listed, cwd=tmp_path)
     assert recorded(tmp_path / "listed") == ["lint", "backfill"]

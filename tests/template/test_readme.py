@@ -19,7 +19,18 @@ from support.commands import UV_RUNS_HERE, run, script
 from support.databases import url_text
 from support.projects import New, Project, Render
 from support.revisions import revision_of
-from support.variants import ENGINE_OF, ONE_OF_EACH, PAIRWISE, POSTGRESQL, Variant
+from support.variants import (
+    ENGINE_OF,
+    FEATURES,
+    INSTALLED,
+    ONE_OF_EACH,
+    PAIRWISE,
+    POSTGRESQL,
+    ROOMS,
+    SEVERAL,
+    TENANTS,
+    Variant,
+)
 
 MODEL = """\
 from sqlalchemy.orm import Mapped, mapped_column
@@ -36,10 +47,9 @@ class Cape(Base):
 """
 
 # What the test cannot run: there is no Docker here, copier update, pre-commit, lines of revisions,
-# and renames have tests of their own, and pip has one below.
+# renames and squashing have tests of their own.
 ELSEWHERE = re.compile(
-    r"docker |uvx |python -m venv|\. \.venv|pip install|.* revision .*--head |"
-    r".* -x rename="
+    r"docker |uvx |.* revision .*--head |.* -x rename=|.* squash REVISION"
 )
 
 # uv runs a command in the same way whatever the project's answers are. So it is asked once for
@@ -69,7 +79,8 @@ def commands_of(project: Project) -> list[str]:
         re.DOTALL,
     )
     commands = [line for block, code in found for line in (block or code).splitlines()]
-    return [command for command in commands if not ELSEWHERE.match(command)]
+    once = dict.fromkeys(commands)
+    return [command for command in once if not ELSEWHERE.match(command)]
 
 
 def leads_to_database(command: str) -> bool:
@@ -207,12 +218,15 @@ def test_pip_installs_the_project(render: Render) -> None:
     """The README's other way to start, with an environment of its own."""
     project = render()
     readme = (project / "README.md").read_text(encoding="utf-8")
-    [block] = re.findall(r"```shell\n(python -m venv .*?)```", readme, re.DOTALL)
+    [install] = re.findall(r"`(pip install [^`]*)`", readme)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    block = block.replace(
-        "bin/activate\n", "bin/activate\npip install --quiet --upgrade pip\n"
+    commands = "\n".join(
+        [
+            "python -m venv .venv && . .venv/bin/activate",
+            "pip install --quiet --upgrade pip",
+            *(install, "alembic upgrade head", "alembic check", "pytest -q"),
+        ]
     )
-    commands = f"{block}\nalembic upgrade head\nalembic check\npytest -q"
     env = {"PATH": path, "VIRTUAL_ENV": "", "PYTHONPATH": ""}
     output = run("bash", "-euc", commands, cwd=project, env=env)
     assert "6 passed" in output
@@ -256,3 +270,75 @@ def test_table_of_owners_is_what_copier_does(
     named = re.findall(r"`([^ `]*[/.][^ `]*)`", re.sub(r"\(not .*?\)", "", table))
     assert len(named) > 12
     assert [name for name in named if not (project / name).exists()] == []
+
+
+def test_readme_of_a_new_project_fits_on_a_screen_and_a_half(render: Render) -> None:
+    """A server, another database and a further feature bring a line or a section."""
+    default = Variant(features=FEATURES["default"])
+    assert length(render(default)) <= 75
+    for variant in [*ROOMS, *TENANTS[:2], *INSTALLED[:2]]:
+        if not variant.existing:
+            assert length(render(variant)) <= 85, variant
+    assert length(render(SEVERAL[0])) <= 100
+
+
+def length(project: Path) -> int:
+    return (project / "README.md").read_text(encoding="utf-8").count("\n")
+
+
+# What a page says of a room, and in no project without it. A link to a room is told apart from
+# the command that adds it.
+OF_ROOMS = {
+    "autogenerate": r"alembic-postgresql-enum|Tables you don't manage|Autogenerate refuses",
+    "branches": r"\bHEAD\b(?!\^)|\brebase\b|kit\.module|Several lines",
+    "testing": r"\bpytest|test_migrations|_test_|\bfixture|conftest|TEST_DATABASE_URL|The tests",
+    "lint": r"sqlglot|squawk|\w lint\b|fetch-depth|GIT_DEPTH|A protected|PROTECTED|lint-accept",
+    "renames": r"-x rename|`rename`|New names",
+    "squash": r"\bsquash",
+    "backfill": r"\b[Bb]ackfill|Many rows",
+    "diagram": r"paracelsus|\bdraw\b|schema\.md",
+    "tenants": r"\b[Tt]enant|\brich\b|Indexed",
+    "databases": r"migrations all\b|alembic -n",
+}
+ADDS = r"(?s)Before your first deployment, add `lint`.*?```\n\n|This adds `.*?```\n\n"
+
+
+@pytest.mark.parametrize(
+    "variant", [v for v in ROOMS if not v.existing] + TENANTS[:2], ids=str
+)
+def test_a_project_tells_of_its_rooms_and_of_no_other(
+    render: Render, variant: Variant
+) -> None:
+    project = render(variant)
+    told = ""
+    for path in sorted(project.rglob("*")):
+        kept = {"migration_kit", "tests", "src", "versions"}.isdisjoint(path.parts)
+        if path.is_file() and kept and path.name != ".copier-answers.yml":
+            told += path.read_text(encoding="utf-8")
+    told = re.sub(ADDS, "", told)
+    told = re.sub(r"(?m)^lint\.|hooks = .*|`protected` .*", "", told)
+    for room, pattern in OF_ROOMS.items():
+        found = re.search(pattern, told)
+        assert bool(found) == (room in variant.rooms), f"{room}: {found}"
+
+
+def test_links_of_the_pages_lead_somewhere(render: Render) -> None:
+    for variant in [*ROOMS, *TENANTS[:2], SEVERAL[0]]:
+        if variant.existing:
+            continue
+        project = render(variant)
+        for page in [project / "README.md", *(project / "docs").glob("*.md")]:
+            for link in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+                if link.startswith("https://"):
+                    continue
+                path, _, anchor = link.partition("#")
+                target = page.parent / path if path else page
+                assert target.exists(), f"{variant}: {page.name}: {link}"
+                headings = re.findall(r"(?m)^#+ (.*)$", target.read_text("utf-8"))
+                anchors = {
+                    re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-")
+                    for h in headings
+                }
+                assert not anchor or anchor in anchors, (
+                    f"{variant}: {page.name}: {link}"
+                )

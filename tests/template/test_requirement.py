@@ -224,15 +224,30 @@ def test_switch_changes_the_kit_and_nothing_else(
     installed = contents(project)
     kit = {path for path in copied if path.startswith("migrations/migration_kit/")}
     assert kit
+    kit |= {".gitattributes"} & copied.keys()  # it is about the kit alone
     assert installed.keys() == copied.keys() - kit
     different = {path for path in installed if installed[path] != copied[path]}
     expected = {".copier-answers.yml", "alembic.ini", "pyproject.toml"}
-    assert different == expected & installed.keys()
+    pages = {"README.md", "docs/deployment.md", "docs/migrations.md"}  # name the kit
+    assert different - pages == expected & installed.keys()
     commit(project, "Installed")
 
     update(project, kit="copied")
     assert conflicts(project) == []
     assert contents(project) == copied
+
+
+def test_first_update_from_2_4_may_install_the_kit(
+    history: Path, tmp_path: Path
+) -> None:
+    answers = {name: value for name, value in Variant().answers.items() if name != "kit"}
+    del answers["features"]
+    project = copy(history, tmp_path / "project", answers, "v2.4.0")
+    update(project, NOW, kit="installed")
+    assert conflicts(project) == []
+    assert not (project / "migrations/migration_kit").exists()
+    assert rooms(project) == ", ".join(FEATURES["all"])
+    assert requirement(project)
 
 
 def test_deleted_room_comes_with_a_copied_kit(history: Path, tmp_path: Path) -> None:

@@ -223,7 +223,7 @@ def test_pictures_and_terminals_follow_light_and_dark(pages: Path) -> None:
     for name, page in read_pages(pages).items():
         article = page.text[page.text.index("<article") : page.text.index("</article")]
         assert "<img" not in article, name
-        color = r"(?:fill|stroke|color|background)(?:-color)?\s*[=:]\s*['\"]?"
+        color = r"\b(?:fill|stroke|color|background)(?:-color)?\s*[=:]\s*['\"]?"
         fixed = rf"{color}(?!none|transparent|currentColor|inherit|var\()[#\w]+"
         assert not re.findall(
             fixed, re.sub(r"<pre.*?</pre>", "", article, flags=re.DOTALL)

@@ -237,6 +237,61 @@ def test_the_project_command_and_link_follow_the_answers(
     expect(answer(page, "name, row 2")).to_have_value("b")
 
 
+def test_features_are_boxes_with_the_lines_that_they_add(
+    page: Page, starter: str
+) -> None:
+    visit(page, starter)
+    wait_for_copier(page)
+    group = page.get_by_role("group", name="What should migrations in this project")
+    box = {
+        name: group.get_by_role("checkbox", name=re.compile(f"^{name}: "))
+        for name in ("autogenerate", "branches", "testing", "lint", "squash")
+    }
+    for name in box:
+        expect(box[name]).to_be_checked(checked=name not in {"lint", "squash"})
+    label = group.locator(".choice").filter(has_text=re.compile("^lint: "))
+    lines = label.locator("small")
+    expect(lines).to_have_text(re.compile(r"^\d,\d{3} lines$"))
+    on_sqlite = lines.inner_text()
+
+    page.get_by_role("button", name="Compare from here").click()
+    box["lint"].check()
+    counts = page.locator(".counts")
+    expect(counts).to_have_text(re.compile(r"^\d+ added, \d+ changed$"))
+    chosen = "--data 'features=[autogenerate, branches, testing, lint]'"
+    assert chosen in command(page)
+    page.get_by_role("tab", name="Layout").click()
+    drawn = page.get_by_role("img", name=re.compile("has core, sqlite, .*lint"))
+    expect(drawn).to_be_visible()
+    page.get_by_role("radio", name="PostgreSQL", exact=True).check()
+    expect(lines).not_to_have_text(on_sqlite)
+
+    # A feature that needs another one is refused, and the page says which.
+    box["squash"].check()
+    box["autogenerate"].uncheck()
+    expect(page.locator(".error", has_text="add autogenerate: squash")).to_be_visible()
+    copy = page.get_by_role("button", name="Copy command")
+    expect(copy).to_be_disabled()
+    assert "features" not in command(page)
+    page.locator(".reason").get_by_role("button", name="features").click()
+    expect(box["branches"]).to_be_focused()
+    box["autogenerate"].check()
+    expect(copy).to_be_enabled()
+
+    # An installed kit adds no lines; a link brings the answers back.
+    page.get_by_role("radio", name=re.compile("^Installed: ")).check()
+    expect(lines).to_have_count(0)
+    expect(page).to_have_url(re.compile("features=.*&kit=installed$"))
+    page.reload()
+    expect(box["squash"]).to_be_checked()
+    expect(box["lint"]).to_be_checked()
+    page.get_by_role("button", name="Back to default: What should").click()
+    expect(box["squash"]).not_to_be_checked()
+    for name in ("autogenerate", "branches", "testing"):
+        box[name].uncheck()
+    assert "--data 'features=[]'" in command(page)
+
+
 def test_a_comparison_tells_new_files_from_renamed_ones(
     page: Page, starter: str
 ) -> None:
@@ -271,10 +326,10 @@ def test_a_comparison_tells_new_files_from_renamed_ones(
         [text.replace("my_app", "shop") for text in removed.all_inner_texts()]
     )
     lines = view.locator(".line").count()
-    fold = view.get_by_role("button", name="Show 9 unchanged lines")
+    fold = view.get_by_role("button", name="Show 8 unchanged lines")
     fold.click()
     expect(fold).to_have_count(0)
-    assert view.locator(".line").count() == lines + 9
+    assert view.locator(".line").count() == lines + 8
 
     # Numbers and signs are not a part of what is copied.
     page.get_by_role("button", name="Whole file").click()
@@ -370,16 +425,24 @@ def test_a_shell_reads_the_command_as_it_was_meant(shell: str) -> None:
             "address": "gh:owner/name",
             "reference": "v1",
             "destination": "it's",
-            "answers": {**texts, "flag": True, "mapping": mapping},
+            "answers": {
+                **texts,
+                "flag": True,
+                "mapping": mapping,
+                "list": NASTY,
+                "nothing": [],
+            },
         },
         shell,
     )
     words = {"posix": posix, "powershell": powershell}[shell](written)
     assert words[:3] == ["copier", "copy", "--defaults"]
     assert words[-4:] == ["--vcs-ref", "v1", "gh:owner/name", "it's"]
-    assert words[3:-4:2] == ["--data"] * (len(texts) + 2)
+    assert words[3:-4:2] == ["--data"] * (len(texts) + 4)
     data = dict(word.split("=", 1) for word in words[4:-4:2])
     assert yaml.safe_load(data.pop("mapping")) == mapping
+    assert yaml.safe_load(data.pop("list")) == NASTY
+    assert data.pop("nothing") == "[]"
     assert data == {**texts, "flag": "true"}
 
 
@@ -415,12 +478,16 @@ def test_a_link_brings_back_the_same_answers_and_nothing_else() -> None:
         question("flag", "switch"),
         question("side", "choice", False, True),
         question("mapping", "mapping"),
+        question("list", "several", *NASTY),
+        question("nothing", "several", "a"),
     ]
     answers = {
         **{f"text_{index}": text for index, text in enumerate(NASTY)},
         "flag": False,
         "side": True,
         "mapping": {**{text: text for text in NASTY}, "__proto__": "x"},
+        "list": NASTY,
+        "nothing": [],
     }
     link = in_node("link.ts", "linkOf", answers)
     assert in_node("link.ts", "readLink", f"#{link}", questions) == {
@@ -434,6 +501,10 @@ def test_a_link_brings_back_the_same_answers_and_nothing_else() -> None:
         "mapping=[]",
         "mapping={%22a%22:1}",
         "flag=maybe",
+        "list=lint",
+        "list={}",
+        "list=[1]",
+        "list=[%22%1b%22]",
         "text_1=%1b",
         "%ff%",
     ]

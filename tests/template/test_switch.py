@@ -482,7 +482,7 @@ def test_tenants_go_after_git_rm(history: Path, tmp_path: Path) -> None:
     commit(folder, "No tenants")
     update(folder, tenants="none")
     assert conflicts(folder) == []
-    assert not (folder / "migrations/migration_kit/fleet.py").exists()
+    assert not (folder / "migrations/migration_kit/tenants").exists()
 
 
 def test_adopted_database_keeps_its_import(history: Path, tmp_path: Path) -> None:

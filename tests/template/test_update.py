@@ -106,7 +106,7 @@ def is_written_once(path: str) -> bool:
 
 
 # A pairwise set with the release as one more column, and one engine for each engine.py.
-RELEASES = [f"v{version}" for version in releases.versions()]
+RELEASES = [f"v{version}" for version in releases.archived()]
 UPDATES = [
     (row.pop("release"), Variant(**row))
     for row in pairwise(

@@ -23,8 +23,8 @@ interface Folder {
   files: Entry[];
 }
 
-/** A folder of more files would hide all others: it starts closed. */
-const CROWD = 20;
+/** A folder of more entries, the kit's, would hide all others: it starts closed. */
+const CROWD = 12;
 
 /** Lists what is visible, folders first; the visitor opened or closed the `turned` folders. */
 export function rowsOf(entries: Entry[], turned: ReadonlySet<string>): Row[] {
@@ -64,7 +64,7 @@ function addRows(
     const below: Row[] = [];
     const marked = addRows(folder, path, depth + 1, turned, below);
     touched ||= marked;
-    const open = turned.has(path) === folder.files.length > CROWD;
+    const open = turned.has(path) === folder.files.length + folder.folders.size > CROWD;
     rows.push({ path, name, depth, open, touched: marked, position, siblings });
     if (open) {
       rows.push(...below);

@@ -53,8 +53,9 @@ def parser_of_commands(option: argparse.ArgumentParser) -> argparse.ArgumentPars
     written = commands.add_parser("written")  # Alembic's hook, not a person, calls it
     written.add_argument("file")
     written.set_defaults(run=revision_written)
-    for room in rooms():
-        room.add_commands(commands.add_parser)
+    if sys.argv[3:4] != ["written"]:  # the hook need not wait for what commands import
+        for room in rooms():
+            room.add_commands(commands.add_parser)
     return parser
 
 

@@ -33,15 +33,17 @@ def is_read_only() -> bool:
     return get_command() in READ_ONLY_COMMANDS
 
 
-def newest_revisions() -> set[str]:
-    """Return what a database records that has run everything: the heads that none depends on."""
-    return set(context.script.get_heads(consider_depends_on=True))
+def is_autocommit(connection: Connection) -> bool:
+    """Return whether a connection is in an autocommit block of a revision."""
+    return connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
 
 
 def is_up_to_date() -> bool:
     """Return whether an upgrade would find nothing to do."""
     recorded = set(context.get_context().get_current_heads())
-    return get_command() == "upgrade" and recorded == newest_revisions()
+    # What a database records that has run everything: the heads that none depends on.
+    newest = set(context.script.get_heads(consider_depends_on=True))
+    return get_command() == "upgrade" and recorded == newest
 
 
 def after_each_revision(callback: Callable[..., None]) -> None:

@@ -12,7 +12,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from alembic import context
 from alembic.config import Config
@@ -21,9 +21,6 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection
 
 from .paths import setting
-
-if TYPE_CHECKING:
-    from argparse import ArgumentParser
 
 # In the order in which they are asked, each with those that it needs.
 ROOMS: dict[str, tuple[str, ...]] = {
@@ -97,20 +94,16 @@ class Room:
     def revision_written(self, config: Config, file: str) -> None:
         """Follow `alembic revision`, which has written a file."""
 
-    def add_commands(self, add_parser: "Callable[..., ArgumentParser]") -> None:
-        """Add commands to `python migrations`."""
+    def add_commands(self, add_parser: Callable[..., Any]) -> None:
+        """Add commands to `python migrations`, with `add_parser` of argparse."""
 
 
 @cache
 def is_module(name: str) -> bool:
-    """Return whether the kit has a module, such as `lint.room`.
-
-    A folder that was deleted may leave `__pycache__`, and Python takes it for a package.
-    """
+    """Return whether the kit has a module, such as `lint.room`."""
     parent, _, _ = name.rpartition(".")
-    return (not parent or is_module(parent)) and bool(
-        find_spec(f".{name}", __package__)
-    )
+    found = not parent or is_module(parent)
+    return found and find_spec(f".{name}", __package__) is not None
 
 
 def is_on(room: str) -> bool:
@@ -163,13 +156,10 @@ def checks(config_file: Path) -> dict[str, Any]:
     names = [name for name in ROOMS if is_on(name) and is_module(f"{name}.checks")]
     if "testing" not in names:  # it has the fixtures
         return {}
-    modules = [import_module(f".{name}.checks", __package__) for name in names]
-    return {
-        name: value
-        for module in modules
-        for name, value in vars(module).items()
-        if not name.startswith("__")
-    }
+    found: dict[str, Any] = {}
+    for name in names:
+        found |= vars(import_module(f".{name}.checks", __package__))
+    return {name: value for name, value in found.items() if not name.startswith("__")}
 
 
 def refuse_broken_promises() -> None:
@@ -178,13 +168,7 @@ def refuse_broken_promises() -> None:
     Raises:
         CommandError: naming the setting, and the answer that brings the room back.
     """
-    for name in named_rooms() or []:
-        if name not in ROOMS or not is_on(name):
-            remedy = how_to_add(name) if name in ROOMS else f"Use {', '.join(ROOMS)}"
-            raise CommandError(
-                f"rooms in alembic.ini names {name!r}, which is missing or needs another room. "
-                f"{remedy}"
-            )
+    asked = [("rooms", name, name) for name in named_rooms() or []]
     given = context.get_x_argument(as_dictionary=True)
     for name, room in PROMISES.items():
         value = (
@@ -193,7 +177,9 @@ def refuse_broken_promises() -> None:
             or os.environ.get(f"MIGRATIONS_{name}".upper())
             or context.config.get_main_option(name, "")
         )
-        if value not in {"", "false"} and not is_on(room):
+        asked += [(name, value, room)] if value not in {"", "false"} else []
+    for name, value, room in asked:
+        if room not in ROOMS or not is_on(room):
             raise CommandError(
                 f"{name} is {value!r}, but this project has no {room}. "
                 f"{how_to_add(room)}, or remove the setting"
@@ -202,7 +188,7 @@ def refuse_broken_promises() -> None:
 
 def how_to_add(room: str) -> str:
     """Return the command that adds a room to the project."""
-    names = [*(name for name in ROOMS if is_on(name)), *ROOMS[room], room]
+    names = [*(name for name in ROOMS if is_on(name)), *ROOMS.get(room, ()), room]
     features = ", ".join(dict.fromkeys(one for one in names if one not in ANSWERS))
     answer = ANSWERS.get(room, f"'features=[{features}]'")
     return f"Run `copier update --data {answer}`"

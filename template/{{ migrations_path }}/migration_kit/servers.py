@@ -44,10 +44,6 @@ class Server(Database):
         """Limit how long a statement waits; give whether the last revision left nothing."""
         raise NotImplementedError
 
-    def is_lock_timeout(self, error: DBAPIError) -> bool:
-        """Return whether a statement gave up waiting for a table."""
-        raise NotImplementedError
-
     @contextmanager
     def patience(
         self, connection: Connection
@@ -96,7 +92,8 @@ class Server(Database):
         try:
             yield
         except DBAPIError as error:
-            if not self.is_lock_timeout(error):
+            state = getattr(error.orig, "sqlstate", None)
+            if state != "55P03" and 1205 not in getattr(error.orig, "args", ()):
                 raise
             busy.append(error)
 

@@ -1,13 +1,13 @@
 """SQLite: one transaction is for all revisions, and copying a table loses no row of another."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 from alembic.util import CommandError
 from sqlalchemy import Connection, event
 
-from .command import is_read_only, is_up_to_date
+from .command import is_autocommit, is_read_only, is_up_to_date
 from .dialects import FILL_FIRST, Database
 from .lock import wait
 
@@ -25,117 +25,106 @@ class SQLite(Database):
     }
 
     def options(self) -> dict[str, Any]:
+        """Return that SQLite rolls DDL back."""
         return {"transactional_ddl": True}
 
-    def around(self, connection: Connection) -> AbstractContextManager[None]:
-        return foreign_keys_off(connection)
+    @contextmanager
+    def around(self, connection: Connection) -> Iterator[None]:
+        """Let batch operations drop and recreate a table without touching its children.
 
-    def hold(
-        self, connection: Connection, timeout: float
-    ) -> AbstractContextManager[None]:
-        return sqlite_lock(connection, timeout)
+        With `PRAGMA foreign_keys=ON`, dropping the old copy of a table deletes the rows that refer
+        to it with ON DELETE CASCADE, and nulls those with SET NULL, without an error. SQLite
+        ignores the pragma inside a transaction.
 
-    def transaction(self, connection: Connection) -> AbstractContextManager[None]:
-        return foreign_key_check(connection)
-
-
-@contextmanager
-def foreign_keys_off(connection: Connection) -> Iterator[None]:
-    """Let batch operations drop and recreate a table on SQLite without touching its children.
-
-    With `PRAGMA foreign_keys=ON`, dropping the old copy of a table deletes the rows that refer
-    to it with ON DELETE CASCADE, and nulls those with SET NULL, without an error. SQLite ignores
-    the pragma inside a transaction.
-
-    Raises:
-        CommandError: if the caller's transaction keeps the pragma from being switched off.
-    """
-    if is_read_only():
-        yield
-        return
-    in_transaction = connection.in_transaction()
-    enforced = connection.exec_driver_sql("PRAGMA foreign_keys").scalar()
-    if enforced and in_transaction:
-        raise CommandError(
-            "the transaction enforces foreign keys, so that copying a table could delete rows "
-            "of others; pass an engine, or a connection with PRAGMA foreign_keys=OFF"
-        )
-    if not in_transaction:
-        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
-        connection.commit()
-    try:
-        yield
-    finally:
-        if enforced:
-            connection.rollback()
-            connection.exec_driver_sql("PRAGMA foreign_keys=ON")
+        Raises:
+            CommandError: if the caller's transaction keeps the pragma from being switched off.
+        """
+        if is_read_only():
+            yield
+            return
+        in_transaction = connection.in_transaction()
+        enforced = connection.exec_driver_sql("PRAGMA foreign_keys").scalar()
+        if enforced and in_transaction:
+            raise CommandError(
+                "the transaction enforces foreign keys, so that copying a table could delete rows "
+                "of others; pass an engine, or a connection with PRAGMA foreign_keys=OFF"
+            )
+        if not in_transaction:
+            connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
             connection.commit()
-
-
-@contextmanager
-def foreign_key_check(connection: Connection) -> Iterator[None]:
-    """Stop before the commit if rows lost their parents; older broken rows do not count.
-
-    Raises:
-        CommandError: naming the tables.
-    """
-    if is_read_only() or is_up_to_date():
-        yield
-        return
-    statement = "PRAGMA foreign_key_check"
-    before = {tuple(row) for row in connection.exec_driver_sql(statement)}
-    yield
-    broken = {tuple(row) for row in connection.exec_driver_sql(statement)} - before
-    if broken:
-        tables = ", ".join(sorted({f"{row[0]} → {row[2]}" for row in broken}))
-        raise CommandError(
-            f"rolled back: {len(broken)} rows would refer to nothing ({tables}); "
-            "let the revision mend or delete them"
-        )
-
-
-@contextmanager
-def sqlite_lock(connection: Connection, timeout: float) -> Iterator[None]:
-    """Begin each transaction as the one writer: lock and transactional DDL in one."""
-    if connection.in_transaction():  # the caller's
-        yield
-        return
-
-    def try_begin() -> bool:
-        cursor = connection.connection.cursor()
         try:
-            cursor.execute("BEGIN IMMEDIATE")
-        except connection.dialect.loaded_dbapi.OperationalError as error:
-            if "locked" not in str(error):
-                raise
-            return False
+            yield
         finally:
-            cursor.close()
-        return True
+            if enforced:
+                connection.rollback()
+                connection.exec_driver_sql("PRAGMA foreign_keys=ON")
+                connection.commit()
 
-    waited = False
+    @contextmanager
+    def transaction(self, connection: Connection) -> Iterator[None]:
+        """Stop before the commit if rows lost their parents; older broken rows do not count.
 
-    def begin_immediate(connection: Connection) -> None:
-        nonlocal waited
-        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
-            set_busy_timeout(connection, 0)
-            waited |= wait(connection, try_begin, timeout, quiet=waited)
-            # A reader may delay the commit.
-            set_busy_timeout(connection, timeout)
-
-    event.listen(connection, "begin", begin_immediate)
-    try:
+        Raises:
+            CommandError: naming the tables.
+        """
+        if is_read_only() or is_up_to_date():
+            yield
+            return
+        statement = "PRAGMA foreign_key_check"
+        before = {tuple(row) for row in connection.exec_driver_sql(statement)}
         yield
-    finally:
-        connection.rollback()
-        event.remove(connection, "begin", begin_immediate)
+        broken = {tuple(row) for row in connection.exec_driver_sql(statement)} - before
+        if broken:
+            tables = ", ".join(sorted({f"{row[0]} → {row[2]}" for row in broken}))
+            raise CommandError(
+                f"rolled back: {len(broken)} rows would refer to nothing ({tables}); "
+                "let the revision mend or delete them"
+            )
+
+    @contextmanager
+    def hold(self, connection: Connection, timeout: float) -> Iterator[None]:
+        """Begin each transaction as the one writer: lock and transactional DDL in one."""
+        if connection.in_transaction():  # the caller's
+            yield
+            return
+        waited = False
+
+        def begin_immediate(connection: Connection) -> None:
+            nonlocal waited
+            if not is_autocommit(connection):
+                execute(connection, "PRAGMA busy_timeout=0")
+                waited |= wait(
+                    connection, lambda: try_begin(connection), timeout, quiet=waited
+                )
+                # A reader may delay the commit.
+                execute(connection, f"PRAGMA busy_timeout={int(timeout * 1000)}")
+
+        event.listen(connection, "begin", begin_immediate)
+        try:
+            yield
+        finally:
+            connection.rollback()
+            event.remove(connection, "begin", begin_immediate)
 
 
-def set_busy_timeout(connection: Connection, seconds: float) -> None:
-    """Let SQLite wait for a lock; outside SQLAlchemy, where no statement can begin now."""
+def try_begin(connection: Connection) -> bool:
+    """Begin a transaction, and return whether no other connection writes."""
+    try:
+        execute(connection, "BEGIN IMMEDIATE")
+    except connection.dialect.loaded_dbapi.OperationalError as error:
+        if "locked" not in str(error):
+            raise
+        return False
+    return True
+
+
+def execute(connection: Connection, statement: str) -> None:
+    """Run a statement outside SQLAlchemy, which would begin a transaction for it."""
     cursor = connection.connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout={int(seconds * 1000)}")
-    cursor.close()
+    try:
+        cursor.execute(statement)
+    finally:
+        cursor.close()
 
 
 database = SQLite()

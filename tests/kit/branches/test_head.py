@@ -29,6 +29,23 @@ def test_revision_writes_head(new: New) -> None:
         assert project.head() == f"{revision_of(path)}\n"
 
 
+def test_hook_of_an_older_release_writes_head(new: New) -> None:
+    """An alembic.ini of 2.4 that somebody edited keeps it, if a conflict is resolved so."""
+    project = new()
+    project.edit("alembic.ini", " written REVISION", " head REVISION")
+    path = new_revision(project, "first")
+    assert project.head() == f"{revision_of(path)}\n"
+    assert "FILE" not in project.kit("head", "--help")
+
+
+def test_hook_says_nothing_where_no_room_follows_a_revision(new: New) -> None:
+    project = new(features=["autogenerate"])
+    output = project.alembic("revision", "-m", "first")
+    assert "Running post write hook 'kit' ...\n  done" in output
+    assert project.kit("written", str(project.revision("first"))) == ""
+    assert not (project / "migrations/HEAD").exists()
+
+
 def test_merge_writes_head(new: New) -> None:
     project = new()
     two_heads(project)

@@ -182,32 +182,3 @@ def test_pooled_session_gets_its_own_timeout_back(new: New) -> None:
     )
     pid, timeout, failed, *after = output.split()
     assert (timeout, failed, after) == ("7777ms", "failed", [pid, timeout])
-
-
-def test_first_upgrade_waits_for_the_disk_at_the_last_commit(new: New) -> None:
-    """It waits for all that was committed before; any other upgrade waits each time."""
-    project = new(POSTGRESQL)
-    project.add_revision("one", ADD_COLUMN)
-    project.add_revision("two", "pass", down_revision="one")
-    output = project.program(
-        "engine = create_engine(URL)\n"
-        'config.attributes["connection"] = engine\n'
-        'asked = "SHOW synchronous_commit"\n'
-        "seen = []\n"
-        "def commits(connection):\n"
-        "    if connection.exec_driver_sql('SELECT pg_current_xact_id_if_assigned()').scalar():\n"
-        "        seen.append(connection.exec_driver_sql(asked).scalar())\n"
-        'event.listen(engine, "commit", commits)\n'
-        "for target in (command.upgrade, 'head'), (command.downgrade, 'base'), (\n"
-        "    command.upgrade, 'one'\n"
-        "), (command.upgrade, 'head'):\n"
-        "    seen.clear()\n"
-        "    target[0](config, target[1])\n"
-        "    print(*seen, sep=',')\n"
-        "with engine.connect() as connection:\n"
-        "    print(connection.exec_driver_sql(asked).scalar())\n"
-    )
-    first, down, part, rest, after = output.split()
-    assert first == "off,off,on"
-    assert (set(down.split(",")), set(part.split(",")), rest) == ({"on"}, {"on"}, "on")
-    assert after == "on"

@@ -46,18 +46,23 @@ VERSIONS = {
 }
 
 
-def test_versions_are_told_apart(new: New) -> None:
-    output = new().python(f"""
+@pytest.mark.parametrize("engine", [POSTGRESQL, MARIADB], ids=str)
+def test_versions_are_told_apart(new: New, engine: Engine) -> None:
+    kind = "postgresql" if engine == POSTGRESQL else "mysql"
+    versions = [one for one in VERSIONS if one[0].isalpha() == (engine == POSTGRESQL)]
+    output = new(engine).python(f"""
 import sys; sys.path.append("migrations")
-from migration_kit.clusters import refuse_without_lock
-for version in {list(VERSIONS)}:
+from migration_kit.servers import refuse_without_lock
+from migration_kit.{kind}.lock import WITHOUT_LOCK
+for version in {versions}:
     try:
-        refuse_without_lock(version)
+        refuse_without_lock(version, WITHOUT_LOCK)
         print()
     except Exception as error:
         print(error)
 """)
-    refusals = [server and REFUSAL.format(server) for server in VERSIONS.values()]
+    servers = [VERSIONS[version] for version in versions]
+    refusals = [server and REFUSAL.format(server) for server in servers]
     assert output.splitlines() == refusals
 
 

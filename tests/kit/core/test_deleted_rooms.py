@@ -48,18 +48,15 @@ def complete(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Comple
         project = folder / engine.database
         if project.exists():
             return project
-        url = f"{engine.database}+{engine.driver}://"
+        place = "a:x@localhost/analytics" if engine.server else "/analytics.db"
+        url = f"{engine.database}+{engine.driver}://{place}"
         answers = {
             "project_name": "My App",
             "database": engine.database,
-            "more_databases": {
-                "analytics": f"{url}/{'/analytics.db' * (not engine.server)}"
-            },
+            "more_databases": {"analytics": url},
             "tenants": "schema" if engine.database == "postgresql" else "database",
             "features": FEATURES,
         }
-        if engine.server:
-            answers["more_databases"] = {"analytics": f"{url}a:x@localhost/analytics"}
         copier.run_copy(str(template), project, answers, defaults=True, quiet=True)
         # An adopted project would have no models; to the kit it is this folder.
         kit = project / "migrations/migration_kit"

@@ -105,8 +105,9 @@ def test_several_heads(new: New) -> None:
     )
     readme = " ".join(project.read("README.md").split())
     assert "uv run python migrations rebase YOUR_REVISION" in readme
+    page = " ".join(project.read("docs/migrations.md").split())
     assert (
-        "Where both have run in production, `alembic merge heads` joins them" in readme
+        "If both have run in production, join them with `alembic merge heads`" in page
     )
 
 

@@ -107,7 +107,7 @@ def test_pool_of_one_session_migrates(new: New, engine: Engine) -> None:
     if reason := missing("postgresql") or missing_package("pgbouncer"):
         pytest.skip(reason)
     project = new(engine)
-    module = "migrations/migration_kit/pooler.py"
+    module = "migrations/migration_kit/postgresql/pooler.py"
     project.edit(module, "PATIENCE = 3 ", "PATIENCE = 0.3 ")
     with pgbouncer("session", pool_size=1) as url:
         through(project, url.port or 0).alembic("upgrade", "head")

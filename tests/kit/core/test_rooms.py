@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from support import arrows
-from support.arrows import KIT, Place
+from support.arrows import KINDS, KIT, Place
 from support.commands import run, script
 from support.projects import Render
 from support.variants import ENGINE_OF, Engine
@@ -44,16 +44,11 @@ def test_kit_has_no_more_lines_than_it_may(
     assert lines <= most
 
 
-def is_allowed(own: Place, names: tuple[str, ...]) -> bool:
-    """Tell whether a module may import something of the kit."""
-    their = arrows.place(names)
-    needed = {"", own.room, *ROOMS.get(own.room, ())}
-    servers = {"postgresql", "mysql"}
-    return (
-        their.room in needed
-        and their.kind in {"", own.kind}
-        and (names[0] != "servers" or own.kind in servers)
-    )
+def is_allowed(own: Place, their: Place) -> bool:
+    """Tell whether a module may import another one of the kit."""
+    rooms = {"", own.room, *ROOMS.get(own.room, ())}
+    kinds = {"", *KINDS.get(own.kind, ())}
+    return their.room in rooms and their.kind in kinds
 
 
 def test_core_imports_no_room_and_rooms_only_those_that_they_need() -> None:
@@ -63,7 +58,7 @@ def test_core_imports_no_room_and_rooms_only_those_that_they_need() -> None:
         for path in MODULES
         if (own := arrows.place(arrows.names_of(path)))
         for line, names in arrows.imports(path)
-        if names and not is_allowed(own, names)
+        if names and not is_allowed(own, arrows.place(names))
     ]
     assert wrong == []
 

@@ -391,7 +391,7 @@ def test_bad_answer_gets_a_line(
     [
         ({}, "analytics: write module:Name"),
         ({"analytics": "shop"}, "analytics: write module:Name"),
-        ({"analytics": "shop.a:Base", "other": "shop.b:Base"}, "take other out"),
+        ({"analytics": "shop.a:Base", "other": "shop.b:Base"}, "remove other, or add it"),
     ],
 )
 def test_bad_import_gets_a_line(

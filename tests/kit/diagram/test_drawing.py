@@ -10,7 +10,7 @@ from support.revisions import HERO
 
 
 def test_drawing_follows_models_and_revisions(new: New) -> None:
-    project = new(features=["branches", "diagram"])
+    project = new()
     page = project / "docs/schema.md"
     change_model(project)
     output = project.kit("draw --check", fails=True)

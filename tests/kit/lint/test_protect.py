@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from support.projects import New, Project, last_line
@@ -152,11 +154,31 @@ def test_each_database_says_it_for_itself(new: New) -> None:
     project.run("python", "migrations", *words)
 
 
+LOADED = """
+import sys
+from alembic.config import main
+main(["current"])
+print([name for name in sys.modules if name.startswith("migration_kit.lint.")])
+"""
+
+
 def test_others_do_not_wait_for_what_reads_revisions(new: New) -> None:
     project = new()
-    imported = project.python(
-        "import sys; sys.path.append('migrations')\n"
-        "import migration_kit.lint.protect\n"
-        "print([name for name in sys.modules if name.startswith('migration_kit.lint.changes')])"
-    )
-    assert imported == "[]\n"
+    room = "'migration_kit.lint.room'"
+    assert project.python(LOADED).splitlines()[-1] == f"[{room}]"
+    loaded = project.python(LOADED, **PROTECTED).splitlines()[-1]
+    assert loaded == f"[{room}, 'migration_kit.lint.protect']"
+
+
+@pytest.mark.parametrize("where", ["environment", "alembic.ini", "-x"])
+def test_setting_without_the_room_is_refused(new: New, where: str) -> None:
+    project = new(features=["branches", "lint"])
+    shutil.rmtree(project / "migrations/migration_kit/lint")
+    env = PROTECTED if where == "environment" else {}
+    words = ["-x", "protected=true"] if where == "-x" else []
+    if where == "alembic.ini":
+        project.edit("alembic.ini", "[alembic]\n", "[alembic]\nprotected = true\n")
+    line = last_line(project.alembic(*words, "upgrade", "head", fails=True, **env))
+    assert "protected is 'true', but this project has no lint. Run `copier " in line
+    assert "'features=[branches, lint]'`, or remove the setting" in line
+    assert project.tables() == set()

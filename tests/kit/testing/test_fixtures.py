@@ -206,7 +206,7 @@ CREATE EVENT e ON SCHEDULE EVERY 1 DAY STARTS '2036-01-01 00:00:00' DISABLE COMM
 
 COMPARE_COPY = """
 from pathlib import Path
-from migration_kit.testing import on_connection
+from migration_kit.connect import on_connection
 from sqlalchemy import text
 
 VIEWS = {
@@ -349,6 +349,45 @@ def test_databases_of_a_killed_run_are_dropped_by_the_next(
     assert "revisions 1" in living.finish()
     assert made() == set()
     assert list((tmp_path / "tmp").glob("*.lock")) == []
+
+
+OPEN = """
+from sqlalchemy import text
+
+connections = []
+
+def test_that_leaves_a_transaction_open(fresh_database):
+    connections.append(fresh_database.connect())
+    connections[0].execute(text("SELECT * FROM heroes"))
+"""
+
+
+@pytest.mark.parametrize("engine", ONE_OF_EACH[1:], ids=str)
+def test_open_transaction_does_not_keep_a_database(new: New, engine: Engine) -> None:
+    """MariaDB would wait for it for a day."""
+    project = new(engine)
+    project.write("tests/test_app.py", OPEN)
+    assert "1 passed" in project.own_tests("tests/test_app.py")
+
+
+@pytest.mark.parametrize("engine", ONE_OF_EACH, ids=str)
+def test_error_of_a_revision_is_one_line_in_the_fixture(
+    new: New, engine: Engine
+) -> None:
+    """Without pages of the kit, of Alembic, of SQLAlchemy and of the driver."""
+    project = new(engine)
+    project.add_revision("one", 'op.drop_table("nothing")')
+    project.write("tests/test_app.py", "def test_app(database):\n    pass\n")
+    output = project.own_tests("tests/test_app.py", fails=True)
+    [line] = re.findall("(?m)^E  .*Error.*$", output)
+    assert "CommandError: upgrade stopped: migrations/versions/one.py, line " in line
+    assert "migration_kit/" not in output
+
+
+def test_kind_of_database_that_the_kit_lacks_is_named(new: New) -> None:
+    project = new()
+    output = project.own_tests(fails=True, TEST_DATABASE_URL="mariadb+pymysql://x/y")
+    assert "this project has no mariadb: correct TEST_DATABASE_URL" in output
 
 
 def test_sqlite_enforces_foreign_keys_in_tests(new: New) -> None:

@@ -69,8 +69,12 @@ def fail_downgrade(project: Project) -> None:
             "test_every_model_is_loaded",
             "my_app.other: tables that Alembic does not see; import the module where env.py",
         ),
-        (empty_downgrade, "test_no_downgrade_is_empty", "write the way back"),
-        (refusing_downgrade, "test_no_downgrade_is_empty", "write the way back"),
+        (empty_downgrade, "test_no_downgrade_is_empty", "if there is nothing to undo"),
+        (
+            refusing_downgrade,
+            "test_no_downgrade_is_empty",
+            "if there is nothing to undo",
+        ),
         (
             leave_column,
             "test_each_revision_goes_up_down_and_up",
@@ -93,6 +97,25 @@ def test_migration_tests_say_what_is_wrong(
     output = project.own_tests(*only, fails=True)
     assert "1 failed" in output
     assert says in output
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (break_head, "HEAD does not name the newest revision: "),
+        (two_heads, "two branches each added a revision: "),
+        (empty_downgrade, "migrations/versions/one.py: write downgrade(), or, "),
+        (leave_column, "fix upgrade() or downgrade(), "),
+    ],
+)
+def test_failing_check_shows_its_message_and_no_source_of_the_kit(
+    new: New, damage: Callable[[Project], None], says: str
+) -> None:
+    project = new(features=["branches", "testing"])
+    damage(project)
+    output = project.own_tests("tests/test_migrations.py", fails=True)
+    assert f"\n{says}" in output
+    assert "migration_kit/" not in output
 
 
 def test_env_py_without_run_is_named_in_one_line(new: New) -> None:
@@ -232,7 +255,7 @@ def test_roundtrip_reads_only_the_tables_that_changed(new: New, engine: Engine) 
     output = project.python(
         f"{layout.IMPORT_ROUNDTRIP}\n"
         "from pathlib import Path\n"
-        "from migration_kit import roundtrip as module\n"
+        "from migration_kit.testing import roundtrip as module\n"
         "read, reflect = [], module.reflect\n"
         "module.reflect = lambda *arguments: read.append(arguments[1]) or reflect(*arguments)\n"
         "with ScratchDatabase(Path('alembic.ini').resolve()).create() as database:\n"
@@ -334,7 +357,7 @@ OTHERS = [
 
 CHECK_MARKS = """
 import json, os
-from migration_kit.roundtrip import SchemaReader
+from migration_kit.testing.roundtrip import SchemaReader
 from sqlalchemy import create_engine, inspect
 
 def check(connection, changed, there, back):

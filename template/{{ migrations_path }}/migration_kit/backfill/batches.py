@@ -199,7 +199,7 @@ Show = Callable[[int, str], None]
 
 @contextmanager
 def progress(name: str, done: int, total: int) -> Iterator[Show]:
-    """Show how far it is: in one line on a terminal, else with a line now and then.
+    """Show the progress: in one line on a terminal, else with a line now and then.
 
     Args:
         name: of the backfill.
@@ -220,9 +220,7 @@ def progress(name: str, done: int, total: int) -> Iterator[Show]:
         if waits:
             line += f"; {waits}"
         if terminal:
-            width = (
-                shutil.get_terminal_size().columns - 1
-            )  # or it would not be one line
+            width = shutil.get_terminal_size().columns - 1  # it is one line
             sys.stderr.write(f"\r\x1b[K{line[:width]}")
             sys.stderr.flush()
         elif now - last >= LINES:
@@ -237,7 +235,7 @@ def progress(name: str, done: int, total: int) -> Iterator[Show]:
 
 
 def line_of(rows: int, total: int, rate: float) -> str:
-    """Return how far it is, how fast, and how long it takes still.
+    """Return the progress, its speed, and the time that is left.
 
     Args:
         rows: that are done.

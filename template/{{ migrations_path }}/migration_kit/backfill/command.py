@@ -15,6 +15,7 @@ from alembic.util import CommandError
 from ..environment import DoRun, around_of_rooms
 from ..errors import one_line
 from ..options import put_together
+from ..rooms import part
 from ..sections import read_config
 from ..settings import FIRST, version_table_options
 from .batches import Pace, Work
@@ -50,14 +51,14 @@ def add_commands(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
         metavar="SECONDS",
         help="between two batches, in which others write; default: %(default)s",
     )
-    parser.add_argument(
-        "--max-lag",
-        type=seconds,
-        default=Pace.max_lag,
-        metavar="SECONDS",
-        help="wait while a replica is farther behind, if the server says so; default: %(default)s",
-    )
-    parser.set_defaults(run=run)
+    if part("backfill", "postgresql"):  # whose servers say how far replicas are
+        parser.add_argument(
+            "--max-lag",
+            type=seconds,
+            metavar="SECONDS",
+            help="wait while a replica of PostgreSQL is farther behind; default: %(default)s",
+        )
+    parser.set_defaults(run=run, max_lag=Pace.max_lag)
 
 
 def positive(value: str) -> int:

@@ -61,6 +61,8 @@ class Examined:
         return any(
             isinstance(one.operation, ops.ExecuteSQLOp)
             and isinstance(one.operation.sqltext, str)
+            and one.operation.sqltext
+            not in {"BEGIN", "COMMIT"}  # of an autocommit block
             for one in self.recorded
         )
 

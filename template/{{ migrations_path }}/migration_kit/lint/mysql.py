@@ -72,17 +72,17 @@ class MySQL(Server):
             case ops.AddColumnOp(column=column) if column.foreign_keys:
                 table = operation.table_name
                 yield "foreign-key", shown(table, operation.schema, column.name), key
-            case ops.CreateForeignKeyOp(constraint_name=name):
-                schema = operation.kw.get("source_schema")
-                yield "foreign-key", name or shown(operation.source_table, schema), key
+            case ops.CreateForeignKeyOp():
+                table = operation.source_table
+                name = shown(table, operation.kw.get("source_schema"))
+                yield "foreign-key", str(operation.constraint_name or name), key
             case ops.CreateIndexOp(kw=given):
-                prefix = given.get(f"{self.dialect.name}_prefix") or given.get(
-                    "mysql_prefix"
-                )
-                prefix = str(prefix or "").upper()
+                names = (f"{self.dialect.name}_prefix", "mysql_prefix")
+                prefix = next(filter(None, map(given.get, names)), "").upper()
                 if prefix in ("FULLTEXT", "SPATIAL"):
-                    message = f"nobody writes to {operation.table_name} while the {prefix} index is built"
-                    yield "fulltext-index", str(operation.index_name or ""), message
+                    name = str(operation.index_name or "")
+                    busy = f"nobody writes to {operation.table_name} while the {prefix} index"
+                    yield "fulltext-index", name, f"{busy} is built"
 
     def by_pattern(self, sql: str) -> Iterator[ops.MigrateOperation]:
         yield from super().by_pattern(sql)

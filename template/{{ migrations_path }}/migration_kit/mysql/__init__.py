@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from ..dialects import FILL_FIRST
 from ..servers import Server
@@ -47,31 +46,22 @@ class MySQL(Server):
     ) -> AbstractContextManager[None]:
         return mysql_lock(connection, timeout)
 
+    @contextmanager
     def session(
         self, connection: Connection, timeout: float
-    ) -> AbstractContextManager[Callable[[], bool]]:
-        return mysql_session(connection, timeout)
-
-    def is_lock_timeout(self, error: DBAPIError) -> bool:
-        return 1205 in getattr(error.orig, "args", ())
-
-
-@contextmanager
-def mysql_session(
-    connection: Connection, timeout: float
-) -> Iterator[Callable[[], bool]]:
-    """Set `lock_wait_timeout` of the session for this time; nothing is ever rolled back."""
-    callers_transaction = connection.in_transaction()
-    variable = "@@SESSION.lock_wait_timeout"
-    before = connection.exec_driver_sql(f"SELECT {variable}").scalar()
-    connection.exec_driver_sql(f"SET {variable} = {max(1, round(timeout))}")
-    if not callers_transaction:
-        connection.commit()
-    try:
-        yield lambda: False
-    finally:
-        if not connection.invalidated:
-            connection.exec_driver_sql(f"SET {variable} = {before}")
+    ) -> Iterator[Callable[[], bool]]:
+        """Set `lock_wait_timeout` of the session for this time; nothing is ever rolled back."""
+        callers_transaction = connection.in_transaction()
+        variable = "@@SESSION.lock_wait_timeout"
+        before = connection.exec_driver_sql(f"SELECT {variable}").scalar()
+        connection.exec_driver_sql(f"SET {variable} = {max(1, round(timeout))}")
+        if not callers_transaction:
+            connection.commit()
+        try:
+            yield lambda: False
+        finally:
+            if not connection.invalidated:
+                connection.exec_driver_sql(f"SET {variable} = {before}")
 
 
 database = MySQL()

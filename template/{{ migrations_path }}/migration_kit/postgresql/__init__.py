@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 
 from alembic import context
 from sqlalchemy import Connection, event, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
-from ..command import after_each_revision
+from ..command import after_each_revision, is_autocommit
 from ..dialects import FILL_FIRST
 from ..servers import Server
 from ..settings import get_seconds
@@ -28,10 +28,8 @@ AND position(c.relname IN :statement) > 0
 class PostgreSQL(Server):
     """One transaction for each revision, so that a long upgrade holds its locks for a short time.
 
-    Also in an empty database, where nobody waits: a revision may use an ENUM's value that one
-    before it added, or alter a table whose deferred constraints one before it has to check, only
-    after the commit; and the server has room for the locks of some thousand tables and indexes in
-    one transaction.
+    Even in an empty database: only after the commit a revision may use an ENUM's value that the
+    previous one added, or alter a table whose deferred constraints it has to check.
     """
 
     aftermath = "its open transaction was rolled back"
@@ -53,14 +51,48 @@ class PostgreSQL(Server):
     ) -> AbstractContextManager[None]:
         return postgresql_lock(connection, timeout)
 
+    @contextmanager
     def session(
         self, connection: Connection, timeout: float
-    ) -> AbstractContextManager[Callable[[], bool]]:
-        return postgresql_session(connection, timeout)
+    ) -> Iterator[Callable[[], bool]]:
+        """Set `lock_timeout` for this time; yield whether the last revision left nothing.
 
-    def is_lock_timeout(self, error: DBAPIError) -> bool:
-        state = getattr(error.orig, "sqlstate", None)
-        return (state or getattr(error.orig, "pgcode", None)) == "55P03"
+        Once for the session, because a statement in each transaction is felt in a long history. An
+        autocommit block has none: a CREATE INDEX CONCURRENTLY that gives up leaves an invalid index
+        behind. A transaction of the caller is left as it is.
+        """
+        if connection.in_transaction():
+            yield lambda: False
+            return
+        before = connection.scalar(text("SHOW lock_timeout"))
+        limit = f"{int(timeout * 1000)}ms"
+        set_lock_timeout(connection, limit)
+        connection.commit()  # what is set in a transaction is gone when that is rolled back
+        whole = in_session = True
+
+        def begin(connection: Connection) -> None:
+            nonlocal whole, in_session
+            if is_autocommit(connection):
+                whole = in_session = False
+                set_lock_timeout(connection, before)
+            elif not in_session:
+                set_lock_timeout(connection, limit, is_local=True)
+
+        def revision_ended(**_: object) -> None:
+            nonlocal whole
+            whole = True
+
+        after_each_revision(revision_ended)
+        event.listen(connection, "begin", begin)
+        try:
+            yield lambda: whole
+            connection.commit()  # what ran outside a revision
+        finally:
+            event.remove(connection, "begin", begin)
+            with suppress(SQLAlchemyError):  # with the connection, the setting is gone
+                connection.rollback()
+                set_lock_timeout(connection, before)
+                connection.commit()
 
     def users_of_table(self, connection: Connection, statement: str) -> str:
         if connection.in_transaction():  # of the caller, which takes no more statements
@@ -79,50 +111,6 @@ class PostgreSQL(Server):
                 "revision make the tables that it needs, and upgrade, before you add it"
             )
         return super().hint(error, message)
-
-
-@contextmanager
-def postgresql_session(
-    connection: Connection, timeout: float
-) -> Iterator[Callable[[], bool]]:
-    """Set `lock_timeout` for this time; yield whether the last revision left nothing.
-
-    Once for the session, because a statement in each transaction is felt in a long history. An
-    autocommit block has none: a CREATE INDEX CONCURRENTLY that gives up leaves an invalid index
-    behind. A transaction of the caller is left as it is.
-    """
-    if connection.in_transaction():
-        yield lambda: False
-        return
-    before = connection.scalar(text("SHOW lock_timeout"))
-    limit = f"{int(timeout * 1000)}ms"
-    set_lock_timeout(connection, limit)
-    connection.commit()  # what is set in a transaction is gone when that is rolled back
-    whole = in_session = True
-
-    def begin(connection: Connection) -> None:
-        nonlocal whole, in_session
-        if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
-            whole = in_session = False
-            set_lock_timeout(connection, before)
-        elif not in_session:
-            set_lock_timeout(connection, limit, is_local=True)
-
-    def revision_ended(**_: object) -> None:
-        nonlocal whole
-        whole = True
-
-    after_each_revision(revision_ended)
-    event.listen(connection, "begin", begin)
-    try:
-        yield lambda: whole
-        connection.commit()  # what ran outside a revision
-    finally:
-        event.remove(connection, "begin", begin)
-        with suppress(SQLAlchemyError):  # with the connection, the setting is gone
-            connection.rollback()
-            set_lock_timeout(connection, before)
-            connection.commit()
 
 
 def set_lock_timeout(

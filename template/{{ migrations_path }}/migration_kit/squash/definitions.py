@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alembic.autogenerate.api import AutogenContext
+from alembic.operations import ops
 from sqlalchemy import Connection, Dialect
 from sqlalchemy.exc import CompileError
 
@@ -81,6 +82,12 @@ class Kind:
             source: of the revisions; what these name is no accident.
         """
         return set()
+
+    def open_circles(
+        self, creates: list[ops.MigrateOperation]
+    ) -> list[ops.MigrateOperation]:
+        """Return what creates tables, with circular foreign keys apart from them."""
+        return creates
 
     def plain_type(self, reflected: Any, dialect: Dialect) -> Any:
         """Return the type of `sqlalchemy` that is the same on a dialect, or the reflected one."""

@@ -4,10 +4,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from alembic.operations import ops
 from sqlalchemy import Connection, Dialect, Integer, Numeric, text
 from sqlalchemy.dialects.mysql import BIT
 from sqlalchemy.types import NullType, _Binary
 
+from ..autogenerate.servers import open_circles
 from .definitions import Definition, Kind
 
 OBJECTS = """
@@ -54,6 +56,11 @@ class MySQL(Kind):
         query = "SELECT @@default_storage_engine, @@character_set_database, @@collation_database"
         row = connection.execute(text(query)).one()
         return {value for value in row if value not in source}
+
+    def open_circles(
+        self, creates: list[ops.MigrateOperation]
+    ) -> list[ops.MigrateOperation]:
+        return open_circles(creates)
 
     def word_for(self, type_: Any, dialect: Dialect) -> str:
         """Return a type in SQL, without the width that is only displayed."""

@@ -6,9 +6,11 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from alembic.autogenerate.api import AutogenContext
+from alembic.operations import ops
 from sqlalchemy import Connection, Dialect, Integer, Numeric, inspect, text
 from sqlalchemy.dialects.postgresql import ENUM
 
+from ..autogenerate.servers import open_circles
 from .definitions import Definition, Kind
 
 # A casting to `regclass` or the like quotes a name, and adds the schema where it must stand. Each
@@ -295,6 +297,11 @@ class PostgreSQL(Kind):
         found = inspect(connection).get_schema_names()
         default = connection.dialect.default_schema_name
         return {None, *found} - {"information_schema", default}
+
+    def open_circles(
+        self, creates: list[ops.MigrateOperation]
+    ) -> list[ops.MigrateOperation]:
+        return open_circles(creates)
 
     def plain_type(self, reflected: Any, dialect: Dialect) -> Any:
         item = getattr(reflected, "item_type", reflected)

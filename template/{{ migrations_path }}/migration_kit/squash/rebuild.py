@@ -103,10 +103,7 @@ class Rebuild:
             for table in self.tables
             if full_name(table.schema, table.name) not in self.plain_tables
         ]
-        if context.migration_context.dialect.supports_alter:
-            from ..autogenerate.servers import open_circles  # not there on SQLite
-
-            creates = open_circles(creates)
+        creates = self.kind.open_circles(creates)
         by_table = {
             full_name(op.schema, op.table_name): op
             for op in creates

@@ -4,7 +4,7 @@ import logging
 import os
 import re
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
@@ -26,9 +26,7 @@ from ..settings import get_url, run_schema, version_table_options
 from ..tables import tables_of
 from . import tenant as tenancy
 from .tenant import get_tenant
-
-# Lets a function do something with each name that comes.
-Serve = Callable[[Callable[[str], "Outcome"]], None]
+from .workers import Serve
 
 LENGTH = 300  # of a message: what `check` found may fill pages
 
@@ -81,7 +79,7 @@ class Order:
             cmd_opts=Namespace(x=list(self.x)),
         )
 
-    def __call__(self, serve: Serve) -> None:
+    def __call__(self, serve: Serve[Outcome]) -> None:
         """Do it for each tenant that `serve` gives."""
         TenantCommands(self).work(serve)
 
@@ -100,7 +98,7 @@ class TenantCommands:
         commands: Any = command
         commands.ScriptDirectory = SimpleNamespace(from_config=lambda _: self.script)
 
-    def work(self, serve: Serve) -> None:
+    def work(self, serve: Serve[Outcome]) -> None:
         """Serve tenants: those with a schema on one connection, where the driver allows it.
 
         A statement that a driver prepared for one schema is wrong for the next one, where an

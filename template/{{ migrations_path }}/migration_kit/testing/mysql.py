@@ -131,7 +131,7 @@ class Reader:
 
     def programs(self, names: dict[str, list[str]], *kinds: str) -> Iterator[str]:
         """Yield what keeps the `sql_mode` in which it was written."""
-        for kind, name in ((kind, name) for kind in kinds for name in names[kind]):
+        for kind, name in ((one, name) for one in kinds for name in names[one]):
             _, mode, *others = self.show(kind, name)
             yield f"SET sql_mode = '{mode}'"
             yield others[1] if kind == "EVENT" else others[0]
