@@ -29,8 +29,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "databases": (),
     "squash": ("autogenerate", "testing"),
     "branches": (),
+    "renames": ("autogenerate",),  # before it: see `options.call_both`
     "autogenerate": (),
-    "renames": ("autogenerate",),
     "lint": (),
     "backfill": (),
     "testing": (),
