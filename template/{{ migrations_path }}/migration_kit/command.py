@@ -7,15 +7,7 @@ from alembic import context
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
-READ_ONLY_COMMANDS = {
-    "check",
-    "current",
-    "edit",
-    "history",
-    "merge",
-    "revision",
-    "show",
-}
+READ_ONLY = {"check", "current", "edit", "history", "merge", "revision", "show"}
 
 
 def get_command() -> str:
@@ -30,7 +22,7 @@ def get_command() -> str:
 
 def is_read_only() -> bool:
     """Return whether the command leaves the database as it is."""
-    return get_command() in READ_ONLY_COMMANDS
+    return get_command() in READ_ONLY
 
 
 def is_autocommit(connection: Connection) -> bool:

@@ -41,7 +41,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
 ANSWERS = {
     "adopted": "base_location=existing",
     "databases": "'more_databases={NAME: URL}'",
-    "tenants": "tenants=schema",
+    "tenants": "tenants=database",
 }
 
 # Tables of the kit in the user's database; they outlive their rooms.
@@ -177,9 +177,9 @@ def refuse_broken_promises() -> None:
             or os.environ.get(f"MIGRATIONS_{name}".upper())
             or context.config.get_main_option(name, "")
         )
-        asked += [(name, value, room)] if value not in {"", "false"} else []
+        asked.append((name, value, room))
     for name, value, room in asked:
-        if room not in ROOMS or not is_on(room):
+        if value not in {"", "false"} and (room not in ROOMS or not is_on(room)):
             raise CommandError(
                 f"{name} is {value!r}, but this project has no {room}. "
                 f"{how_to_add(room)}, or remove the setting"
@@ -193,4 +193,4 @@ def how_to_add(room: str) -> str:
     names = [*(name for name in ROOMS if is_on(name)), *ROOMS[room], room]
     features = ", ".join(dict.fromkeys(one for one in names if one not in ANSWERS))
     answer = ANSWERS.get(room, f"'features=[{features}]'")
-    return f"Run `copier update --data {answer}`"
+    return f"Run `copier update --data {answer}`, or restore its deleted folder"

@@ -2,15 +2,14 @@
 
 import os
 import re
-from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from alembic import context
 from alembic.util import CommandError
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from .rooms import rooms
+from .rooms import part, rooms
 
 # The section of alembic.ini that `alembic` reads without `-n`.
 FIRST = "alembic"
@@ -57,9 +56,9 @@ def database_url(name: str = "") -> URL:
             f"SQLAlchemy has no dialect {url.drivername!r}; "
             f"start {source} like {EXAMPLE}"
         ) from None
-    url = from_folder(url, os.path.dirname(context.config.config_file_name or ""))
-    if name and url.get_backend_name() == "sqlite":
-        name = str(Path(url.database or "").with_name(f"{name}.db"))
+    if url.get_backend_name() == "sqlite" and (sqlite := part("", "sqlite")):
+        folder = os.path.dirname(context.config.config_file_name or "")
+        return cast(URL, sqlite.in_folder(url, folder, name))
     return url.set(database=name) if name else url
 
 
@@ -86,14 +85,6 @@ def url_variable(section: str) -> str:
     """
     prefix = "" if section == FIRST else re.sub(r"\W", "_", f"{section}_").upper()
     return f"{prefix}DATABASE_URL"
-
-
-def from_folder(url: URL, folder: str) -> URL:
-    """Let a relative path to a SQLite file begin at a folder; leave any other URL alone."""
-    path = url.database or ":memory:"
-    if url.get_backend_name() != "sqlite" or path.startswith((":memory:", "file:")):
-        return url
-    return url.set(database=os.path.join(os.path.abspath(folder), path))
 
 
 def setting(name: str, default: str = "") -> str:

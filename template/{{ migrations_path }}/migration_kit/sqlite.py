@@ -1,11 +1,13 @@
 """SQLite: one transaction is for all revisions, and copying a table loses no row of another."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from alembic.util import CommandError
-from sqlalchemy import Connection, event
+from sqlalchemy import URL, Connection, event
 
 from .command import is_autocommit, is_read_only, is_up_to_date
 from .dialects import FILL_FIRST, Database
@@ -105,6 +107,15 @@ class SQLite(Database):
         finally:
             connection.rollback()
             event.remove(connection, "begin", begin_immediate)
+
+
+def in_folder(url: URL, folder: str, name: str = "") -> URL:
+    """Let a relative path begin at a folder; a name is that of another file in its place."""
+    path = url.database or ":memory:"
+    if path.startswith((":memory:", "file:")):
+        return url
+    file = Path(os.path.abspath(folder), path)
+    return url.set(database=str(file.with_name(f"{name}.db") if name else file))
 
 
 def try_begin(connection: Connection) -> bool:

@@ -150,11 +150,11 @@ with op.batch_alter_table("heroes") as batch:
     batch.alter_column("age", server_default="7", existing_type=sa.Integer())
 """
 LEFTOVERS = [
-    ('op.create_index("ix_age", "heroes", ["age"])', "indexes of heroes: .*ix_age"),
-    (FOREIGN_KEY, "foreign_keys of heroes: .*fk_age"),
-    (CHECK, "check_constraints of heroes: .*ck_heroes_positive_age"),
-    (DEFAULT, "columns of heroes: .*default '?7"),
-    ('op.execute("CREATE VIEW v AS SELECT id FROM heroes")', "view v: "),
+    ('op.create_index("ix_age", "heroes", ["age"])', "heroes: .*ix_age"),
+    (FOREIGN_KEY, "heroes: .*fk_age"),
+    (CHECK, "heroes: .*ck_heroes_positive_age"),
+    (DEFAULT, "heroes: .*default '?7"),
+    ('op.execute("CREATE VIEW v AS SELECT id FROM heroes")', "v: |VIEW v "),
 ]
 
 
@@ -173,7 +173,8 @@ def test_roundtrip_finds_what_a_downgrade_leaves(
         *("tests/test_migrations.py", "-k", "goes_up_down"), fails=True
     )
     assert "migrations/versions/one.py: downgrade" in output
-    assert re.search(f"left: {left}", output)
+    # Each kind of database has its own words.
+    assert re.search(f"left: .*({left})", output, re.IGNORECASE)
 
 
 @pytest.mark.parametrize("engine", ONE_OF_EACH, ids=str)
@@ -187,8 +188,8 @@ def test_roundtrip_finds_a_default_that_is_not_put_back(
     project.add_revision("two", eight, '"""Forgotten."""', down_revision="one")
     only = ("tests/test_migrations.py", "-k", "goes_up_down")
     output = project.own_tests(*only, fails=True)
-    assert re.search("missing: columns of heroes: .*default '?7", output)
-    assert re.search("left: columns of heroes: .*default '?8", output)
+    assert re.search("missing: .*heroes: .*default '?7", output, re.IGNORECASE)
+    assert re.search("left: .*heroes: .*default '?8", output, re.IGNORECASE)
 
 
 def test_roundtrip_takes_another_spelling_for_the_same(new: New) -> None:
@@ -239,10 +240,9 @@ def test_roundtrip_compares_the_second_upgrade_as_well(new: New) -> None:
     assert "one.py: downgrade" not in output
 
 
-@pytest.mark.parametrize("engine", ONE_OF_EACH[:2], ids=str)
-def test_roundtrip_reads_only_the_tables_that_changed(new: New, engine: Engine) -> None:
+def test_roundtrip_reads_only_the_tables_that_changed(new: New) -> None:
     """And what it has seen before the way down, it does not read again after the way up."""
-    project = new(Variant(engine, example="none"))
+    project = new(Variant(example="none"))
     previous = None
     for number in range(12):
         table, name = f"t{number % 4}", f"r{number:03}"
@@ -253,21 +253,15 @@ def test_roundtrip_reads_only_the_tables_that_changed(new: New, engine: Engine) 
             down = f'op.drop_column("{table}", "{name}")'
         project.add_revision(name, up, down, down_revision=previous)
         previous = name
-    env = (
-        {}
-        if engine.database == "sqlite"
-        else {"TEST_DATABASE_URL": url_text(project.url)}
-    )
     output = project.python(
         f"{layout.IMPORT_ROUNDTRIP}\n"
         "from pathlib import Path\n"
-        "from migration_kit.testing import roundtrip as module\n"
+        "from migration_kit.testing import sqlite as module\n"
         "read, reflect = [], module.reflect\n"
         "module.reflect = lambda *arguments: read.append(arguments[1]) or reflect(*arguments)\n"
         "with ScratchDatabase(Path('alembic.ini').resolve()).create() as database:\n"
         "    assert roundtrip(database) == []\n"
         "print(*read)",
-        **env,
     )
     read = Counter(output.split()) - Counter({"alembic_version": 2})
     # Each table as it was made, and with each of its two columns.
@@ -361,42 +355,42 @@ OTHERS = [
     ),
 ]
 
-CHECK_MARKS = """
+CHECK_LINES = """
 import json, os
-from migration_kit.testing.roundtrip import SchemaReader
-from sqlalchemy import create_engine, inspect
+from migration_kit.testing.postgresql import read_schema
+from sqlalchemy import create_engine
 
 def check(connection, changed, there, back):
-    reader = SchemaReader(connection, {None})
-    seen = [reader.read_marks(inspect(connection), None)]
+    seen = [{*read_schema(connection, None, {})}]
     for statements in (there, back):
         for statement in statements.split(";"):
             connection.exec_driver_sql(statement)
-        seen.append(reader.read_marks(inspect(connection), None))
+        seen.append({*read_schema(connection, None, {})})
     before, between, after = seen
-    different = {name for name in before if before[name] != between[name]}
-    assert different == {changed}, (there, different)
+    different = {line.partition(":")[0] for line in before ^ between}
+    assert all(name.split()[0] in changed.split() for name in different), different
+    assert before != between, there
     assert after == before, back
-    assert None not in before.values()
 
 with create_engine(os.environ["DATABASE_URL"]).connect() as connection:
     for statement in os.environ["BEFORE"].split(";"):
         connection.exec_driver_sql(statement)
     for changed, there, back in json.loads(os.environ["CHANGES"]):
         check(connection, changed, there, back)
-    reader = SchemaReader(connection, {None})
-    values = reader.read_marks(inspect(connection), None)[""]
+    before = {*read_schema(connection, None, {})}
     connection.exec_driver_sql("ALTER TYPE mood ADD VALUE 'meh'")
-    assert reader.read_marks(inspect(connection), None)[""] != values
+    assert {*read_schema(connection, None, {})} - before == {"type mood: sad, glad, meh"}
 """
 
 
-def test_roundtrip_marks_what_a_change_of_a_table_is_and_nothing_else(new: New) -> None:
+def test_roundtrip_reads_what_a_change_of_a_table_is_and_nothing_else(new: New) -> None:
     """What is made anew has other numbers in PostgreSQL's catalogue, and is the same."""
     project = new(Variant(POSTGRESQL, example="none"))
-    changes = [("t", *pair) for pair in CHANGES] + [("", *pair) for pair in OTHERS]
+    changes = [("t", *pair) for pair in CHANGES] + [
+        ("view type", *pair) for pair in OTHERS
+    ]
     project.python(
-        layout.IMPORT_ROUNDTRIP + CHECK_MARKS,
+        layout.IMPORT_ROUNDTRIP + CHECK_LINES,
         BEFORE=BEFORE,
         CHANGES=json.dumps(changes),
         DATABASE_URL=url_text(project.url),

@@ -1,7 +1,7 @@
 """Whether models and database differ, where Alembic's own comparison errs.
 
-A database shows a column in words of its own: `now()` as `current_timestamp()`, `'0'` as `0`, a
-REAL as DOUBLE. So a model's column is tried: the database creates a temporary table with it, and
+A database shows a column in words of its own: `now()` as `current_timestamp()`, `'0'` as `0`. So
+a model's column is tried: the database creates a temporary table with it, and
 shows what it makes of that.
 """
 
@@ -23,19 +23,6 @@ from .kinds import kind_of
 log = logging.getLogger(f"alembic.{__name__}")
 
 TRIAL = "migration_kit_trial"
-
-
-def compare_types(
-    context: AutogenContext, _: ops.AlterColumnOp, *of_column: Any
-) -> PriorityDispatchResult:
-    """End the comparison of types that differ in name only: MariaDB's REAL is a DOUBLE."""
-    inspected, modelled = of_column[-2:]
-    differ = context.migration_context.impl.compare_type
-    if differ(inspected, modelled):
-        tried = try_column(context, modelled)
-        if tried is not None and not differ(inspected, tried):
-            return PriorityDispatchResult.STOP
-    return PriorityDispatchResult.CONTINUE
 
 
 def compare_defaults(
@@ -128,4 +115,3 @@ plugin = Plugin(__name__)
 plugin.add_autogenerate_comparator(
     compare_defaults, "column", "server_default", priority=DispatchPriority.FIRST
 )
-plugin.add_autogenerate_comparator(compare_types, "column", "types")

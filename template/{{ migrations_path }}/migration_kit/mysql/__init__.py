@@ -1,7 +1,7 @@
 """MySQL and MariaDB: they cannot roll DDL back, and statements do not wait for long."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 
 from sqlalchemy import Connection
 
@@ -41,10 +41,7 @@ class MySQL(Server):
     } | Server.remedies
     hints = {"Invalid use of NULL|Data truncated for column.* NOT NULL": FILL_FIRST}
 
-    def hold(
-        self, connection: Connection, timeout: float
-    ) -> AbstractContextManager[None]:
-        return mysql_lock(connection, timeout)
+    hold = staticmethod(mysql_lock)
 
     @contextmanager
     def session(

@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 
 from alembic import context
 from sqlalchemy import Connection, event, text
@@ -46,10 +46,7 @@ class PostgreSQL(Server):
     } | Server.remedies
     hints = {"contains null values": FILL_FIRST, "prepared statement": CONNECT_DIRECTLY}
 
-    def hold(
-        self, connection: Connection, timeout: float
-    ) -> AbstractContextManager[None]:
-        return postgresql_lock(connection, timeout)
+    hold = staticmethod(postgresql_lock)
 
     @contextmanager
     def session(

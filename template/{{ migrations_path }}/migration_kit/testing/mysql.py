@@ -1,5 +1,6 @@
 """Scratch databases of MySQL and MariaDB, which have no statement that copies one."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
@@ -68,6 +69,16 @@ def drop(scratch: ScratchDatabase, name: str) -> None:
     on_server(scratch, statements)
 
 
+def read_schema(connection: Connection, schema: str | None, _: object) -> Iterator[str]:
+    """Yield the lines of what makes each table and view again."""
+    reader = Reader(connection, schema or str(connection.engine.url.database))
+    for kind, names in reader.lists(OBJECTS).items():
+        for name in names if kind in {"BASE TABLE", "VIEW"} else ():
+            statement = reader.show(kind.split()[-1], name)[1]
+            for line in re.sub(" AUTO_INCREMENT=\\d+", "", statement).splitlines():
+                yield f"{name}: {line.strip(' ,')}"
+
+
 class Reader:
     """Reads what makes a copy of a database: its objects as they are, and its rows.
 
@@ -124,7 +135,9 @@ class Reader:
 
     def show(self, kind: str, name: str = "") -> list[str]:
         of = f"{self.source}.{quote(name)}" if name else self.source
-        row = self.connection.exec_driver_sql(f"SHOW CREATE {kind} {of}").one()
+        row = self.connection.exec_driver_sql(
+            f"SHOW CREATE {kind} {of}", execution_options={"no_parameters": True}
+        ).one()
         return [str(value).replace(self.source, COPY) for value in row]
 
     def programs(self, names: dict[str, list[str]], *kinds: str) -> Iterator[str]:

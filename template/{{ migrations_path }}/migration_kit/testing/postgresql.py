@@ -1,23 +1,28 @@
 """Scratch databases of PostgreSQL, which copies one by itself."""
 
-from sqlalchemy import URL
+from collections.abc import Iterable
+
+from sqlalchemy import URL, Connection, text
 
 from .scratch import ScratchDatabase
 from .servers import on_server
 
 SERVER = "postgres"  # there is no connection without a database, and this one is there
 
-# A mark for the state of each table, for less than reflecting it. It is made of definitions, as
-# numbers of objects and columns change whenever something is created again. Objects of users have
-# numbers from 16384 on.
-MARKS = """
-SELECT relname, md5(string_agg(mark, ' ' ORDER BY mark))
+# A line for each column, constraint, index, view and ENUM type. Objects of users have numbers
+# from 16384 on.
+LINES = """
+SELECT concat(relname, ': ', line)
 FROM (
-    SELECT attrelid AS relation, concat_ws(
-        ' ', quote_ident(attname), format_type(atttypid, atttypmod), attcollation::regcollation,
-        attnotnull, attidentity, attgenerated, quote_literal(pg_get_expr(adbin, adrelid)),
-        quote_literal(description), sequence
-    ) AS mark
+    SELECT oid AS relation, 'TABLE' AS line FROM pg_class
+    UNION ALL
+    SELECT attrelid, concat_ws(
+        ' ', quote_ident(attname), format_type(atttypid, atttypmod),
+        'COLLATE ' || nullif(nullif(attcollation, 0), 100)::regcollation,
+        CASE WHEN attnotnull THEN 'NOT NULL' END, nullif(attidentity::text, ''), sequence,
+        nullif(attgenerated::text, ''), 'DEFAULT ' || pg_get_expr(adbin, adrelid),
+        'COMMENT ' || quote_literal(description)
+    )
     FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
     LEFT JOIN pg_description d
     ON classoid = 'pg_class'::regclass AND d.objoid = attrelid AND d.objsubid = attnum
@@ -31,26 +36,27 @@ FROM (
     UNION ALL
     SELECT conrelid, concat_ws(
         ' ', quote_ident(conname), pg_get_constraintdef(oid),
-        quote_literal(obj_description(oid, 'pg_constraint'))
+        'COMMENT ' || quote_literal(obj_description(oid, 'pg_constraint'))
     ) FROM pg_constraint
     UNION ALL SELECT indrelid, pg_get_indexdef(indexrelid) FROM pg_index
-) AS marks
+) AS lines
 JOIN pg_class t ON t.oid = relation JOIN pg_namespace n ON n.oid = relnamespace
 WHERE relation >= 16384 AND relkind IN ('r', 'p')
 AND nspname = coalesce(:schema, current_schema())
-GROUP BY relname
 UNION ALL
-SELECT '', coalesce(md5(string_agg(mark, ' ' ORDER BY mark)), '')
-FROM (
-    SELECT concat_ws(' ', relname, pg_get_viewdef(oid)) AS mark, relnamespace AS namespace
-    FROM pg_class WHERE relkind = 'v' AND oid >= 16384
-    UNION ALL
-    SELECT concat_ws(' ', typname, string_agg(enumlabel, ' ' ORDER BY enumsortorder)), typnamespace
-    FROM pg_type t LEFT JOIN pg_enum ON enumtypid = t.oid
-    WHERE typtype = 'e' GROUP BY typname, typnamespace
-) AS others
-JOIN pg_namespace n ON n.oid = namespace WHERE nspname = coalesce(:schema, current_schema())
+SELECT concat('view ', relname, ': ', pg_get_viewdef(c.oid))
+FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+WHERE relkind = 'v' AND c.oid >= 16384 AND nspname = coalesce(:schema, current_schema())
+UNION ALL
+SELECT concat('type ', typname, ': ', string_agg(enumlabel, ', ' ORDER BY enumsortorder))
+FROM pg_type t JOIN pg_namespace n ON n.oid = typnamespace LEFT JOIN pg_enum ON enumtypid = t.oid
+WHERE typtype = 'e' AND nspname = coalesce(:schema, current_schema()) GROUP BY t.oid, typname
 """
+
+
+def read_schema(connection: Connection, schema: str | None, _: object) -> Iterable[str]:
+    """Return what a schema has, in PostgreSQL's own words."""
+    return connection.scalars(text(LINES), {"schema": schema})
 
 
 def url_of(beside: URL, name: str) -> URL:

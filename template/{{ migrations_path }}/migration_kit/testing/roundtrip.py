@@ -8,24 +8,11 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, MigrationStep
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, Inspector, inspect, text
+from sqlalchemy import Connection
 
 from ..rooms import part
-from ..tables import full_name, tables_of
+from ..tables import tables_of
 from .scratch import ScratchDatabase
-
-# A table by its schema (None: the default one) and its name.
-Table = tuple[str | None, str]
-Schema = dict[Table, frozenset[str]]
-
-ASPECTS = [
-    "columns",
-    "pk_constraint",
-    "foreign_keys",
-    "unique_constraints",
-    "check_constraints",
-    "indexes",
-]
 
 
 def roundtrip(database: ScratchDatabase) -> list[str]:
@@ -47,17 +34,19 @@ def roundtrip(database: ScratchDatabase) -> list[str]:
         connection = context.connection
         assert connection is not None
         tables = tables_of(context.opts["target_metadata"]).values()
-        reader = SchemaReader(connection, {None, *(table.schema for table in tables)})
-        before = reader.read()
+        schemas = {None, *(table.schema for table in tables)}
+        known: dict[Any, Any] = {}  # what a kind of database need not read again
+        before = read_schemas(connection, schemas, known)
         for revision in reversed(list(script.walk_revisions())):
             up = MigrationStep.upgrade_from_script(script.revision_map, revision)
             down = MigrationStep.downgrade_from_script(script.revision_map, revision)
             yield up
-            after = reader.read()
+            after = read_schemas(connection, schemas, known)
             yield down
-            findings.extend(report(revision, "downgrade", before, reader.read()))
+            left = read_schemas(connection, schemas, known)
+            findings.extend(report(revision, "downgrade", before, left))
             yield up
-            again = reader.read()
+            again = read_schemas(connection, schemas, known)
             findings.extend(report(revision, "second upgrade", after, again))
             before = again
 
@@ -69,100 +58,25 @@ def roundtrip(database: ScratchDatabase) -> list[str]:
     return findings
 
 
+def read_schemas(
+    connection: Connection, schemas: set[str | None], known: dict[Any, Any]
+) -> frozenset[str]:
+    """Return a line for each column, constraint, index, view and type."""
+    # Alembic would take a transaction that a query leaves open for one of the caller.
+    own_transaction = not connection.in_transaction()
+    kind = part("testing", connection.dialect.name)
+    lines = [kind.read_schema(connection, schema, known) for schema in schemas]
+    found = frozenset(line for some in lines for line in some)
+    if own_transaction:
+        connection.rollback()
+    return found
+
+
 def report(
-    revision: Script, step: str, expected: Schema, found: Schema
+    revision: Script, step: str, expected: frozenset[str], found: frozenset[str]
 ) -> Iterator[str]:
     """Yield what a step has left, or has not brought back."""
-    if expected == found:
-        return
-    old, new = (frozenset().union(*schema.values()) for schema in (expected, found))
-    lines = [f"    missing: {line}" for line in sorted(old - new)]
-    lines += [f"    left: {line}" for line in sorted(new - old)]
-    yield "\n".join([f"{os.path.relpath(revision.path)}: {step}", *lines])
-
-
-class SchemaReader:
-    """Reads the schema of a database again and again, but each state of a table only once.
-
-    Args:
-        connection: to the database.
-        schemas: names of the schemas to read; None is the default one.
-    """
-
-    def __init__(self, connection: Connection, schemas: set[str | None]) -> None:
-        self.connection = connection
-        self.schemas = schemas
-        self.known: dict[tuple[str | None, str, str | None], frozenset[str]] = {}
-
-    def read(self) -> Schema:
-        """Return a line for each column, constraint, index, view and type, by table."""
-        # Alembic would take a transaction that a query leaves open for one of the caller.
-        own_transaction = not self.connection.in_transaction()
-        inspector = inspect(self.connection)
-        found: Schema = {}
-        for schema in self.schemas:
-            for name, mark in self.read_marks(inspector, schema).items():
-                key = (schema, name, mark)
-                if mark is None or key not in self.known:
-                    function = reflect if name else reflect_others
-                    self.known[key] = function(inspector, name, schema)
-                found[schema, name] = self.known[key]
-        if own_transaction:
-            self.connection.rollback()
-        return found
-
-    def read_marks(
-        self, inspector: Inspector, schema: str | None
-    ) -> dict[str, str | None]:
-        """Return a mark of each table's state, or None where the database has none for less.
-
-        The name of views and types is empty: they have one mark together.
-        """
-        kind = part("testing", self.connection.dialect.name)
-        if not (marks := getattr(kind, "MARKS", "")):
-            return dict.fromkeys([*inspector.get_table_names(schema=schema), ""])
-        values = {"schema": schema} if ":schema" in marks else {}
-        rows = self.connection.execute(text(marks), values)
-        return {row[0]: row[1] for row in rows}
-
-
-def reflect(inspector: Inspector, table: str, schema: str | None) -> frozenset[str]:
-    """Return a line for each column, constraint and index of a table."""
-    name = full_name(schema, table)
-    lines = []
-    for aspect in ASPECTS:
-        items = getattr(inspector, f"get_{aspect}")(table, schema=schema)
-        for item in items if isinstance(items, list) else [items]:
-            lines.append(f"{aspect} of {name}: {describe(item)}")
-    return frozenset(lines)
-
-
-def reflect_others(inspector: Inspector, _: str, schema: str | None) -> frozenset[str]:
-    """Return a line for each view, and for each ENUM type of PostgreSQL."""
-    lines = []
-    for view in inspector.get_view_names(schema=schema):
-        definition = inspector.get_view_definition(view, schema=schema)
-        lines.append(f"view {view}: {definition}")
-    for enum in getattr(inspector, "get_enums", lambda **_: [])(schema=schema):
-        lines.append(f"type {enum['name']}: {', '.join(enum['labels'])}")
-    return frozenset(lines)
-
-
-def describe(item: dict[str, Any]) -> str:
-    """Return in one line what reflection found."""
-    values = {
-        key: shown(value)
-        for key, value in sorted(item.items())
-        if value not in (None, {})
-    }
-    # SQLite keeps the brackets that somebody wrote around it, and copying adds others.
-    while (default := values.get("default", "")).startswith("("):
-        values["default"] = default.removeprefix("(").removesuffix(")").strip()
-    return ", ".join(f"{key} {value}" for key, value in values.items())
-
-
-def shown(value: Any) -> str:
-    """Return a value as text; in options, an expression shows its own by `str` only."""
-    if isinstance(value, dict):
-        return str({name: str(each) for name, each in value.items()})
-    return str(value)
+    if expected != found:
+        lines = [f"    missing: {line}" for line in sorted(expected - found)]
+        lines += [f"    left: {line}" for line in sorted(found - expected)]
+        yield "\n".join([f"{os.path.relpath(revision.path)}: {step}", *lines])

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
@@ -16,7 +16,6 @@ from ..connect import create_connectable, on_connection
 from ..rooms import part
 from ..sections import read_config
 from ..settings import FIRST, url_variable
-from .leftovers import drop_leftovers, owner
 
 __tracebackhide__ = True  # pytest shows the line of the test instead
 
@@ -80,10 +79,12 @@ class ScratchDatabase:
             CommandError: if the server cannot be reached, or refuses.
         """
         server = f"{self.url.get_backend_name()} {self.url.host} {self.url.port}"
-        with owner(server, self.name):
+        leftovers = part("testing", "leftovers")  # servers have some
+        with leftovers.owner(server, self.name) if leftovers else nullcontext():
             try:
                 with OneLine():
-                    drop_leftovers(server, self._drop)
+                    if leftovers:
+                        leftovers.drop_leftovers(server, self._drop)
                     self._kind.create(self, template)
                 self.is_new = template is None
                 yield self
