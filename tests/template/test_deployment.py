@@ -157,7 +157,7 @@ def ci_jobs(project: Path) -> dict[str, str]:
 def test_image_has_git_where_uv_needs_it(render: Render) -> None:
     """An installed kit comes from git, which the slim image has not."""
     for variant in (VARIANTS[0], INSTALLED[0]):
-        image = blocks(Project(render(variant)), "dockerfile")["The image"]
+        image = blocks(render(variant), "dockerfile")["The image"]
         assert ("-slim AS build\n" in image) == (variant.kit == "copied")
 
 

@@ -263,8 +263,8 @@ def test_update_of_the_kit_is_another_commit(clone: Path, tmp_path: Path) -> Non
     changed = git(folder, "status", "--porcelain").split()[1::2]
     assert changed == [".copier-answers.yml", "pyproject.toml"]
     commit(folder, "Next")
-    update(folder, features=["lint"])
-    assert "\nrooms = lint\n" in (folder / "alembic.ini").read_text()
+    update(folder, features=["testing", "lint"])
+    assert "\nrooms = testing, lint\n" in (folder / "alembic.ini").read_text()
 
 
 # ------------------------------------------------------------------------- Every shape

@@ -21,10 +21,10 @@ READ_ONLY_COMMANDS = {
 def get_command() -> str:
     """Return the name of the Alembic command that runs, such as `upgrade`.
 
-    Alembic hands env.py no name; but each command brings a function of its own
-    (`MigrationContext.opts["fn"]`), which is defined in it.
+    Alembic hands env.py no name; but each command brings a function of its own (`fn` of the
+    EnvironmentContext, whose methods `context` has), which is defined in it.
     """
-    function = context.get_context().opts.get("fn")
+    function = vars(context)["_proxy"].context_opts.get("fn")
     return getattr(function, "__qualname__", "").partition(".")[0]
 
 

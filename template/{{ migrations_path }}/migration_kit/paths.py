@@ -31,7 +31,7 @@ def setting(name: str) -> Any:
 
 
 def migrations() -> Path:
-    """Return the folder of the migrations: that of the kit, or, if you installed the kit, what alembic.ini says."""
+    """Return the folder of the migrations; an installed kit is not in it, and asks alembic.ini."""
     own = Path(__file__).resolve().parents[1]
     location = setting("script_location")
     if (own / "__main__.py").exists() or not location:

@@ -29,8 +29,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "databases": (),
     "squash": ("autogenerate", "testing"),
     "branches": (),
+    "renames": ("autogenerate",),  # before it: see `options.call_both`
     "autogenerate": (),
-    "renames": ("autogenerate",),
     "lint": (),
     "backfill": (),
     "testing": (),
@@ -188,7 +188,9 @@ def refuse_broken_promises() -> None:
 
 def how_to_add(room: str) -> str:
     """Return the command that adds a room to the project."""
-    names = [*(name for name in ROOMS if is_on(name)), *ROOMS.get(room, ()), room]
+    if room not in ROOMS:
+        return f"Use {', '.join(ROOMS)}"
+    names = [*(name for name in ROOMS if is_on(name)), *ROOMS[room], room]
     features = ", ".join(dict.fromkeys(one for one in names if one not in ANSWERS))
     answer = ANSWERS.get(room, f"'features=[{features}]'")
     return f"Run `copier update --data {answer}`"

@@ -100,7 +100,7 @@ def test_several_heads(new: New) -> None:
     line = last_line(project.alembic("upgrade", "head", fails=True))
     assert "Multiple head revisions" in line
     assert line.endswith(
-        "; put yours behind the other one with `python migrations rebase YOURS`, or, where both "
+        "; put yours behind the other one with `python migrations rebase YOURS`, or, if both "
         "have run in production, join them with `alembic merge one two`"
     )
     readme = " ".join(project.read("README.md").split())

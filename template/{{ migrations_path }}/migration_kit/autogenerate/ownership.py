@@ -1,6 +1,7 @@
 """Whose table is it? Autogenerate drops no table that this history did not make."""
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -11,41 +12,31 @@ from sqlalchemy import Connection, Table, text
 
 from ..histories import other_histories
 from ..rooms import BACKFILL_TABLE, LOCK_TABLE
+from .kinds import kind_of
 
 # The table that goes, the one that comes, and the schema of both.
 Operation = tuple[str | None, str | None, str | None]
 
-# Tables that belong to something else in the database: an extension, a partitioned or inherited
-# table, a virtual table such as a full-text index.
-PARTS = {
-    "postgresql": """
-SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
-WHERE relkind IN ('r', 'p') AND nspname = coalesce(:schema, current_schema())
-AND (EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid)
-OR EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e'))
-""",
-    "sqlite": """
-SELECT part.name FROM sqlite_master AS part JOIN sqlite_master AS virtual
-ON part.name = virtual.name OR part.name LIKE virtual.name || '\\_%' ESCAPE '\\'
-WHERE virtual.sql LIKE 'CREATE VIRTUAL TABLE%'
-""",
-}
 
-
-def is_part_or_version_table(connection: Connection, table: Table) -> bool:
-    """Tell a table that surely belongs to something else: Alembic in another history, say."""
+def is_of_something_else(connection: Connection, table: Table) -> bool:
+    """Return whether a table belongs to Alembic, a table, an extension or another history."""
     own = (BACKFILL_TABLE, LOCK_TABLE)
     if table.columns.keys() == ["version_num"] or table.name in own:
         return True
-    statement = PARTS.get(connection.dialect.name)
-    if statement is None:
+    parts = kind_of(connection.dialect).parts
+    found = connection.scalars(text(parts), {"schema": table.schema}) if parts else ()
+    if table.name in set(found):
+        return True
+    if is_made_by_revision(context.script, table.name, table.schema):
         return False
-    values = {"schema": table.schema} if ":schema" in statement else {}
-    return table.name in connection.scalars(text(statement), values).all()
+    others = other_histories(context.config)
+    return any(
+        is_made_by_revision(script, table.name, table.schema) for _, script in others
+    )
 
 
 def is_made_by_revision(script: ScriptDirectory, name: str, schema: str | None) -> bool:
-    """Tell whether a revision makes a table, and none after it drops or renames it.
+    """Return whether a revision makes a table, and none after it drops or renames it.
 
     Args:
         script: the history; in it, `op.create_table` and `op.rename_table` make a table.
@@ -60,69 +51,39 @@ def is_made_by_revision(script: ScriptDirectory, name: str, schema: str | None) 
     return made
 
 
-def is_made_by_other_history(name: str, schema: str | None) -> bool:
-    """Tell whether the table is that of another history of alembic.ini, and not of this one."""
-    if is_made_by_revision(context.script, name, schema):
-        return False
-    others = other_histories(context.config)
-    return any(is_made_by_revision(script, name, schema) for _, script in others)
+def schemas_of_history(script: ScriptDirectory) -> set[str | None]:
+    """Return the names of the schemas in which revisions make tables."""
+    return {schema for _, _, schema in operations_of(script)}
+
+
+def is_named_by_revision(script: ScriptDirectory, name: str) -> bool:
+    """Return whether a revision has a name, of an ENUM type for example, as a value."""
+    return any(
+        isinstance(node, ast.Constant) and node.value == name
+        for source in sources_of(script)
+        for node in upgrade_nodes(source)
+    )
 
 
 @lru_cache(maxsize=16)
 def operations_of(script: ScriptDirectory) -> list[Operation]:
-    """Return what the revisions of a history do to tables, in their order."""
-    revisions = reversed(list(script.walk_revisions()))
-    return [found for one in revisions for found in operations_in(read(one.path))]
+    """Return what the upgrades of a history do to tables, in their order, as far as named."""
+    return [
+        operation
+        for source in sources_of(script, "(create|drop|rename)_table")
+        for node in upgrade_nodes(source)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        if (operation := table_operation(node, node.func.attr))
+    ]
 
 
-@lru_cache(maxsize=1)
-def schemas_of_history(script: ScriptDirectory) -> set[str | None]:
-    """Return the names of the schemas in which revisions make tables."""
-    return {
-        schema
-        for revision in script.walk_revisions()
-        if b"schema=" in (source := read(revision.path))  # most need no parser
-        for _, _, schema in operations_in(source)
-    }
-
-
-def is_named_by_revision(script: ScriptDirectory, name: str) -> bool:
-    """Tell whether a revision has a name, of an ENUM type for example, as a value."""
-    return any(
-        isinstance(node, ast.Constant) and node.value == name
-        for revision in script.walk_revisions()
-        for node in upgrade_nodes(read(revision.path))
-    )
-
-
-def operations_in(source: bytes) -> Iterator[Operation]:
-    """Yield what a revision's upgrade does to tables, as far as it names them."""
-    for node in upgrade_nodes(source):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            yield from table_operation(node, node.func.attr)
-
-
-def table_operation(call: ast.Call, name: str) -> Iterator[Operation]:
-    values = {keyword.arg: literal(keyword.value) for keyword in call.keywords}
-    first, second = (*map(literal, call.args[:2]), None, None)[:2]
-    schema = values.get("schema")
-    match name:
-        case "create_table":
-            yield None, values.get("table_name", first), schema
-        case "drop_table":
-            yield values.get("table_name", first), None, schema
-        case "rename_table":
-            old = values.get("old_table_name", first)
-            yield old, values.get("new_table_name", second), schema
-
-
-def literal(node: ast.expr) -> Any:
-    return node.value if isinstance(node, ast.Constant) else None
-
-
-def read(path: str) -> bytes:
-    with open(path, "rb") as source:
-        return source.read()
+def sources_of(script: ScriptDirectory, pattern: str = "") -> Iterator[bytes]:
+    """Yield the sources of the revisions that have a pattern, in their order."""
+    for revision in reversed(list(script.walk_revisions())):
+        with open(revision.path, "rb") as file:
+            source = file.read()
+        if re.search(pattern.encode(), source):  # most need no parser
+            yield source
 
 
 def upgrade_nodes(source: bytes) -> Iterator[ast.AST]:
@@ -133,3 +94,21 @@ def upgrade_nodes(source: bytes) -> Iterator[ast.AST]:
         )
         if not downgrades:
             yield from ast.walk(statement)
+
+
+def table_operation(call: ast.Call, name: str) -> Operation | None:
+    """Return what an operation of Alembic's does to a table; None if it is no such one."""
+    values = {keyword.arg: literal(keyword.value) for keyword in call.keywords}
+    first, second = (*map(literal, call.args[:2]), None, None)[:2]
+    schema, table = values.get("schema"), values.get("table_name", first)
+    old, new = values.get("old_table_name", first), values.get("new_table_name", second)
+    operations: dict[str, Operation] = {
+        "create_table": (None, table, schema),
+        "drop_table": (table, None, schema),
+        "rename_table": (old, new, schema),
+    }
+    return operations.get(name)
+
+
+def literal(node: ast.expr) -> Any:
+    return node.value if isinstance(node, ast.Constant) else None

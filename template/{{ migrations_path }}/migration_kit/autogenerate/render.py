@@ -1,7 +1,6 @@
 """How a revision writes types, defaults and CHECKs, where Alembic would write what does not run."""
 
 import re
-from collections.abc import Iterable
 from importlib import import_module
 from typing import Any, Literal
 
@@ -15,13 +14,15 @@ from sqlalchemy import (
     Column,
     DefaultClause,
     Dialect,
-    Integer,
     Table,
     TextClause,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlalchemy.util import generic_repr
+
+from ..tables import full_name
+from .kinds import kind_of
 
 BOUND = re.compile(r"(?<![:\w\\]):(?=\w+(?!:))")  # what text() takes for a parameter
 
@@ -49,13 +50,12 @@ def write_checks_of_columns(container: ops.OpContainer) -> None:
             table.columns = [*table.columns, *checks]
 
 
-def leave_checks_to_types(upgrade: ops.OpContainer, models: Iterable[Table]) -> None:
+def leave_checks_to_types(upgrade: ops.OpContainer, models: dict[str, Table]) -> None:
     """Take out a CHECK of a type, such as Enum: what adds or alters its column makes it."""
-    by_name = {(model.schema, model.name): model for model in models}
     for table in upgrade.ops:
         if not isinstance(table, ops.ModifyTableOps):
             continue
-        model = by_name.get((table.schema, table.table_name))
+        model = models.get(full_name(table.schema, table.table_name))
         columns = {
             op.column.name if isinstance(op, ops.AddColumnOp) else op.column_name
             for op in table.ops
@@ -96,21 +96,19 @@ def render_default(item: DefaultClause, context: AutogenContext) -> str:
         sql = context.migration_context.impl.render_ddl_sql_expr(
             item.arg, is_server_default=True
         )
-        if lacks_brackets(item, sql, context):
-            sql = f"({sql})"
-    sql = BOUND.sub(r"\\:", sql)
-    return f"sa.text({sql!r})"
+        assert context.dialect is not None
+        sql = kind_of(context.dialect).default_sql(item, sql, context.dialect)
+    return f"sa.text({unbound(sql)!r})"
 
 
-def lacks_brackets(default: DefaultClause, sql: str, context: AutogenContext) -> bool:
-    """Tell a default of MySQL and MariaDB that CREATE TABLE has in brackets, but no ALTER."""
-    dialect = context.dialect
-    if dialect is None or dialect.name not in {"mysql", "mariadb"}:
-        return False
-    make_compiler: Any = dialect.ddl_compiler  # of a whole statement, says its type
-    column = Column("x", Integer, server_default=default)
-    created = make_compiler(dialect, None).get_column_specification(column)
-    return " DEFAULT (" in created and not sql.startswith("(")
+def execute(statement: str) -> str:
+    """Write a statement for a revision."""
+    return f"op.execute({unbound(statement)!r})"
+
+
+def unbound(sql: str) -> str:
+    """Escape what text() would take for a parameter."""
+    return BOUND.sub(r"\\:", sql)
 
 
 def render_type(item: Any, context: AutogenContext) -> str | Literal[False]:

@@ -4,21 +4,29 @@ from typing import Any
 
 from ..rooms import Room
 
+# Commands of Alembic's that never compare. A program may bring a function of its own that does.
+COMPARE_NOTHING = {"current", "downgrade", "ensure_version", "stamp", "upgrade"}
+
 
 class Autogenerate(Room):
     """Compares models and database, and writes a revision that runs both ways."""
 
     def options(self, connection: Any) -> dict[str, Any]:
+        from ..command import get_command
+
+        if get_command() in COMPARE_NOTHING:
+            return {}
         from .operations import autogenerate_options
 
         return autogenerate_options(connection)
 
     def before(self, connection: Any, options: dict[str, Any]) -> None:
-        from .models import warn_of_unloaded_models
-        from .operations import load_plugins
+        from ..command import get_command
 
-        load_plugins(connection)
-        warn_of_unloaded_models(options["packages"], options["not_migrated"])
+        if get_command() in {"check", "revision"}:
+            from .models import warn_of_unloaded_models
+
+            warn_of_unloaded_models(options["packages"], options["not_migrated"])
 
 
 room = Autogenerate()

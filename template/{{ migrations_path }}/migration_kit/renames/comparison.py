@@ -1,7 +1,7 @@
 """Renamed tables and columns, which autogenerate takes for dropped and added ones.
 
 Once it is known what was renamed, autogenerate compares again, and is shown the database with
-the new names. So all other differences come out by themselves: the names of indexes, say.
+the new names. So all other differences come out by themselves, such as names of indexes.
 """
 
 import logging
@@ -16,48 +16,37 @@ from alembic import context as alembic_context
 from alembic.autogenerate import produce_migrations, render_op_text, renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
 from alembic.runtime.plugins import Plugin
 from alembic.util import CommandError, DispatchPriority, PriorityDispatchResult
 from sqlalchemy import Column, Computed
 
 from ..autogenerate.compare import try_column
-from ..autogenerate.operations import EitherOp
+from ..autogenerate.operations import make_run
 from ..autogenerate.ownership import is_made_by_revision
-from ..command import get_command
+from ..autogenerate.review import ReviewOp
 from .key_names import finish
-from .new_names import ADVICE, NewNames, Rename
+from .new_names import ADVICE, NewNames, Rename, RenameOp
 
 log = logging.getLogger(f"alembic.{__name__}")
 
 
-class RenamedOp(EitherOp):
-    """What a revision would do instead, if names that look like it had changed; a comment."""
+class OtherWayOp(ops.MigrateOperation):
+    """What a revision would do instead, if names that look like it had changed; a comment.
 
-    def __init__(
-        self, renames: Sequence[Rename], container: ops.OpContainer, upgrades: bool
-    ) -> None:
-        super().__init__(container)
-        self.renames, self.upgrades = renames, upgrades
+    Args:
+        container: the operations.
+        lines: the comment before them.
+    """
 
-    def reverse(self) -> "RenamedOp":
-        """Return what the downgrade would do instead."""
-        container = ops.DowngradeOps([])
-        ops.UpgradeOps(self.container.ops).reverse_into(container)
-        return RenamedOp(self.renames, container, not self.upgrades)
+    def __init__(self, container: ops.OpContainer, *lines: str) -> None:
+        self.container, self.lines = container, lines
 
 
-@renderers.dispatch_for(RenamedOp)
-def render_either(context: AutogenContext, op: RenamedOp) -> list[str]:
-    """Write the other way in comments, ready for use."""
-    lines = ["REVIEW: the way back, if names have changed:"]
-    if op.upgrades:
-        options = " ".join(f"-x rename={one}" for one in op.renames)
-        lines = [
-            *(f"REVIEW: was {one.before} renamed to {one.new}?" for one in op.renames),
-            f"Then write the revision again with `{options}`,",
-            "or put the lines below in place of the others, here and in downgrade().",
-            ADVICE,
-        ]
+@renderers.dispatch_for(OtherWayOp)
+def render_other_way(context: AutogenContext, op: OtherWayOp) -> list[str]:
+    """Write the operations in comments, ready for use."""
+    lines = [*op.lines]
     for one in op.container.ops:
         first, *others = render_op_text(context, one).splitlines()
         indent = "    " if first.startswith("with ") else ""
@@ -70,33 +59,64 @@ def find_renames(
 ) -> PriorityDispatchResult:
     """Let autogenerate compare again, where a drop and an addition are a new name.
 
-    Only for the command `revision`. `-x rename=` answers, else whoever sits at the terminal.
-    Without an answer the revision drops and adds, as stock Alembic's does, and says in comments
-    how to rename: read by nobody, the other way round would show an old column's values, a
-    password's say, under the name of a new one.
+    `-x rename=` answers, else the person at the terminal. Without an answer the revision drops
+    and adds, as stock Alembic's does, and shows in comments how to rename: the other way round
+    would, if nobody read it, show an old column's values, such as a password's, under a new name.
 
     Raises:
         CommandError: if `-x rename=` names nothing that could be renamed.
     """
     options = context.migration_context.opts
-    if get_command() != "revision":
-        return PriorityDispatchResult.CONTINUE
     if "renames" in options:
         finish(context, upgrade, options["renames"])
         return PriorityDispatchResult.CONTINUE
     answers = Answers()
     for find in (find_tables, find_columns):
         pairs = sorted(find(upgrade.ops, answers.renames), key=str)
-        found = answers.choose(context, pairs)
-        if found:
-            upgrade.ops = compare(context, answers.renames).ops
+        if answers.choose(context, pairs):
+            script = compare(context.migration_context, answers.renames)
+            assert script.upgrade_ops is not None
+            upgrade.ops = script.upgrade_ops.ops
     answers.refuse_unknown()
-    if answers.open:
-        renames = [*answers.renames, *answers.open]
-        with quiet():
-            other = compare(context, renames)
-        upgrade.ops.insert(0, RenamedOp(answers.open, other, upgrades=True))
+    options["answers"] = answers
     return PriorityDispatchResult.CONTINUE
+
+
+def process_revision_directives(
+    migration: MigrationContext,
+    revision: str | Iterable[str | None] | Iterable[str],
+    directives: list[ops.MigrationScript],
+) -> None:
+    """Comment what was renamed, and show in comments what a revision would do instead."""
+    script = next(iter(directives), None)
+    answers: Answers | None = migration.opts.get("answers")
+    if not answers or not script or not script.upgrade_ops or not script.downgrade_ops:
+        return
+    upgrade, downgrade = script.upgrade_ops, script.downgrade_ops
+    renamed = [op for op in upgrade.ops if isinstance(op, RenameOp)]
+    if renamed:
+        comment = ReviewOp("REVIEW: what was renamed.", ADVICE)
+        upgrade.ops.insert(upgrade.ops.index(renamed[0]), comment)
+    if answers.open:
+        with quiet():
+            other = compare(migration, [*answers.renames, *answers.open])
+            make_run(migration, other)
+        assert other.upgrade_ops is not None
+        assert other.downgrade_ops is not None
+        options = " ".join(f"-x rename={one}" for one in answers.open)
+        up = OtherWayOp(
+            other.upgrade_ops,
+            *(
+                f"REVIEW: was {one.before} renamed to {one.new}?"
+                for one in answers.open
+            ),
+            f"Then write the revision again with `{options}`,",
+            "or put the lines below in place of the others, here and in downgrade().",
+            ADVICE,
+        )
+        way_back = "REVIEW: the way back, if names have changed:"
+        upgrade.ops.insert(0, up)
+        downgrade.ops.insert(0, OtherWayOp(other.downgrade_ops, way_back))
 
 
 class Answers:
@@ -157,7 +177,7 @@ class Answers:
 
 
 def is_interactive() -> bool:
-    """Tell whether somebody sits at the terminal who runs `alembic`: no program, no CI."""
+    """Return whether a person runs `alembic` at a terminal: no program, no CI."""
     is_command = hasattr(alembic_context.config.cmd_opts, "cmd")
     terminal = sys.stdin.isatty() and sys.stderr.isatty()
     return is_command and terminal and not os.environ.get("CI")
@@ -176,7 +196,7 @@ class Pair:
         return str(self.rename)
 
     def is_alike(self, context: AutogenContext) -> bool:
-        """Tell whether they look like one thing: the database shows equal types."""
+        """Return whether they look like one thing: the database shows equal types."""
         one = self.rename
         if one.table is None:
             script = alembic_context.script
@@ -193,7 +213,7 @@ class Pair:
 
 
 def has_type(context: AutogenContext, dropped: Column[Any], added: Column[Any]) -> bool:
-    """Tell whether the database shows the same type for a column of it and a model's."""
+    """Return whether the database shows the same type for a column of it and a model's."""
     computed = [isinstance(one.server_default, Computed) for one in (dropped, added)]
     shown = try_column(context, added)
     differ = context.migration_context.impl.compare_type
@@ -250,17 +270,16 @@ def find_columns(
                     yield Pair(rename, [drop.to_column()], [add.column])
 
 
-def compare(context: AutogenContext, renames: Sequence[Rename]) -> ops.UpgradeOps:
+def compare(
+    migration: MigrationContext, renames: Sequence[Rename]
+) -> ops.MigrationScript:
     """Return what autogenerate finds where the database has the new names."""
-    migration = context.migration_context
     migration.opts["renames"] = list(renames)
     try:
-        metadata: Any = context.metadata  # or several, says Alembic elsewhere
-        found = produce_migrations(migration, metadata).upgrade_ops
+        metadata: Any = migration.opts["target_metadata"]  # or several
+        return produce_migrations(migration, metadata)
     finally:
         del migration.opts["renames"]
-    assert found is not None
-    return found
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Names of indexes and constraints after a rename: those that the models say."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,8 +9,8 @@ from alembic.operations import ops
 from sqlalchemy import CheckConstraint, ClauseElement, Table
 from sqlalchemy.schema import conv
 
-from ..autogenerate.compare import is_comparable, plain
-from .new_names import ADVICE, Rename, RenameKeyOp, RenameOp
+from ..autogenerate.compare import is_comparable
+from .new_names import Rename, RenameKeyOp, RenameOp
 
 
 def finish(
@@ -43,7 +44,6 @@ def finish(
         if change.ops and place not in changes:
             upgrade.ops.append(change)
     first = [RenameOp(one) for one in sorted(renames, key=str)]
-    first[0].review = "REVIEW: what was renamed.", ADVICE
     tables = [op for op in first if op.rename.table is None]
     upgrade.ops[:0] = [*tables, *freed, *(op for op in first if op not in tables)]
 
@@ -107,6 +107,11 @@ def bring_back_checks(
         and not is_comparable(context.migration_context, item)
         and plain(str(item.sqltext)) in dropped
     ]
+
+
+def plain(sql: str) -> str:
+    """Return an expression without what means nothing in it, unless it holds a text."""
+    return sql if "'" in sql else re.sub(r"[()\s]", "", sql).lower()
 
 
 def schema_of(context: AutogenContext, model: Table) -> str | None:

@@ -8,10 +8,10 @@ from typing import Any
 
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
+from alembic.operations import ops
 from sqlalchemy import Inspector
 
-from ..autogenerate.order import NewNameOp
-from ..autogenerate.render import BOUND
+from ..autogenerate.render import execute
 from ..tables import full_name
 
 # Expand and contract, for a rename that old code would not survive.
@@ -61,12 +61,12 @@ class Rename:
         return f"{self.before}:{self.new}"
 
     def is_called(self, given: str) -> bool:
-        """Tell whether `-x rename=` means this one; a renamed table may have either name."""
+        """Return whether `-x rename=` means this one; a renamed table may have either name."""
         older = f"{full_name(self.schema, self.old_table or '')}.{self.old}:{self.new}"
         return given == str(self) or (self.table is not None and given == older)
 
     def clashes(self, others: Iterable["Rename"]) -> bool:
-        """Tell whether one of others takes the old or the new name already."""
+        """Return whether one of others takes the old or the new name already."""
         return any(
             (self.schema, self.table) == (other.schema, other.table)
             and (self.old == other.old or self.new == other.new)
@@ -74,13 +74,11 @@ class Rename:
         )
 
 
-class RenameOp(NewNameOp):
+class RenameOp(ops.MigrateOperation):
     """Renames a table or a column."""
 
     def __init__(self, rename: Rename) -> None:
         self.rename = rename
-        if rename.table is None:
-            self.old_table = rename.schema, rename.old, rename.new
 
     def reverse(self) -> "RenameOp":
         """Return the way back; columns take it before their table."""
@@ -88,14 +86,14 @@ class RenameOp(NewNameOp):
         return RenameOp(Rename(one.schema, one.new, one.old, one.table))
 
 
-class RenameKeyOp(NewNameOp):
+class RenameKeyOp(ops.MigrateOperation):
     """Renames an index or a constraint in place; `kind` is INDEX or CONSTRAINT."""
 
     def __init__(
         self, kind: str, schema: str | None, table: str, old: str, new: str
     ) -> None:
         self.kind, self.schema, self.table_name = kind, schema, table
-        self.old, self.new, self.old_key = old, new, old
+        self.old, self.new = old, new
 
     def reverse(self) -> "RenameKeyOp":
         """Return the way back."""
@@ -129,13 +127,8 @@ def render_renamed_key(context: AutogenContext, op: RenameKeyOp) -> str:
     return execute(f"ALTER TABLE {place} RENAME {op.kind} {old} TO {new}")
 
 
-def execute(statement: str) -> str:
-    escaped = BOUND.sub(r"\\:", statement).replace("%%", "%")  # op doubles it again
-    return f"op.execute({escaped!r})"
-
-
 def quoted(context: AutogenContext, name: str) -> str:
-    return context.dialect.identifier_preparer.quote(name)
+    return context.dialect.identifier_preparer.quote(name).replace("%%", "%")
 
 
 def quoted_table(context: AutogenContext, schema: str | None, name: str) -> str:

@@ -9,9 +9,16 @@ class Renames(Room):
     """Asks whether something was renamed, and writes a revision that keeps the rows."""
 
     def options(self, connection: Any) -> dict[str, Any]:
-        from .comparison import plugin
+        from ..command import get_command
 
-        return {"autogenerate_plugins": [plugin.name]}
+        if get_command() != "revision":
+            return {}
+        from .comparison import plugin, process_revision_directives
+
+        return {
+            "autogenerate_plugins": [plugin.name],
+            "process_revision_directives": process_revision_directives,
+        }
 
 
 room = Renames()

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Dialect, Integer, Numeric, text
 from sqlalchemy.dialects.mysql import BIT
 from sqlalchemy.types import NullType, _Binary
 
-from ..autogenerate.order import open_circles
+from ..autogenerate.servers import open_circles
 from .definitions import Definition, Kind
 
 OBJECTS = """

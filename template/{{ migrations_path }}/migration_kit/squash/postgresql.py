@@ -10,7 +10,7 @@ from alembic.operations import ops
 from sqlalchemy import Connection, Dialect, Integer, Numeric, inspect, text
 from sqlalchemy.dialects.postgresql import ENUM
 
-from ..autogenerate.order import open_circles
+from ..autogenerate.servers import open_circles
 from .definitions import Definition, Kind
 
 # A casting to `regclass` or the like quotes a name, and adds the schema where it must stand. Each

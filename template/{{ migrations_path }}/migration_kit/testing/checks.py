@@ -79,10 +79,11 @@ def test_no_downgrade_is_empty(script: ScriptDirectory) -> None:
 
 def has_empty_downgrade(revision: Script) -> bool:
     """Return whether downgrade() does nothing, or only refuses, and does not say why."""
-    [downgrade] = [
-        node
+    statements = [
+        statement
         for node in ast.parse(Path(revision.path).read_bytes()).body
         if isinstance(node, ast.FunctionDef) and node.name == "downgrade"
+        for statement in node.body
+        if not isinstance(statement, ast.Pass)
     ]
-    statements = [node for node in downgrade.body if not isinstance(node, ast.Pass)]
     return not statements or isinstance(statements[0], ast.Raise)

@@ -29,9 +29,8 @@ def owner(server: str, database: str) -> Iterator[None]:
         return
     path = Path(tempfile.gettempdir(), f"{database}.lock")
     with open(path, "w") as file:
-        fcntl.flock(
-            file, fcntl.LOCK_EX
-        )  # before it names a server that others look for
+        # Locked before it names a server, or another run would find it.
+        fcntl.flock(file, fcntl.LOCK_EX)
         file.write(server)
         file.flush()
         try:

@@ -11,8 +11,6 @@ from sqlalchemy.exc import DBAPIError
 from .scratch import ScratchDatabase
 from .servers import on_server
 
-MARKS = ""  # these servers have none
-
 # Stands in statements where the name of the copy belongs.
 COPY = "\0"
 
@@ -131,10 +129,11 @@ class Reader:
 
     def programs(self, names: dict[str, list[str]], *kinds: str) -> Iterator[str]:
         """Yield what keeps the `sql_mode` in which it was written."""
-        for kind, name in ((one, name) for one in kinds for name in names[one]):
-            _, mode, *others = self.show(kind, name)
-            yield f"SET sql_mode = '{mode}'"
-            yield others[1] if kind == "EVENT" else others[0]
+        for kind in kinds:
+            for name in names[kind]:
+                _, mode, *others = self.show(kind, name)
+                yield f"SET sql_mode = '{mode}'"
+                yield others[1] if kind == "EVENT" else others[0]
 
 
 def quote(name: str) -> str:

@@ -118,8 +118,8 @@ class SchemaReader:
 
         The name of views and types is empty: they have one mark together.
         """
-        marks = part("testing", self.connection.dialect.name).MARKS
-        if not marks:
+        kind = part("testing", self.connection.dialect.name)
+        if not (marks := getattr(kind, "MARKS", "")):
             return dict.fromkeys([*inspector.get_table_names(schema=schema), ""])
         values = {"schema": schema} if ":schema" in marks else {}
         rows = self.connection.execute(text(marks), values)
