@@ -18,11 +18,7 @@ from .sections import read_config
 
 
 def main(config_file: str = "alembic.ini") -> None:
-    """Run the command that the command line names, and exit with 1 if it fails.
-
-    Args:
-        config_file: path of alembic.ini, unless the command line names one.
-    """
+    """Run the command that the command line names, and exit with 1 if it fails."""
     option = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     option.add_argument(
         "--config", metavar="FILE", default=config_file, help="another alembic.ini"
