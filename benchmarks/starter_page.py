@@ -94,7 +94,9 @@ def starts(chromium: BrowserType, url: str, count: int) -> None:
 
 def random_answers(chance: random.Random) -> dict[str, Any]:
     """Return valid answers with a title that nobody would choose."""
-    answers = dict(chance.choice(ALL).answers)
+    # A template without git has no kit to install.
+    copied = [variant for variant in ALL if variant.kit == "copied"]
+    answers = dict(chance.choice(copied).answers)
     if "project_name" in answers:
         title = "".join(chance.choices(LETTERS, k=chance.randint(1, 30)))
         answers["project_name"] = f"x{title}"

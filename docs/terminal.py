@@ -42,7 +42,7 @@ SESSION = [
     'alembic revision --autogenerate -m "add capes"',
     "alembic upgrade head && alembic check",
     "pytest --quiet --no-header",
-    "# every error is one line with what helps, and shows no password",
+    "# every error is one line: what went wrong, how to fix it, and no password",
     "DATABASE_URL=postgresql+psycopg://ada:secret@localhost:1/app alembic upgrade head",
 ]
 

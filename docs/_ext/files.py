@@ -189,7 +189,10 @@ def kit_markdown() -> str:
     kinds = [name for name in names if re.split(r"[./]", name)[0] in KINDS]
     core = [name for name in names if name not in rooms + kinds]
     tables = [
-        ("The core; a module of it may depend on an answer, such as an async driver:", core),
+        (
+            "The core; a module of it may depend on an answer, such as an async driver:",
+            core,
+        ),
         ("A kind of database, for projects that have it:", kinds),
         ("A room each, [as the answers ask for it](features.md):", rooms),
     ]

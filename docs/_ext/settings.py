@@ -9,11 +9,16 @@ from functools import cache
 from _ext import renders
 from _ext.markdown import table
 from support.releases import ROOT
+from support.variants import FEATURES
 
 KIT = ROOT / "template" / "{{ migrations_path }}" / "migration_kit"
 
 # A project whose own page on the migrations has every setting.
-EVERYTHING = {"database": "postgresql", "tenants": "schema"}
+EVERYTHING = {
+    "database": "postgresql",
+    "tenants": "schema",
+    "features": list(FEATURES["all"]),
+}
 
 
 @cache
