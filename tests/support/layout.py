@@ -31,6 +31,9 @@ SOME: dict[str, Callable[[Variant], bool]] = {
     "histories.py": lambda variant: bool(variant.rooms),
     "tables.py": lambda variant: bool(variant.rooms),
     "testing/databases.py": lambda variant: "databases" in variant.rooms,
+    "testing/leftovers.py": lambda variant: any(
+        engine.server for engine in variant.engines
+    ),
 }
 
 # For code that runs in a project's folder.
