@@ -78,12 +78,7 @@ def hide_password(text: str, url: URL) -> str:
 def run_on(
     engine: "Engine | AsyncEngine", source: str, function: Callable[[Connection], T]
 ) -> T:
-    """Call a function with a connection of an engine, and return what it returns.
-
-    Args:
-        engine: a sync or an async one.
-        source: where its URL comes from, in words.
-        function: what to call.
+    """Call a function with a connection; `source` says in an error where the engine's URL is.
 
     Raises:
         CommandError: if the database cannot be reached.

@@ -50,14 +50,7 @@ def config_of_revision(config: Config, revision: str) -> Config:
 
 
 def load_options(config: Config) -> dict[str, Any]:
-    """Run env.py without a database, as for `--sql`, and return the options that it gave.
-
-    Args:
-        config: of alembic.ini.
-
-    Returns:
-        The options of `context.configure()`, with `target_metadata` and `packages`.
-    """
+    """Run env.py without a database, as for `--sql`, and return the options that it gave."""
     found: dict[str, Any] = {}
 
     def remember(_: object, migration: Any) -> list[Any]:

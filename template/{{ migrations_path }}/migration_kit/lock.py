@@ -24,17 +24,11 @@ def wait(
     CREATE INDEX CONCURRENTLY in the process that migrates waits for all older snapshots: with
     a waiting `pg_advisory_lock` the two would wait for each other.
 
-    Args:
-        connection: the one that migrates.
-        try_lock: takes the lock, and returns whether it could.
-        timeout: seconds to wait at most.
-        quiet: whether to log nothing.
-
     Returns:
         Whether it had to wait.
 
     Raises:
-        CommandError: if another process holds the lock all the time.
+        CommandError: if another process holds the lock for all `timeout` seconds.
     """
     deadline = time.monotonic() + timeout
     waited = False

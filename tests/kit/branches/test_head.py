@@ -39,9 +39,9 @@ def test_hook_of_an_older_release_writes_head(new: New) -> None:
 
 
 def test_hook_says_nothing_where_no_room_follows_a_revision(new: New) -> None:
+    """Without branches alembic.ini names no such hook; one that is left does no harm."""
     project = new(features=["autogenerate"])
-    output = project.alembic("revision", "-m", "first")
-    assert "Running post write hook 'kit' ...\n  done" in output
+    assert "'kit'" not in project.alembic("revision", "-m", "first")
     assert project.kit("written", str(project.revision("first"))) == ""
     assert not (project / "migrations/HEAD").exists()
 

@@ -84,7 +84,7 @@ def test_each_database_has_a_history_of_its_own(new: New, database: Database) ->
     assert len(heads) == 3
 
     output = project.own_tests(fails=False, **env)
-    assert re.search(r"2[0-9] passed", output)
+    assert "18 passed" in output
     project.kit("draw")
     page = project.read("docs/schema.md")
     assert page.index("heroes") < page.index("## Tables of analytics")

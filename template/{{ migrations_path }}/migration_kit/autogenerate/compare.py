@@ -25,6 +25,19 @@ log = logging.getLogger(f"alembic.{__name__}")
 TRIAL = "migration_kit_trial"
 
 
+def compare_types(
+    context: AutogenContext, _: ops.AlterColumnOp, *of_column: Any
+) -> PriorityDispatchResult:
+    """End the comparison of types that differ in name only: MariaDB's REAL is a DOUBLE."""
+    inspected, modelled = of_column[-2:]
+    differ = context.migration_context.impl.compare_type
+    if differ(inspected, modelled):
+        tried = try_column(context, modelled)
+        if tried is not None and not differ(inspected, tried):
+            return PriorityDispatchResult.STOP
+    return PriorityDispatchResult.CONTINUE
+
+
 def compare_defaults(
     context: AutogenContext, alter_column: ops.AlterColumnOp, *of_column: Any
 ) -> PriorityDispatchResult:
@@ -115,3 +128,4 @@ plugin = Plugin(__name__)
 plugin.add_autogenerate_comparator(
     compare_defaults, "column", "server_default", priority=DispatchPriority.FIRST
 )
+plugin.add_autogenerate_comparator(compare_types, "column", "types")

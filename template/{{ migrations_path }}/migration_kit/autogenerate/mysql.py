@@ -8,7 +8,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy import Column, DefaultClause, Dialect, Integer
 
-from .compare import TRIAL, plugin, try_column
+from .compare import TRIAL, plugin
 from .kinds import Kind
 from .servers import drops_foreign_key, put_foreign_keys_in_order
 
@@ -61,23 +61,7 @@ def drop_indexes_of_keys(
     return PriorityDispatchResult.CONTINUE
 
 
-def compare_types(
-    context: AutogenContext, _: ops.AlterColumnOp, *of_column: Any
-) -> PriorityDispatchResult:
-    """End the comparison of types that differ in name only: MariaDB's REAL is a DOUBLE."""
-    inspected, modelled = of_column[-2:]
-    differ = context.migration_context.impl.compare_type
-    if differ(inspected, modelled):
-        tried = try_column(context, modelled)
-        if tried is not None and not differ(inspected, tried):
-            return PriorityDispatchResult.STOP
-    return PriorityDispatchResult.CONTINUE
-
-
 for dialect in ("mysql", "mariadb"):
-    plugin.add_autogenerate_comparator(
-        compare_types, "column", "types", qualifier=dialect
-    )
     plugin.add_autogenerate_comparator(
         drop_indexes_of_keys,
         "autogenerate",

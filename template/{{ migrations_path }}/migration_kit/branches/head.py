@@ -176,11 +176,20 @@ def move(step: Script, date: datetime, down_revision: str) -> tuple[Path, str]:
 
 def rebased_remedy(script: ScriptDirectory, old: str) -> str:
     """Return how a database that ran a revision before its rebase gets up to date, or nothing."""
-    for step in script.walk_revisions():
-        mark = re.search(MARK.format(re.escape(old), r"(\S+)"), source_of(step))
-        if mark:
-            return (
-                f"it was rebased and is {step.revision} now; in a database that ran it, run "
-                f"`alembic downgrade {mark[1]}` on the commit before that, then upgrade"
-            )
-    return ""
+    marks = {
+        before: (step, fork)
+        for step in script.walk_revisions()
+        for before, fork in re.findall(MARK.format(r"(\S+)", r"(\S+)"), source_of(step))
+    }
+    if old not in marks:
+        return ""
+    step, fork = marks[old]
+    new = step.revision
+    while fork in marks:  # those before it moved along
+        step, fork = marks[fork]
+    steps = [f"stamp --purge {new}", f"downgrade {step.down_revision}"]
+    commands = [*steps, f"stamp --purge {fork}", "upgrade head"]
+    then = ", ".join(f"`alembic {command}`" for command in commands)
+    if len(script.get_heads()) > 1:  # to stamp would forget other lines
+        then = f"`alembic downgrade {fork}` on the commit before that, then upgrade"
+    return f"it was rebased and is {new} now; in a database that ran it, run {then}"

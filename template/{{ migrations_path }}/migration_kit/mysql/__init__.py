@@ -41,7 +41,7 @@ class MySQL(Server):
     } | Server.remedies
     hints = {"Invalid use of NULL|Data truncated for column.* NOT NULL": FILL_FIRST}
 
-    hold = staticmethod(mysql_lock)
+    hold = mysql_lock
 
     @contextmanager
     def session(

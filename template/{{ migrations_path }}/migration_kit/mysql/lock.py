@@ -26,7 +26,7 @@ WITHOUT_LOCK = [("TiDB before 6.1", r"-TiDB-v(\d+)\.(\d+)", (6, 1))]
 
 
 @contextmanager
-def mysql_lock(connection: Connection, timeout: float) -> Iterator[None]:
+def mysql_lock(self: object, connection: Connection, timeout: float) -> Iterator[None]:
     """Hold a named lock of the session, and on a Galera cluster a lock on all nodes as well."""
     lock = NamedLock(connection)
     released = False

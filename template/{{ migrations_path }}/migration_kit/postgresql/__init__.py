@@ -46,7 +46,7 @@ class PostgreSQL(Server):
     } | Server.remedies
     hints = {"contains null values": FILL_FIRST, "prepared statement": CONNECT_DIRECTLY}
 
-    hold = staticmethod(postgresql_lock)
+    hold = postgresql_lock
 
     @contextmanager
     def session(

@@ -23,7 +23,9 @@ WITHOUT_LOCK = [
 
 
 @contextmanager
-def postgresql_lock(connection: Connection, timeout: float) -> Iterator[None]:
+def postgresql_lock(
+    self: object, connection: Connection, timeout: float
+) -> Iterator[None]:
     """Hold an advisory lock of the session.
 
     In a transaction of the caller the lock is that transaction's, and ends with it.
