@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, pool
@@ -93,8 +93,7 @@ def run_on(
             f"the kit of this project has no async drivers, but {source} names "
             f"{engine.url.drivername}. Run `copier update --data async_engine=true`"
         )
-    result: T = asynchronous.run_on_async(engine, source, function)
-    return result
+    return cast(T, asynchronous.run_on_async(engine, source, function))
 
 
 def on_connection(

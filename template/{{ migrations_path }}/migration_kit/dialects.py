@@ -73,7 +73,7 @@ class Database:
     ) -> AbstractContextManager[None]:
         """Hold the lock of this kind of database; wait for it for some seconds."""
         name = connection.dialect.name
-        if name in {"sqlite", "postgresql", "mysql", "mariadb"}:
+        if self.needs_lock:
             raise CommandError(
                 f"the kit of this project has no {name}. Run `copier update --data "
                 f"database={name}`, or correct the URL"
@@ -103,6 +103,8 @@ def database_of(dialect: str) -> Database:
     """Return the kind of a dialect of SQLAlchemy; it has no lock where the kit lacks it."""
     module = part("", dialect)
     database: Database = module.database if module else Database()
+    if not module:  # without the kind's transactions, a lock is not all that lacks
+        database.needs_lock = dialect in {"sqlite", "postgresql", "mysql", "mariadb"}
     return database
 
 

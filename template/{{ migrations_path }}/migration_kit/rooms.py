@@ -12,7 +12,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from alembic import context
 from alembic.config import Config
@@ -128,8 +128,7 @@ def rooms() -> list[Room]:
 
 @cache
 def load(name: str) -> Room:
-    room: Room = import_module(f".{name}.room", __package__).room
-    return room
+    return cast(Room, import_module(f".{name}.room", __package__).room)
 
 
 def part(room: str, dialect: str) -> Any:

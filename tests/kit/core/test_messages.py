@@ -13,6 +13,7 @@ from support.variants import (
     DIFFERENT,
     ENGINE_OF,
     ONE_OF_EACH,
+    POSTGRESQL,
     Engine,
     Variant,
 )
@@ -38,6 +39,31 @@ def test_database_that_cannot_be_reached(
     unknown = project.url.set(database="copier_alembic_nowhere")
     line = last_line(project.on(unknown).alembic("upgrade", "head", fails=True))
     assert "create the database, or correct DATABASE_URL" in line
+
+
+def test_kind_of_database_that_the_project_lacks_is_refused(
+    new: New, database: Database
+) -> None:
+    """Its lock and its transactions are not there: nothing runs without them."""
+    project = new().on(database("postgresql", "psycopg"))
+    line = last_line(project.alembic("upgrade", "head", fails=True))
+    assert "the kit of this project has no postgresql" in line
+    assert "`copier update --data database=postgresql`" in line
+    assert project.tables() == set()
+    arguments = ("-x", "lock=none", "upgrade", "head")
+    assert last_line(project.alembic(*arguments, fails=True)) == line
+    assert project.tables() == set()
+    file = new(POSTGRESQL).on(new().url)
+    assert "has no sqlite" in last_line(file.alembic(*arguments, fails=True))
+
+
+def test_async_driver_that_the_project_lacks_is_refused(new: New) -> None:
+    project = new()
+    awaited = project.on(project.url.set(drivername="sqlite+aiosqlite"))
+    line = last_line(awaited.alembic("upgrade", "head", fails=True))
+    assert "the kit of this project has no async drivers" in line
+    assert "DATABASE_URL names sqlite+aiosqlite" in line
+    assert "`copier update --data async_engine=true`" in line
 
 
 @pytest.mark.parametrize(
