@@ -24,6 +24,24 @@ class Kind:
         """Return the SQL of a default as a revision writes it."""
         return sql
 
+    def cast(self, connection: Connection, models: Models) -> Shadow:
+        """Return the catalogs of the database and of the models; nothing is left of the latter."""
+        return Shadow({}, {}, note=f"{connection.dialect.name} has no shadow")
+
+    def is_said(self, difference: Difference) -> bool:
+        """Return whether an operation of Alembic's says a difference as it is, both ways."""
+        return True
+
+    def statements(
+        self, old: Catalog, new: Catalog, dialect: Dialect
+    ) -> Iterator[tuple[int, str]]:
+        """Yield statements from one catalog to the other, each with its phase.
+
+        A table, type or sequence of one side only is created or dropped. A statement that begins
+        with `--` is a comment for the person who reviews the revision.
+        """
+        return iter(())
+
     def complete(self, migration: MigrationContext, container: ops.OpContainer) -> None:
         """Order operations so that the database can run them, and add what they need."""
 
