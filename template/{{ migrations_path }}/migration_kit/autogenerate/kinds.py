@@ -1,10 +1,15 @@
 """What autogenerate does otherwise on one kind of database than on the others."""
 
+from collections.abc import Iterator
+
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import DefaultClause, Dialect
+from sqlalchemy import Connection, DefaultClause, Dialect
 
+from ..catalogs import Catalog
 from ..rooms import part
+from .differences import Difference
+from .shadow import Models, Shadow
 
 
 class Kind:
