@@ -28,6 +28,7 @@ SOME: dict[str, Callable[[Variant], bool]] = {
     "asynchronous.py": lambda variant: any(
         engine.awaited for engine in variant.engines
     ),
+    "catalogs": lambda variant: bool({"autogenerate", "testing"} & variant.rooms),
     "histories.py": lambda variant: bool(variant.rooms),
     "tables.py": lambda variant: bool(variant.rooms),
     "testing/databases.py": lambda variant: "databases" in variant.rooms,
@@ -79,7 +80,8 @@ def kit_modules(variant: Variant) -> set[str]:
             names = {*path.parts[:-1], path.stem}
             others = names & {*KINDS.values(), "servers"} - kinds
             absent = path.parts[0] in ROOMS - variant.rooms
-            if not others and not absent and SOME.get(str(path), always)(variant):
+            some = SOME.get(str(path), SOME.get(path.parts[0], always))
+            if not others and not absent and some(variant):
                 modules.add(str(path))
     return modules
 

@@ -40,6 +40,4 @@ def differences(
     for kind, name, aspect in dict.fromkeys([*made, *real]):
         item: Object = kind, name, aspect
         if aspect != "sql" and real.get(item) != made.get(item):
-            yield Difference(
-                *place, kind, name, aspect, real.get(item), made.get(item)
-            )
+            yield Difference(*place, kind, name, aspect, real.get(item), made.get(item))

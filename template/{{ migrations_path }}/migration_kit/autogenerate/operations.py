@@ -8,13 +8,13 @@ from alembic import context
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
-from sqlalchemy import CheckConstraint, Connection, Table
+from sqlalchemy import Connection, Table
 from sqlalchemy.schema import SchemaItem
 
 from ..command import get_command
 from ..tables import full_name, schemas_of, tables_of
 from . import ownership, render
-from .compare import is_comparable, plugin
+from .compare import plugin
 from .kinds import kind_of
 from .review import ReviewOp, ask_for_review
 
@@ -42,20 +42,29 @@ def autogenerate_options(connection: Connection) -> dict[str, Any]:
 
 
 def include_name(name: str | None, kind: str, parents: Mapping[str, Any]) -> bool:
-    """Look into the schemas that the models name, or a revision: no others are ours."""
+    """Look into the schemas that the models name, or a revision: no others are ours.
+
+    Tables that are equal need not be looked at.
+    """
+    migration = context.get_context()
+    if kind == "table":
+        comparison = migration.opts.get("comparison")
+        place = parents["schema_name"] or "", name
+        return comparison is None or place not in comparison.equal
     if kind != "schema" or name is None:
         return True
-    models = schemas_of(context.get_context().opts["target_metadata"])
+    models = schemas_of(migration.opts["target_metadata"])
     return name in models or name in ownership.schemas_of_history(context.script)
 
 
 def include_object(
     item: Any, name: str | None, kind: str, reflected: bool, compare_to: Any
 ) -> bool:
-    """Leave out tables and views of something else, and CHECKs that cannot be compared."""
+    """Leave out tables that are equal, and tables and views of something else."""
     migration = context.get_context()
-    if isinstance(item, CheckConstraint) and not is_comparable(migration, item):
-        return False
+    if isinstance(item, Table) and not reflected:
+        comparison = migration.opts.get("comparison")
+        return comparison is None or not comparison.hides(item)
     if not reflected or compare_to is not None:
         return True
     if isinstance(item, Table):
@@ -63,12 +72,7 @@ def include_object(
         return not ownership.is_of_something_else(migration.connection, item)
     if not isinstance(item, SchemaItem):  # of alembic_utils: a view, a function, ...
         return ownership.is_named_by_revision(context.script, item.signature)
-    if not isinstance(item, CheckConstraint):
-        return True
-    # A model's CHECK without a name cannot be compared: this may be it.
-    model = tables_of(migration.opts["target_metadata"])[item.table.key]
-    checks = (one for one in model.constraints if isinstance(one, CheckConstraint))
-    return all(check.name for check in checks)
+    return True
 
 
 def process_revision_directives(

@@ -64,7 +64,9 @@ class Maker(SchemaGenerator):
     def with_ddl_events(self, target: Any, **options: Any) -> Iterator[None]:
         """Call the listeners of types."""
         for listener in target.dispatch.before_create:
-            function = getattr(listener, "func", listener)  # of SQLAlchemy 2.1's partial
+            function = getattr(
+                listener, "func", listener
+            )  # of SQLAlchemy 2.1's partial
             owner = getattr(function, "__self__", getattr(function, "target", None))
             if isinstance(owner, SchemaType):
                 listener(target, self.connection, _ddl_runner=self, **options)

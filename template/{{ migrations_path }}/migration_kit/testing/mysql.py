@@ -1,6 +1,5 @@
 """Scratch databases of MySQL and MariaDB, which have no statement that copies one."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
@@ -67,16 +66,6 @@ def drop(scratch: ScratchDatabase, name: str) -> None:
         return [f"DROP DATABASE IF EXISTS {quote(name)}"]
 
     on_server(scratch, statements)
-
-
-def read_schema(connection: Connection, schema: str | None, _: object) -> Iterator[str]:
-    """Yield the lines of what makes each table and view again."""
-    reader = Reader(connection, schema or str(connection.engine.url.database))
-    for kind, names in reader.lists(OBJECTS).items():
-        for name in names if kind in {"BASE TABLE", "VIEW"} else ():
-            statement = reader.show(kind.split()[-1], name)[1]
-            for line in re.sub(" AUTO_INCREMENT=\\d+", "", statement).splitlines():
-                yield f"{name}: {line.strip(' ,')}"
 
 
 class Reader:

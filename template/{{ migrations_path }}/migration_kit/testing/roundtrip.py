@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from typing import Any
 
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, MigrationStep
@@ -10,8 +9,8 @@ from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
-from ..rooms import part
-from ..tables import tables_of
+from ..catalogs import read_catalog
+from ..tables import schemas_of
 from .scratch import ScratchDatabase
 
 
@@ -33,20 +32,20 @@ def roundtrip(database: ScratchDatabase) -> list[str]:
         """Alembic runs each step before it asks for the next one."""
         connection = context.connection
         assert connection is not None
-        tables = tables_of(context.opts["target_metadata"]).values()
-        schemas = {None, *(table.schema for table in tables)}
-        known: dict[Any, Any] = {}  # what a kind of database need not read again
-        before = read_schemas(connection, schemas, known)
+        default = connection.dialect.default_schema_name or "main"
+        others = schemas_of(context.opts["target_metadata"])
+        schemas = {name: name for name in others} | {default: ""}
+        before = read(connection, schemas)
         for revision in reversed(list(script.walk_revisions())):
             up = MigrationStep.upgrade_from_script(script.revision_map, revision)
             down = MigrationStep.downgrade_from_script(script.revision_map, revision)
             yield up
-            after = read_schemas(connection, schemas, known)
+            after = read(connection, schemas)
             yield down
-            left = read_schemas(connection, schemas, known)
+            left = read(connection, schemas)
             findings.extend(report(revision, "downgrade", before, left))
             yield up
-            again = read_schemas(connection, schemas, known)
+            again = read(connection, schemas)
             findings.extend(report(revision, "second upgrade", after, again))
             before = again
 
@@ -58,18 +57,19 @@ def roundtrip(database: ScratchDatabase) -> list[str]:
     return findings
 
 
-def read_schemas(
-    connection: Connection, schemas: set[str | None], known: dict[Any, Any]
-) -> frozenset[str]:
-    """Return a line for each column, constraint, index, view and type."""
+def read(connection: Connection, schemas: dict[str, str]) -> frozenset[str]:
+    """Return a line for each property of each object of some schemas."""
     # Alembic would take a transaction that a query leaves open for one of the caller.
     own_transaction = not connection.in_transaction()
-    kind = part("testing", connection.dialect.name)
-    lines = [kind.read_schema(connection, schema, known) for schema in schemas]
-    found = frozenset(line for some in lines for line in some)
+    lines = frozenset(
+        f"{' '.join(filter(None, [*place, *item]))}: {value}"
+        for place, objects in read_catalog(connection, schemas).items()
+        for item, value in objects.items()
+        if item[2] != "sql"
+    )
     if own_transaction:
         connection.rollback()
-    return found
+    return lines
 
 
 def report(

@@ -1,0 +1,64 @@
+"""Changes that no operation of Alembic's says: plain SQL, both ways."""
+
+from collections.abc import Iterable, Sequence
+
+from alembic.autogenerate import renderers
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations import ops
+
+from .differences import Difference
+from .render import execute
+
+# Alembic's operations run after a phase: before foreign keys and views come, and, on the way back,
+# after they went. `kinds.Kind.statements` has the phases.
+BEFORE_OPERATIONS, BEFORE_OPERATIONS_BACK = 5, 0
+
+
+class StatementsOp(ops.MigrateOperation):
+    """Statements, those of the way back, and the differences that they end."""
+
+    def __init__(
+        self, up: Iterable[str], down: Iterable[str], found: Sequence[Difference]
+    ) -> None:
+        self.up, self.down, self.found = list(up), list(down), found
+
+    def reverse(self) -> "StatementsOp":
+        """Return the way back."""
+        return StatementsOp(self.down, self.up, self.found)
+
+    def to_diff_tuple(self) -> tuple[str, ...]:
+        """Return a line for each difference, which `alembic check` shows."""
+        return ("modify", *map(str, self.found))
+
+
+@renderers.dispatch_for(StatementsOp)
+def render_statements(context: AutogenContext, op: StatementsOp) -> list[str]:
+    """Write each statement, or a comment."""
+    return [
+        f"# {line[3:]}" if line.startswith("-- ") else execute(line) for line in op.up
+    ]
+
+
+def put_around(
+    operations: list[ops.MigrateOperation],
+    up: Iterable[tuple[int, str]],
+    down: Iterable[tuple[int, str]],
+    found: Sequence[Difference],
+) -> None:
+    """Put statements before and after Alembic's operations, by their phases."""
+    early, late = split(up, BEFORE_OPERATIONS)
+    late_back, early_back = split(down, BEFORE_OPERATIONS_BACK)
+    operations.insert(0, StatementsOp(early, early_back, found))
+    if late or late_back:
+        operations.append(StatementsOp(late, late_back, ()))
+
+
+def split(
+    statements: Iterable[tuple[int, str]], last: int
+) -> tuple[list[str], list[str]]:
+    """Return the statements up to a phase, and those after it, each in order and once."""
+    ordered = dict.fromkeys(sorted(statements, key=lambda one: one[0]))
+    return (
+        [statement for phase, statement in ordered if phase <= last],
+        [statement for phase, statement in ordered if phase > last],
+    )
