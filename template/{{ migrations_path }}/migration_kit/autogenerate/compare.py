@@ -5,7 +5,7 @@ they say each difference as it is; the others are written in plain SQL.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from alembic import context as alembic_context
@@ -22,7 +22,7 @@ from . import ownership
 from .differences import NAMED_BY_DATABASE, NOT_IN_MODELS, Difference, differences
 from .kinds import kind_of
 from .shadow import Models
-from .statements import put_around
+from .statements import StatementsOp, put_around
 
 log = logging.getLogger(f"alembic.{__name__}")
 
@@ -52,13 +52,19 @@ class Comparison:
         unsaid: tables whose differences are written in plain SQL.
     """
 
-    def __init__(self, context: AutogenContext) -> None:
+    def __init__(
+        self,
+        context: AutogenContext,
+        renamed: Callable[[Catalog], Catalog] = lambda catalog: catalog,
+    ) -> None:
         connection, self.kind = context.connection, kind_of(context.dialect)
         assert connection is not None
         self.context = context
+        options = context.migration_context.opts
+        options["comparison"] = None  # that of a run before would hide its tables
         self.models = models_of(context, connection)
         shadow = self.kind.cast(connection, self.models)
-        self.real, self.made = shadow.real, shadow.made
+        self.real, self.made = renamed(shadow.real), shadow.made
         self.equal: set[Place] = set()
         self.kept: list[str] = []
         self.inspected: dict[Place, tuple[Table, ops.ModifyTableOps]] = {}
@@ -90,6 +96,13 @@ class Comparison:
         """Return the differences of a table, or of a schema's own objects."""
         return [*differences(place, self.real.get(place, {}), self.made.get(place, {}))]
 
+    def differences_of(self, op: ops.MigrateOperation) -> Sequence[Difference]:
+        """Return what an operation ends: statements, or those of a table."""
+        if isinstance(op, ops.ModifyTableOps):
+            place = op.schema or "", op.table_name
+            return self.found(place) if place in self.inspected else ()
+        return op.found if isinstance(op, StatementsOp) else ()
+
     def leave_alone(self, place: Place, is_left: Callable[[Difference], bool]) -> None:
         """Show objects of the models as the database has them."""
         real, made = self.real[place], self.made[place]
@@ -108,7 +121,7 @@ class Comparison:
             item[:2] for item in self.made[one.schema, one.table]
         }:
             return False
-        if ownership.is_made_below(alembic_context.script, one.name):
+        if ownership.is_object_of_history(alembic_context.script, one.name):
             return False
         if one.table:
             self.kept.append(".".join(filter(None, [one.schema, one.table, one.name])))
@@ -283,9 +296,7 @@ def compare_catalogs(
     context: AutogenContext, upgrade: ops.UpgradeOps, schemas: Any
 ) -> PriorityDispatchResult:
     """Cast the shadow, before Alembic puts copies of constraints on tables of the models."""
-    options = context.migration_context.opts
-    options["comparison"] = None  # that of a run before would hide its tables
-    options["comparison"] = Comparison(context)
+    context.migration_context.opts["comparison"] = Comparison(context)
     return PriorityDispatchResult.CONTINUE
 
 

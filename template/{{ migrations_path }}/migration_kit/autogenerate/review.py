@@ -1,9 +1,23 @@
 """Comments in a revision: what loses data, and what rows may stop."""
 
+import re
+from collections.abc import Callable, Sequence
+
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from sqlalchemy import Column
+
+from ..tables import full_name
+from .differences import Difference
+
+# Types that take all values of those before them.
+WIDER = (
+    ("tinyint", "smallint", "mediumint", "int", "integer", "bigint", "numeric"),
+    ("float", "real", "double", "double precision"),
+    ("char", "varchar", "character varying", "text", "mediumtext", "longtext"),
+    ("date", "datetime", "timestamp without time zone"),
+)
 
 
 class ReviewOp(ops.MigrateOperation):
@@ -19,36 +33,125 @@ def render_review(context: AutogenContext, op: ReviewOp) -> list[str]:
     return [f"# {line}" for line in op.lines]
 
 
-def ask_for_review(container: ops.OpContainer) -> None:
-    """Write a comment before each operation that loses data, or that rows may stop."""
+def ask_for_review(
+    container: ops.OpContainer,
+    differences_of: Callable[[ops.MigrateOperation], Sequence[Difference]],
+) -> None:
+    """Write a comment before each operation that loses data, or that rows may stop.
+
+    Args:
+        container: the operations.
+        differences_of: returns what an operation ends.
+    """
     commented: list[ops.MigrateOperation] = []
     for op in container.ops:
+        lines = [*review(op), *rows_decide(differences_of(op))]
         if isinstance(op, ops.ModifyTableOps):
-            ask_for_review(op)
-        elif lines := review(op):
+            ask_for_review(op, lambda _: ())
+            op.ops[:0] = [ReviewOp(*lines)] if lines else []
+        elif lines:
             commented.append(ReviewOp(*lines))
         commented.append(op)
     container.ops = commented
 
 
 def review(op: ops.MigrateOperation) -> list[str]:
-    """Return what to look at in an operation, in lines of a comment."""
+    """Return what an operation loses, in lines of a comment."""
     match op:
         case ops.DropTableOp():
             return [f"REVIEW: loses the rows of {op.table_name}."]
         case ops.DropColumnOp():
-            return [
-                f"REVIEW: loses {op.table_name}.{op.column_name}; or has it a new name?"
-            ]
+            return [lost(op.table_name, op.column_name)]
         case ops.AddColumnOp(column=Column(nullable=False, server_default=None)):
             return [
                 f"REVIEW: rows that are there have no value for {op.table_name}.{op.column.name}.",
                 "Three steps: add it with nullable=True, fill it with op.execute(sa.update(...)),",
                 "then alter_column(..., nullable=False). Or give it a server_default.",
             ]
-        case ops.AlterColumnOp() if op.modify_nullable is False:
-            return [
-                f"REVIEW: rows may have no value for {op.table_name}.{op.column_name}:",
-                "fill it first, with op.execute(sa.update(...)).",
-            ]
     return []
+
+
+def lost(table: str, column: str) -> str:
+    return f"REVIEW: loses {table}.{column}; or has it a new name?"
+
+
+def rows_decide(found: Sequence[Difference]) -> list[str]:
+    """Return the queries of the rows that can stop a revision, or lose something by it."""
+    new = {
+        (one.table, one.name)
+        for one in found
+        if (one.kind, one.aspect, one.real) == ("column", "type", None)
+    }
+    lines: list[str] = []
+    for one in found:
+        known = {name for table, name in new if table == one.table}
+        if one.model and (why := may_stop(one, one.model, known)):
+            lines.append(f"REVIEW: {why}.")
+    return lines
+
+
+def may_stop(one: Difference, model: str, new: set[str]) -> str:
+    """Return what may be wrong with rows, and the query that shows them, or nothing.
+
+    Args:
+        one: the difference.
+        model: the words of the models.
+        new: columns of the table that this revision adds.
+    """
+    table = full_name(one.schema, one.table)
+    named = new & set(re.findall(r"\w+", model))
+    match one.kind, one.aspect:
+        case "column", "nullable" if one.name not in new:
+            return (
+                f"rows may have no value for {table}.{one.name}: fill it first. "
+                f"SELECT count(*) FROM {table} WHERE {one.name} IS NULL"
+            )
+        case "column", "type" if one.real and not is_wider(one.real, model):
+            return (
+                f"values of {table}.{one.name} may not fit into {model}, or lose a part: "
+                f"SELECT DISTINCT {one.name} FROM {table}"
+            )
+        case "check", "definition" if not named:
+            rows = f"SELECT count(*) FROM {table} WHERE NOT {brackets(model)}"
+            return f"rows may break {one.name}: {rows}"
+        case (("unique" | "index" | "primary"), "definition") if not named and (
+            one.kind != "index" or "UNIQUE" in model.upper()
+        ):
+            columns = brackets(model)[1:-1]
+            return (
+                f"rows may be equal: SELECT {columns}, count(*) FROM {table} "
+                f"GROUP BY {columns} HAVING count(*) > 1"
+            )
+        case "foreignkey", "definition" if not named and one.real is None:
+            return f"rows of {table} may point to missing rows: {model}"
+    return ""
+
+
+def brackets(definition: str) -> str:
+    """Return what a definition has in its first brackets, with them."""
+    start, depth = max(definition.find("("), 0), 0
+    for end in range(start, len(definition)):
+        depth += {"(": 1, ")": -1}.get(definition[end], 0)
+        if not depth:
+            return definition[start : end + 1]
+    return definition
+
+
+def is_wider(old: str, new: str) -> bool:
+    """Return whether a type takes each value of another one."""
+    (before, sizes), (after, more) = parts(old), parts(new)
+    return any(
+        before in family
+        and after in family[family.index(before) :]
+        and (not more or bool(sizes) and sizes <= more and sizes[-1] <= more[-1])
+        for family in WIDER
+    )
+
+
+def parts(kind: str) -> tuple[str, list[int]]:
+    """Return the name of a type, and its sizes: the digits before and after a point."""
+    found = re.fullmatch(r"([a-z ]+?)(?:\((\d+)(?:,\s*(\d+))?\))?", kind.lower())
+    if not found:
+        return "", []
+    sizes = [int(size) for size in found.groups()[1:] if size]
+    return found[1], [sizes[0] - sizes[1], sizes[1]] if len(sizes) > 1 else sizes

@@ -21,7 +21,7 @@ from alembic.runtime.plugins import Plugin
 from alembic.util import CommandError, DispatchPriority, PriorityDispatchResult
 from sqlalchemy import Column, Computed
 
-from ..autogenerate.compare import try_column
+from ..autogenerate.compare import Comparison
 from ..autogenerate.operations import make_run
 from ..autogenerate.ownership import is_made_by_revision
 from ..autogenerate.review import ReviewOp
@@ -198,28 +198,38 @@ class Pair:
     def is_alike(self, context: AutogenContext) -> bool:
         """Return whether they look like one thing: the database shows equal types."""
         one = self.rename
-        if one.table is None:
-            script = alembic_context.script
-            added = {column.name: column for column in self.added}
-            return (
-                added.keys() == {column.name for column in self.dropped}
-                and is_made_by_revision(script, one.old, one.schema)
-                and all(
-                    has_type(context, column, added[column.name])
-                    for column in self.dropped
-                )
+        if one.table is not None:
+            return has_type(context, self.dropped[0], self.added[0], one)
+        script = alembic_context.script
+        added = {column.name: column for column in self.added}
+        return (
+            added.keys() == {column.name for column in self.dropped}
+            and is_made_by_revision(script, one.old, one.schema)
+            and all(
+                has_type(context, column, added[column.name], one)
+                for column in self.dropped
             )
-        return has_type(context, self.dropped[0], self.added[0])
+        )
 
 
-def has_type(context: AutogenContext, dropped: Column[Any], added: Column[Any]) -> bool:
+def has_type(
+    context: AutogenContext, dropped: Column[Any], added: Column[Any], rename: Rename
+) -> bool:
     """Return whether the database shows the same type for a column of it and a model's."""
     computed = [isinstance(one.server_default, Computed) for one in (dropped, added)]
-    shown = try_column(context, added)
+    comparison = context.migration_context.opts["comparison"]
+    old, new = rename.table or rename.old, rename.table or rename.new
+    schema = rename.schema or ""
+    shown = [
+        catalog.get((schema, table), {}).get(("column", column.name, "type"))
+        for catalog, table, column in (
+            (comparison.real, old, dropped),
+            (comparison.made, new, added),
+        )
+    ]
     differ = context.migration_context.impl.compare_type
-    return computed[0] == computed[1] and not differ(
-        dropped, added if shown is None else shown
-    )
+    alike = not differ(dropped, added) if None in shown else shown[0] == shown[1]
+    return computed[0] == computed[1] and alike
 
 
 def find_tables(
@@ -301,7 +311,10 @@ def show_new_names(
 ) -> PriorityDispatchResult:
     """Show autogenerate the database with new names, where it compares again."""
     if renames := context.opts.get("renames"):
-        context.__dict__["inspector"] = NewNames(context, renames)
+        names = NewNames(context, renames)
+        context.__dict__["inspector"] = names
+        comparison = Comparison(context, names.catalog)
+        context.migration_context.opts["comparison"] = comparison
     return PriorityDispatchResult.CONTINUE
 
 

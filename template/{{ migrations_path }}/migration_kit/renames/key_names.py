@@ -6,10 +6,9 @@ from typing import Any
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
-from sqlalchemy import CheckConstraint, ClauseElement, Table
+from sqlalchemy import ClauseElement, Table
 from sqlalchemy.schema import conv
 
-from ..autogenerate.compare import is_comparable
 from .new_names import Rename, RenameKeyOp, RenameOp
 
 
@@ -36,7 +35,6 @@ def finish(
         columns = {
             one.old: one.new for one in renames if (one.schema, one.table) == place
         }
-        change.ops += bring_back_checks(context, change, model)
         change.ops = rename_indexes(context, change, columns)
         if columns:
             freed += free_of_checks(context, change)
@@ -86,27 +84,6 @@ def free_of_checks(
             )
         change.ops = kept
     return freed
-
-
-def bring_back_checks(
-    context: AutogenContext, change: ops.ModifyTableOps, model: Table
-) -> list[ops.MigrateOperation]:
-    """Return what creates the CHECKs that go only because their new names cannot be compared."""
-    reverses = [
-        op.reverse() for op in change.ops if isinstance(op, ops.DropConstraintOp)
-    ]
-    dropped = [
-        plain(str(op.condition))
-        for op in reverses
-        if isinstance(op, ops.CreateCheckConstraintOp)
-    ]
-    return [
-        ops.CreateCheckConstraintOp.from_constraint(item)
-        for item in model.constraints
-        if isinstance(item, CheckConstraint)
-        and not is_comparable(context.migration_context, item)
-        and plain(str(item.sqltext)) in dropped
-    ]
 
 
 def plain(sql: str) -> str:

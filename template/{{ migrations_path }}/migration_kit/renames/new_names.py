@@ -12,6 +12,7 @@ from alembic.operations import ops
 from sqlalchemy import Inspector
 
 from ..autogenerate.render import execute
+from ..catalogs import Catalog
 from ..tables import full_name
 
 # Expand and contract, for a rename that old code would not survive.
@@ -172,6 +173,37 @@ class NewNames:
         """Return the names of tables."""
         names = self._inspector.get_table_names(schema)
         return [self._new_name(schema, name) for name in names]
+
+    def catalog(self, found: Catalog) -> Catalog:
+        """Return a catalog with the new names, in definitions as well."""
+        renamed: Catalog = {}
+        for (schema, table), objects in found.items():
+            table = self._new_name(schema or None, table)
+            names = self._columns.get((schema or None, table), {})
+            renamed[schema, table] = {
+                (kind, names.get(name, name) if kind == "column" else name, aspect): (
+                    self._defined(value, names)
+                )
+                for (kind, name, aspect), value in objects.items()
+            }
+        return renamed
+
+    def _defined(self, sql: str, names: Mapping[str, str]) -> str:
+        own, reference, other = sql.partition(" REFERENCES ")
+        for old, new in names.items():
+            own = in_expression(own, old, new, quoted(self._context, new))
+        for (_, table), columns in self._columns.items():
+            if re.match(rf'[\w."`]*\b{re.escape(self._old_name(table))}\b', other):
+                for old, new in columns.items():
+                    other = in_expression(other, old, new, quoted(self._context, new))
+        sql = own + reference + other
+        for (_, old), new in self._new.items():
+            place = rf'(\b(?:REFERENCES|ON|FROM|JOIN|TABLE) (?:\w+\.)?["`]?){re.escape(old)}'
+            sql = re.sub(rf'{place}(?=["`]?(?:[ (]|$))', rf"\g<1>{new}", sql)
+        return sql
+
+    def _old_name(self, table: str) -> str:
+        return next((old for (_, old), new in self._new.items() if new == table), table)
 
     def checks_before(self, table_name: str, schema: str | None) -> list[Any]:
         """Return the CHECKs of a table as the database has them."""

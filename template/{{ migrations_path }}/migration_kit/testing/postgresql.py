@@ -1,6 +1,5 @@
 """Scratch databases of PostgreSQL, which copies one by itself."""
 
-
 from sqlalchemy import URL
 
 from .scratch import ScratchDatabase
