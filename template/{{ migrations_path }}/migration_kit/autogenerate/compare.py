@@ -13,13 +13,18 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
-from sqlalchemy import Connection, Table
+from sqlalchemy import CheckConstraint, Connection, Table
 from sqlalchemy.schema import SchemaItem
 
 from ..catalogs import Catalog, Objects
 from ..tables import schemas_of, tables_of
 from . import ownership
-from .differences import NAMED_BY_DATABASE, NOT_IN_MODELS, Difference, differences
+from .differences import (
+    NAMED_BY_DATABASE,
+    NOT_IN_MODELS,
+    Difference,
+    differences,
+)
 from .kinds import kind_of
 from .shadow import Models
 from .statements import StatementsOp, put_around
@@ -156,6 +161,12 @@ class Comparison:
             if ends:
                 said += ends
                 kept.append(op)
+        for one in (one for one in found if one not in said):
+            old, new = item_of(inspected, one), item_of(table, one)
+            if isinstance(old, CheckConstraint) and isinstance(new, CheckConstraint):
+                kept.append(ops.DropConstraintOp.from_constraint(old))
+                kept.append(ops.CreateCheckConstraintOp.from_constraint(new))
+                said.append(one)
         if all(one in said and self.kind.is_said(one) for one in found):
             table_ops.ops = kept
         else:

@@ -102,8 +102,11 @@ def render_default(item: DefaultClause, context: AutogenContext) -> str:
 
 
 def execute(statement: str) -> str:
-    """Write a statement for a revision."""
-    return f"op.execute({unbound(statement)!r})"
+    """Write a statement for a revision, one of several lines as such."""
+    statement = unbound(statement)
+    if "\n" in statement and not re.search(r'\\|"""|"$', statement):
+        return f'op.execute(\n    """{statement.expandtabs(4)}"""\n)'
+    return f"op.execute({statement!r})"
 
 
 def unbound(sql: str) -> str:

@@ -112,7 +112,7 @@ def may_stop(one: Difference, model: str, new: set[str]) -> str:
                 f"SELECT DISTINCT {one.name} FROM {table}"
             )
         case "check", "definition" if not named:
-            rows = f"SELECT count(*) FROM {table} WHERE NOT {brackets(model)}"
+            rows = f"SELECT count(*) FROM {table} WHERE NOT ({model.removeprefix('CHECK ')})"
             return f"rows may break {one.name}: {rows}"
         case (("unique" | "index" | "primary"), "definition") if not named and (
             one.kind != "index" or "UNIQUE" in model.upper()
