@@ -160,9 +160,10 @@ class Comparison:
         """Return whether env.py leaves an object out, as Alembic asks for it."""
         ours, theirs = item_of(table, one), item_of(inspected, one)
         item, kind = theirs if ours is None else ours, one.kind
+        context: Any = self.context  # its type names no other kinds
         if kind not in {"column", "index"}:
             kind = f"{kind.replace('foreign', 'foreign_')}_constraint"
-        return item is not None and not self.context.run_object_filters(
+        return item is not None and not context.run_object_filters(
             item, one.name, kind, ours is None, None if ours is None else theirs
         )
 

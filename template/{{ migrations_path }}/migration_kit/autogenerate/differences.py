@@ -54,7 +54,8 @@ def pair(real: Objects, made: Objects, table: Table | None, dialect: Dialect) ->
     """
     named: set[str] = set()
     preparer: Any = dialect.identifier_preparer
-    for one in (*table.indexes, *table.constraints) if table is not None else ():
+    items: Any = (*table.indexes, *table.constraints) if table is not None else ()
+    for one in items:
         shown = preparer.format_constraint(one) if one.name else None
         named.add(str(shown).strip('"`').lower())
     for item, definition in list(made.items()):
@@ -67,6 +68,6 @@ def pair(real: Objects, made: Objects, table: Table | None, dialect: Dialect) ->
         for other in real:
             free = other not in made and (by_definition or other[1] not in named)
             if other[0] == kind and real[other] == definition and free:
-                for one in [one for one in made if one[:2] == (kind, name)]:
-                    made[kind, other[1], one[2]] = made.pop(one)
+                for old in [old for old in made if old[:2] == (kind, name)]:
+                    made[kind, other[1], old[2]] = made.pop(old)
                 break
