@@ -13,7 +13,17 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
-from sqlalchemy import CheckConstraint, Dialect, Table
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Constraint,
+    Dialect,
+    ForeignKeyConstraint,
+    Index,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+)
 
 from ..catalogs import Catalog
 from ..tables import schemas_of, tables_of
@@ -24,6 +34,16 @@ from .shadow import Models
 from .statements import StatementsOp, put_around
 
 log = logging.getLogger(f"alembic.{__name__}")
+
+# What a difference is about; MySQL has one kind for indexes and UNIQUE.
+CLASSES: dict[str, Any] = {
+    "column": Column,
+    "index": (Index, UniqueConstraint),
+    "unique": (Index, UniqueConstraint),
+    "check": CheckConstraint,
+    "foreignkey": ForeignKeyConstraint,
+    "primary": PrimaryKeyConstraint,
+}
 
 # Aspects of a column, each with the attribute of Alembic's operation, and its value for no change.
 ALTERED: dict[str, tuple[str, Any]] = {
@@ -132,33 +152,37 @@ class Comparison:
         """Keep the operations that say the differences of a table, or write it in SQL."""
         table, kind = self.tables[place], kind_of(self.dialect)
         self.leave_alone(place, lambda one: self.is_left_out(one, table, inspected))
-        open_ones = self.found(place)
-        operations: list[ops.MigrateOperation] = []
-        for one in open_ones:
+        found = self.found(place)
+        drops: list[ops.MigrateOperation] = []
+        creates: list[ops.MigrateOperation] = []
+        is_said = True
+        for one in found:
             log.info("Detected %s", one)
+            old, new = (self.item_of(side, one) for side in (inspected, table))
+            if one.aspect == "definition" and not getattr(new, "_type_bound", False):
+                is_said &= (old is not None) == (one.real is not None)
+                is_said &= (new is not None) == (one.model is not None)
+                if old is not None:
+                    drops.append(drop(old))
+                if new is not None:
+                    creates.append(drop(new).reverse())
+            else:
+                is_said &= any(is_about(op, one) for op in table_ops.ops)
+            is_said &= kind.is_said(one)
+        columns: list[ops.MigrateOperation] = []
         for op in table_ops.ops:
-            ended = [one for one in open_ones if self.is_ended(one, op)]
+            ended = {one.aspect for one in found if is_about(op, one)}
             if isinstance(op, ops.AlterColumnOp):
-                for aspect, (attribute, nothing) in ALTERED.items():
-                    if aspect not in {one.aspect for one in ended}:
-                        setattr(op, attribute, nothing)
-            operations += [op] if ended else []
-            open_ones = [
-                one for one in open_ones if one not in ended or not kind.is_said(one)
-            ]
-        for one in list(open_ones):
-            old, new = item_of(inspected, one), item_of(table, one)
-            if isinstance(old, CheckConstraint) and isinstance(new, CheckConstraint):
-                operations.insert(0, ops.DropConstraintOp.from_constraint(old))
-                operations.append(ops.CreateCheckConstraintOp.from_constraint(new))
-                open_ones.remove(one)
-        table_ops.ops = [] if open_ones else operations
-        if open_ones:
+                for aspect in ALTERED.keys() - ended:
+                    setattr(op, *ALTERED[aspect])
+            columns += [op] if ended else []
+        table_ops.ops = [*drops, *columns, *creates] if is_said else []
+        if not is_said:
             self.unsaid.add(place)
 
     def is_left_out(self, one: Difference, table: Table, inspected: Table) -> bool:
         """Return whether env.py leaves an object out, as Alembic asks for it."""
-        ours, theirs = item_of(table, one), item_of(inspected, one)
+        ours, theirs = self.item_of(table, one), self.item_of(inspected, one)
         item, kind = theirs if ours is None else ours, one.kind
         context: Any = self.context  # its type names no other kinds
         if kind not in {"column", "index"}:
@@ -167,21 +191,17 @@ class Comparison:
             item, one.name, kind, ours is None, None if ours is None else theirs
         )
 
-    def is_ended(self, one: Difference, op: ops.MigrateOperation) -> bool:
-        """Return whether an operation of Alembic's is about a difference."""
-        kind, name = object_of(op)
-        if isinstance(op, ops.AlterColumnOp):
-            attribute, nothing = ALTERED.get(
-                one.aspect, ("column_name", op.column_name)
-            )
-            if getattr(op, attribute) is nothing:
-                return False
+    def item_of(self, table: Table, one: Difference) -> Any:
+        """Return the column, index or constraint of a table that a difference is about, or None."""
+        items: Any = (*table.columns, *table.indexes, *table.constraints)
         preparer: Any = self.dialect.identifier_preparer
-        shown = preparer.truncate_and_render_constraint_name(name) if name else ""
-        alike = {"index", "unique"}  # MySQL has one for both
-        return (one.kind == kind or {one.kind, kind} == alike) and (
-            one.name.lower() == str(shown).strip('"`').lower()
-        )
+        for item in items:
+            if item.name and isinstance(item, CLASSES.get(one.kind, Constraint)):
+                column = isinstance(item, Column)
+                shown = item.name if column else preparer.format_constraint(item)
+                if str(shown).strip('"`').lower() == one.name.lower():
+                    return item
+        return None
 
     def write(self, upgrade: ops.UpgradeOps) -> None:
         """Write what no operation of Alembic's says, around those that there are."""
@@ -219,28 +239,29 @@ def models_of(context: AutogenContext, dialect: Dialect, connection: Any) -> Mod
     return Models(tables, {name: given.get(name, name) or default for name in named})
 
 
-def object_of(op: ops.MigrateOperation) -> tuple[str, Any]:
-    """Return kind and name of the object that an operation is about."""
+def is_about(op: ops.MigrateOperation, one: Difference) -> bool:
+    """Return whether an operation of Alembic's ends a difference of a column or a comment."""
     match op:
         case ops.AddColumnOp():
-            return "column", op.column.name
-        case ops.AlterColumnOp() | ops.DropColumnOp():
-            return "column", op.column_name
-        case ops.CreateIndexOp() | ops.DropIndexOp():
-            return "index", op.index_name
-        case ops.DropConstraintOp() | ops.AddConstraintOp():
-            named: Any = op
-            return named.constraint_type, named.constraint_name
+            return (one.kind, one.name.lower()) == ("column", op.column.name.lower())
+        case ops.DropColumnOp():
+            return (one.kind, one.name.lower()) == ("column", op.column_name.lower())
+        case ops.AlterColumnOp():
+            attribute, nothing = ALTERED.get(
+                one.aspect, ("column_name", op.column_name)
+            )
+            known = getattr(op, attribute) is not nothing
+            return known and (one.kind, one.name) == ("column", op.column_name)
         case ops.CreateTableCommentOp() | ops.DropTableCommentOp():
-            return "table", ""
-    return "", ""
+            return (one.kind, one.aspect) == ("table", "comment")
+    return False
 
 
-def item_of(table: Table, one: Difference) -> Any:
-    """Return the column, index or constraint of a table that a difference is about, or None."""
-    items = (*table.columns, *table.indexes, *table.constraints) if one.name else ()
-    found = (item for item in items if str(item.name).lower() == one.name.lower())
-    return next(found, None)
+def drop(item: Any) -> ops.MigrateOperation:
+    """Return what drops an index or a constraint, and creates it on the way back."""
+    if isinstance(item, Index):
+        return ops.DropIndexOp.from_index(item)
+    return ops.DropConstraintOp.from_constraint(item)
 
 
 def cast_shadow(
@@ -263,12 +284,11 @@ def remember(
     comparison: Comparison = context.migration_context.opts["comparison"]
     place = schema or "", str(name)
     if modelled is not None and inspected is None:
-        there = {object_of(op) for op in table_ops.ops}
-        table_ops.ops += [  # Alembic leaves those of expressions out on SQLite
-            ops.CreateIndexOp.from_index(index)
-            for index in sorted(modelled.indexes, key=lambda one: str(one.name))
-            if ("index", index.name) not in there
-        ]
+        # Alembic leaves those of expressions out on SQLite.
+        indexes = sorted(modelled.indexes, key=lambda one: str(one.name))
+        table_ops.ops = [
+            op for op in table_ops.ops if not isinstance(op, ops.CreateIndexOp)
+        ] + [ops.CreateIndexOp.from_index(index) for index in indexes]
     elif inspected is not None and place in comparison.made:
         comparison.inspected[place] = inspected, table_ops
     return PriorityDispatchResult.CONTINUE
