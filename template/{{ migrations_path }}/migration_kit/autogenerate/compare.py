@@ -124,6 +124,11 @@ class Comparison:
             return self.found(place) if place in self.inspected else ()
         return op.found if isinstance(op, StatementsOp) else ()
 
+    def explained(self, op: ops.MigrateOperation) -> Sequence[ops.MigrateOperation]:
+        """Return an operation for each difference, which `alembic check` shows in its words."""
+        found = [StatementsOp((), (), [one]) for one in self.differences_of(op)]
+        return found if found or isinstance(op, StatementsOp) else [op]
+
     def leave_alone(self, place: Place, is_left: Callable[[Difference], bool]) -> None:
         """Take objects from the models that are left alone, and give them those there are."""
         real, made = self.real[place], self.made[place]
