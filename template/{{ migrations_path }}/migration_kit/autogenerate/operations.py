@@ -127,8 +127,6 @@ def make_run(migration: MigrationContext, script: ops.MigrationScript) -> list[s
     for container in (upgrade, downgrade):
         kind_of(migration.dialect).complete(migration, container)
         render.write_checks_of_columns(container)
-    models = tables_of(migration.opts["target_metadata"])
-    render.leave_checks_to_types(upgrade, models)
     return kept
 
 
