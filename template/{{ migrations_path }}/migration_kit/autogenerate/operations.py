@@ -12,7 +12,7 @@ from sqlalchemy import CheckConstraint, Connection, Table
 from sqlalchemy.schema import SchemaItem
 
 from ..command import get_command
-from ..tables import full_name, schemas_of, tables_of
+from ..tables import full_name, make_tables_of_listeners, schemas_of, tables_of
 from . import ownership, render
 from .compare import is_comparable, plugin
 from .kinds import kind_of
@@ -23,6 +23,7 @@ log = logging.getLogger(f"alembic.{__name__}")
 
 def autogenerate_options(connection: Connection) -> dict[str, Any]:
     """Return the options of `context.configure` that autogenerate heeds."""
+    make_tables_of_listeners()
     kind_of(connection.dialect)  # its module may have comparators
     return {
         # SQLite cannot alter a table in place: batch mode copies it.
