@@ -11,7 +11,7 @@ from alembic.util import CommandError
 from sqlalchemy import CheckConstraint, Connection, Table
 from sqlalchemy.schema import SchemaItem
 
-from ..command import get_command
+from ..command import get_command, refuse_long_identifier
 from ..tables import full_name, make_tables_of_listeners, schemas_of, tables_of
 from . import ownership, render
 from .compare import is_comparable, plugin
@@ -87,6 +87,7 @@ def process_revision_directives(
     script = next(iter(directives), None)
     if not script or script.upgrade_ops is None:
         return
+    refuse_long_identifier(script.rev_id or "", "--rev-id")
     upgrade = script.upgrade_ops
     kept = make_run(migration, script)
     if kept:
