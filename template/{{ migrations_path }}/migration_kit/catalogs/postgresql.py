@@ -174,7 +174,7 @@ def read_shown(
 
 
 def cast_each(match: re.Match[str]) -> str:
-    return f"ARRAY[{re.sub(VALUE, r'(\g<0>)::text', match[1])}]"
+    return "ARRAY[" + re.sub(VALUE, r"(\g<0>)::text", match[1]) + "]"
 
 
 def search(connection: Connection, path: str) -> None:
