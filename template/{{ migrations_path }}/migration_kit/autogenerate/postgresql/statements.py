@@ -1,33 +1,40 @@
 """From one catalog of PostgreSQL to another, in statements, with all that depends on a change."""
 
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 
 from sqlalchemy import Dialect
 
-from ...catalogs import Catalog, Objects
+from ...catalogs import Catalog
 
 Place = tuple[str, str]
+Aspects = dict[str, str]
 Statements = Iterator[tuple[int, str]]
 
-# The phases in which constraints, indexes and triggers go and come.
-GOES = dict.fromkeys(["check", "exclude", "index", "primary", "unique"], 1)
-GOES |= {"foreignkey": 0, "trigger": 0}
-COMES = dict.fromkeys(["primary", "unique"], 4)
-COMES |= dict.fromkeys(["check", "exclude", "index"], 5)
-COMES |= {"foreignkey": 6, "trigger": 7}
+# The phases in which a kind goes and comes.
+PHASES = {"primary": (1, 4), "unique": (1, 4), "foreignkey": (0, 6), "trigger": (0, 7)}
+PHASES |= dict.fromkeys(["check", "exclude", "index"], (1, 5))
 
 KEY = re.compile(r"\(([^)]*)\)(?: REFERENCES (.*?)\((.*?)\))?")
 LABEL = re.compile(r"'(?:[^']|'')*'")
-WORD_OF_SEQUENCE = re.compile(
-    r"START WITH|INCREMENT BY|MINVALUE|MAXVALUE|CACHE|(?:NO )?CYCLE"
-)
+WORDS = re.compile(r"START|INCREMENT|MINVALUE|MAXVALUE|CACHE|(?:NO )?CYCLE")
+TABLE = [("partition", " PARTITION BY {}"), ("method", " USING {}")]
+TABLE += [("options", " WITH ({})"), ("tablespace", " TABLESPACE {}")]
 
 
-def mentions(sql: str, names: Any) -> bool:
+def grouped(catalog: Catalog) -> dict[Place, dict[tuple[str, str], Aspects]]:
+    """Return the aspects of each object."""
+    found: dict[Place, dict[tuple[str, str], Aspects]] = defaultdict(dict)
+    for place, objects in catalog.items():
+        for (kind, name, aspect), sql in objects.items():
+            found[place].setdefault((kind, name), {})[aspect] = sql
+    return found
+
+
+def mentions(sql: str, names: Iterable[str]) -> bool:
     """Return whether SQL has one of some names."""
-    return any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", sql) for name in names)
+    return any(re.search(rf"(?<!\w){re.escape(one)}(?!\w)", sql) for one in names)
 
 
 def literal(value: str | None) -> str:
@@ -41,47 +48,43 @@ def set_or_drop(aspect: str, value: str | None) -> str:
     return f"{'SET' if value else 'DROP'} NOT NULL"
 
 
-def number_of(column: dict[str, str]) -> tuple[str, str]:
-    """Return SERIAL or how an identity is generated, and the words of its sequence."""
+def number_of(column: Aspects) -> tuple[str, str]:
+    """Return SERIAL, or when an identity is generated, and its sequence."""
     number = column.get("identity", column.get("default", ""))
-    kind, _, words = number.partition(" AS ")
-    is_number = "identity" in column or number.startswith("SERIAL AS ")
-    return (kind, f"AS {words}") if is_number else ("", "")
+    kind, _, sequence = number.partition(" AS ")
+    numbered = "identity" in column or number.startswith("SERIAL AS ")
+    return (kind, f"AS {sequence}") if numbered else ("", "")
 
 
-def identity_words(sequence: str) -> str:
-    """Return the words of a sequence without its type, which is that of the column."""
-    return sequence[max(sequence.find("START "), 0) :]
-
-
-def aspects(objects: Objects, kind: str, name: str) -> dict[str, str]:
-    """Return what a catalog says of an object."""
-    return {item[2]: sql for item, sql in objects.items() if item[:2] == (kind, name)}
+def identity(kind: str, sequence: str) -> str:
+    """Return what generates numbers; the type of the sequence is the column's."""
+    return f"GENERATED {kind} AS IDENTITY ({sequence[sequence.find('START ') :]})"
 
 
 class Change:
     """A change from one catalog to another.
 
     Attributes:
-        replaced: types that another one takes the place of, as SQL names them.
-        touched: columns of each table that get another type, or are made again.
-        again: columns that are dropped and added: those of an expression.
+        types: ENUM types and domains, as SQL names them.
+        replaced: those of them that another one takes the place of.
+        again: computed columns of each table that are dropped and added.
+        touched: these, and columns that get another type.
+        views: those that go or come, each after what it selects from.
     """
 
     def __init__(self, old: Catalog, new: Catalog, dialect: Dialect) -> None:
-        self.old, self.new = old, new
+        self.old, self.new = grouped(old), grouped(new)
         self.quote = dialect.identifier_preparer.quote
-        self.places = [place for place in dict.fromkeys([*old, *new]) if place[1]]
-        self.types = {
-            self.name(place[0], item[1])
-            for place, objects in (*old.items(), *new.items())
-            for item in objects
-            if item[0] in {"enum", "domain"}
-        }
+        self.places = list(dict.fromkeys([*old, *new]))
+        types = [
+            (self.name(schema, name), kind, one, two)
+            for schema, table in self.places
+            for kind, name, one, two in self.pairs((schema, table))
+            if kind in {"enum", "domain"}
+        ]
+        self.types = {type_ for type_, *_ in types}
         self.replaced = {
-            self.name(place[0], name)
-            for place, kind, name in self.schema_objects()
-            if self.is_replaced(place, kind, name)
+            type_ for type_, *one in types if self.is_replaced(type_, *one)
         }
         self.again: dict[Place, set[str]] = {}
         self.touched = {place: self.touched_columns(place) for place in self.places}
@@ -89,365 +92,268 @@ class Change:
 
     def name(self, schema: str, name: str) -> str:
         """Return a name as SQL has it; the default schema goes without saying."""
-        return f"{self.quote(schema)}.{self.quote(name)}" if schema else self.quote(name)
+        return (
+            f"{self.quote(schema)}.{self.quote(name)}" if schema else self.quote(name)
+        )
 
-    def both(self, place: Place) -> tuple[Objects, Objects]:
-        return self.old.get(place, {}), self.new.get(place, {})
+    def pairs(self, place: Place) -> Iterator[tuple[str, str, Aspects, Aspects]]:
+        """Yield kind and name of each object, with what both catalogs say of it."""
+        old, new = self.old[place], self.new[place]
+        for item in dict.fromkeys([*new, *old]):
+            yield *item, old.get(item, {}), new.get(item, {})
 
     def statements(self) -> Statements:
         """Yield all statements; those of one phase are in their order."""
         for view in reversed(self.views):
-            if view in self.old:
-                kind = self.old[view]["table", "", "kind"]
-                yield 0, f"DROP {kind} {self.name(*view)}"
-        for place in self.places:
-            yield from self.go(place)
-        for place, kind, name in self.schema_objects():
-            objects = (aspects(side, kind, name) for side in self.both(place))
-            yield from getattr(self, f"alter_{kind}")(place, name, *objects)
-        for place in self.places:
-            if ("table", "", "view") not in {**self.old, **self.new}[place]:
-                yield from self.alter_table(place, *self.both(place))
+            if one := self.old[view].get(("table", "")):
+                yield 0, f"DROP {one['kind']} {self.name(*view)}"
         for view in self.views:
-            yield from self.create_view(view)
+            if two := self.new[view].get(("table", "")):
+                sql = two["view"].strip().removesuffix(";")
+                yield 7, f"CREATE {two['kind']} {self.name(*view)} AS {sql}"
+                yield from self.comment(7, f"{two['kind']} {self.name(*view)}", {}, two)
         for place in self.places:
-            yield from self.come(place)
+            for kind, name, one, two in self.pairs(place):
+                if kind in PHASES:
+                    yield from self.alter_part(place, kind, name, one, two)
+                elif kind == "column":
+                    yield from self.alter_column(place, name, one, two)
+                elif kind == "table" and "view" not in {**one, **two}:
+                    yield from self.alter_table(place, one, two)
+                elif kind in {"enum", "domain", "sequence"} and one != two:
+                    alter = getattr(self, f"alter_{kind}")
+                    yield from alter(self.name(place[0], name), one, two)
+
+    def comment(self, phase: int, what: str, one: Aspects, two: Aspects) -> Statements:
+        if one.get("comment") != two.get("comment"):
+            yield phase, f"COMMENT ON {what} IS {literal(two.get('comment'))}"
 
     # What a change touches
 
-    def schema_objects(self) -> Iterator[tuple[Place, str, str]]:
-        """Yield the types and sequences that differ."""
-        for place in dict.fromkeys([*self.old, *self.new]):
-            old, new = self.both(place)
-            names = [one[:2] for one in (*new, *old) if old.get(one) != new.get(one)]
-            for kind, name in dict.fromkeys(names if not place[1] else ()):
-                if kind in {"enum", "domain", "sequence"}:
-                    yield place, kind, name
-
-    def is_replaced(self, place: Place, kind: str, name: str) -> bool:
+    def is_replaced(self, type_: str, kind: str, one: Aspects, two: Aspects) -> bool:
         """Return whether no ALTER TYPE is enough."""
-        old, new = (aspects(side, kind, name) for side in self.both(place))
-        if not old or not new or kind == "sequence":
+        if not one or not two:
             return False
         if kind == "domain":
-            return any(old.get(one) != new.get(one) for one in ("type", "collation"))
-        labels, others = (LABEL.findall(one["definition"]) for one in (old, new))
-        added = [label for label in others if label not in labels]
-        if [label for label in others if label in labels] != labels:
-            return True
+            return any(one.get(each) != two.get(each) for each in ("type", "collation"))
+        old, new = (LABEL.findall(each["definition"]) for each in (one, two))
+        added = [f"{label}::{type_}" for label in new if label not in old]
         # A transaction that adds a value cannot use it.
-        type_ = self.name(place[0], name)
-        return any(
-            self.old.get(where, {}).get(item) != sql
-            and mentions(sql, [f"{label}::{type_}" for label in added])
-            for where, objects in self.new.items()
-            for item, sql in objects.items()
+        return [label for label in new if label in old] != old or any(
+            mentions(sql, added) and sql != before.get(aspect)
+            for place in self.places
+            for _, _, before, after in self.pairs(place)
+            for aspect, sql in after.items()
         )
 
     def touched_columns(self, place: Place) -> set[str]:
         """Return the columns that get another type, and the computed ones made of them."""
-        old, new = self.both(place)
-        computed = {
-            name: (old.get(("column", name, "computed")), sql)
-            for (kind, name, aspect), sql in new.items()
-            if aspect == "computed" and ("column", name, "type") in old
-        }
-        touched = {
-            name
-            for (kind, name, aspect), sql in old.items()
-            if kind == "column" and aspect == "type" and ("column", name, "type") in new
-            if sql.removesuffix("[]") in self.replaced
-            or any(
-                old.get(("column", name, one)) != new.get(("column", name, one))
-                for one in ("type", "collation")
-            )
-        }
+        columns = [
+            (name, one, two)
+            for kind, name, one, two in self.pairs(place)
+            if kind == "column" and one and two
+        ]
+        touched = {name for name, one, two in columns if self.is_retyped(one, two)}
         self.again[place] = {
             name
-            for name, (before, sql) in computed.items()
-            if before != sql or name in touched or mentions(sql, touched)
+            for name, one, two in columns
+            if (sql := two.get("computed"))
+            and (
+                sql != one.get("computed") or name in touched or mentions(sql, touched)
+            )
         }
         return touched | self.again[place]
 
+    def is_retyped(self, one: Aspects, two: Aspects) -> bool:
+        replaced = two["type"].removesuffix("[]") in self.replaced
+        return replaced or any(
+            one.get(aspect) != two.get(aspect) for aspect in ("type", "collation")
+        )
+
     def views_that_go(self) -> list[Place]:
-        """Return the views that go or come, each after those that it selects from."""
         text = {
-            place: objects["table", "", "view"]
+            place: objects["table", ""]["view"]
             for place, objects in (*self.old.items(), *self.new.items())
-            if ("table", "", "view") in objects
+            if "view" in objects.get(("table", ""), {})
         }
-        ordered: list[Place] = []
+        ordered: dict[Place, None] = {}
 
         def visit(view: Place) -> None:
-            if view not in ordered:
-                for other in text:
-                    if other != view and mentions(text[view], [other[1]]):
-                        visit(other)
-                ordered.append(view)
+            for other in text:
+                if other not in (view, *ordered) and mentions(text[view], [other[1]]):
+                    visit(other)
+            ordered[view] = None
 
         for view in text:
             visit(view)
         going: list[Place] = []
         for view in ordered:
-            of_table = any(
-                mentions(text[view], [table[1]]) and mentions(text[view], columns)
-                for table, columns in self.touched.items()
-            )
-            of_view = mentions(text[view], [other[1] for other in going])
-            if of_table or of_view or self.old.get(view) != self.new.get(view):
+            if (
+                self.old[view].get(("table", "")) != self.new[view].get(("table", ""))
+                or mentions(text[view], [other for _, other in going])
+                or any(
+                    mentions(text[view], [table]) and mentions(text[view], columns)
+                    for (_, table), columns in self.touched.items()
+                )
+            ):
                 going.append(view)
         return going
 
-    def goes(self, place: Place, item: tuple[str, str, str]) -> bool:
-        """Return whether a constraint, index or trigger must go, for the time being at least."""
-        sql, kind = self.old[place][item], item[0]
-        if place not in self.new:
+    def goes(self, place: Place, kind: str, one: Aspects, two: Aspects) -> bool:
+        """Return whether a constraint, index or trigger must go, if only for a time."""
+        sql, touched = one["definition"], self.touched[place]
+        if not self.new[place]:
             return kind == "foreignkey"
-        if place in self.views:
-            return False  # with the view
-        if self.new[place].get(item) != sql:
+        if sql != two.get("definition"):
             return True
-        touched = self.touched[place]
-        if kind == "foreignkey":
-            key = KEY.search(sql)
-            return key is not None and (
-                mentions(key[1], touched) or self.loses_key(key[2], key[3])
-            )
+        if kind == "foreignkey" and (key := KEY.search(sql)):
+            return mentions(key[1], touched) or self.loses_key(key[2], key[3])
         if kind in {"primary", "unique"} or (
             kind == "index" and not re.search(r"\(.*\(| WHERE ", sql)
         ):
             touched = self.again[place]  # PostgreSQL itself makes the others again
         return mentions(sql.partition(" EXECUTE ")[0], touched)
 
-    def loses_key(self, name: str, columns: str) -> bool:
+    def loses_key(self, table: str, columns: str) -> bool:
         """Return whether the key that a foreign key refers to changes."""
-        for place in self.places:
-            if self.name(*place) == name:
-                wanted = set(columns.split(", "))
-                return mentions(columns, self.touched[place]) or any(
-                    item[0] in {"primary", "unique"}
-                    and item[2] == "definition"
-                    and (key := KEY.search(sql)) is not None
-                    and set(key[1].split(", ")) == wanted
-                    and self.new.get(place, {}).get(item) != sql
-                    for item, sql in self.old.get(place, {}).items()
-                )
-        return False
-
-    # Constraints, indexes, triggers, views
-
-    def go(self, place: Place) -> Statements:
-        """Yield what drops constraints, indexes and triggers."""
-        table = self.name(*place)
-        for item in self.old.get(place, {}):
-            kind, name, aspect = item
-            if kind not in GOES or aspect != "definition" or not self.goes(place, item):
-                continue
-            if kind == "index":
-                yield 1, f"DROP INDEX {self.name(place[0], name)}"
-            elif kind == "trigger":
-                yield 0, f"DROP TRIGGER {self.quote(name)} ON {table}"
-            else:
-                drop = f"ALTER TABLE {table} DROP CONSTRAINT {self.quote(name)}"
-                yield GOES[kind], drop
-
-    def come(self, place: Place) -> Statements:
-        """Yield what creates constraints, indexes and triggers, and their comments."""
-        table, (old, new) = self.name(*place), self.both(place)
-        for item, sql in new.items():
-            kind, name, aspect = item
-            if kind not in COMES or aspect != "definition":
-                continue
-            phase = 7 if place in self.views else COMES[kind]
-            comes = item not in old or place in self.views or self.goes(place, item)
-            one, two = (aspects(side, kind, name) for side in (old, new))
-            if comes and kind in {"index", "trigger"}:
-                yield phase, sql.removesuffix(" INVALID")
-            elif comes:
-                yield phase, f"ALTER TABLE {table} ADD CONSTRAINT {self.quote(name)} {sql}"
-            comment, space = two.get("comment"), two.get("tablespace")
-            if comment != (None if comes else one.get("comment")):
-                words = f"CONSTRAINT {self.quote(name)} ON {table}"
-                yield phase, f"COMMENT ON {words} IS {literal(comment)}"
-            if space != (None if comes else one.get("tablespace")):
-                index = self.name(place[0], name)
-                yield phase, f"ALTER INDEX {index} SET TABLESPACE {space or 'pg_default'}"
-
-    def create_view(self, place: Place) -> Statements:
-        new = aspects(self.new.get(place, {}), "table", "")
-        if new:
-            sql = new["view"].strip().removesuffix(";")
-            options = f" WITH ({new['options']})" if "options" in new else ""
-            yield 7, f"CREATE {new['kind']} {self.name(*place)}{options} AS {sql}"
-            if comment := new.get("comment"):
-                name = f"{new['kind']} {self.name(*place)}"
-                yield 7, f"COMMENT ON {name} IS {literal(comment)}"
-
-    # Types and sequences
-
-    def alter_sequence(
-        self, place: Place, name: str, old: dict[str, str], new: dict[str, str]
-    ) -> Statements:
-        if not new:
-            yield 8, f"DROP SEQUENCE {self.name(place[0], name)}"
-        else:
-            verb = "ALTER" if old else "CREATE"
-            yield 2, f"{verb} SEQUENCE {self.name(place[0], name)} {new['definition']}"
-
-    def alter_enum(
-        self, place: Place, name: str, old: dict[str, str], new: dict[str, str]
-    ) -> Statements:
-        type_ = self.name(place[0], name)
-        labels, others = (
-            LABEL.findall(one.get("definition", "")) for one in (old, new)
+        place = next(one for one in self.places if self.name(*one) == table)
+        return mentions(columns, self.touched[place]) or any(
+            kind in {"primary", "unique"}
+            and one.get("definition") != two.get("definition")
+            and {*columns.split(", ")}
+            == {*KEY.findall(one["definition"])[0][0].split(", ")}
+            for kind, _, one, two in self.pairs(place)
+            if one
         )
-        if gone := [label for label in labels if label not in others and new]:
-            yield from self.review_of(type_, gone)
-        if old and new and type_ not in self.replaced:
-            where = f" BEFORE {labels[0]}" if labels else ""
-            for label in others:
-                if label not in labels:
-                    yield 2, f"ALTER TYPE {type_} ADD VALUE IF NOT EXISTS {label}{where}"
-                where = f" AFTER {label}"
+
+    # What goes, comes and changes
+
+    def alter_part(
+        self, place: Place, kind: str, name: str, one: Aspects, two: Aspects
+    ) -> Statements:
+        """Yield what drops and creates a constraint, an index or a trigger."""
+        table, quoted, sql = (
+            self.name(*place),
+            self.quote(name),
+            two.get("definition", ""),
+        )
+        drop, create = f"ALTER TABLE {table} DROP CONSTRAINT {quoted}", sql
+        if kind == "index":
+            drop = f"DROP INDEX {self.name(place[0], name)}"
+        elif kind == "trigger":
+            drop = f"DROP TRIGGER {quoted} ON {table}"
         else:
-            create = f"CREATE TYPE {type_} AS ENUM ({new.get('definition')})"
-            yield from self.replace("TYPE", place, name, create, old, new)
+            create = f"ALTER TABLE {table} ADD CONSTRAINT {quoted} {sql}"
+        (gone, come), again = PHASES[kind], place in self.views
+        if one and not again and self.goes(place, kind, one, two):
+            yield gone, drop
+            again = True
+        if two:
+            come = 7 if place in self.views else come
+            if again or not one:
+                yield come, create.removesuffix(" INVALID")
+            before = {} if again else one
+            yield from self.comment(
+                come, f"CONSTRAINT {quoted} ON {table}", before, two
+            )
+
+    def alter_sequence(self, name: str, one: Aspects, two: Aspects) -> Statements:
+        if two:
+            verb = "ALTER" if one else "CREATE"
+            yield 2, f"{verb} SEQUENCE {name} {two['definition']}"
+        else:
+            yield 8, f"DROP SEQUENCE {name}"
+
+    def alter_enum(self, name: str, one: Aspects, two: Aspects) -> Statements:
+        old, new = (LABEL.findall(each.get("definition", "")) for each in (one, two))
+        if two:
+            yield from self.review(name, [label for label in old if label not in new])
+        if not one or not two or name in self.replaced:
+            yield from self.replace(name, f"AS ENUM ({', '.join(new)})", one, two)
+            return
+        where = f" BEFORE {old[0]}" if old else ""
+        for label in new:
+            if label not in old:
+                yield 2, f"ALTER TYPE {name} ADD VALUE IF NOT EXISTS {label}{where}"
+            where = f" AFTER {label}"
+
+    def review(self, type_: str, gone: list[str]) -> Statements:
+        """Yield how to find the rows with a value that goes: they stop the change."""
+        values = ", ".join(gone)
+        for place in self.places if gone else ():
+            for kind, name, one, _ in self.pairs(place):
+                if kind == "column" and one and one["type"].removesuffix("[]") == type_:
+                    test = f"{self.quote(name)}::text IN ({values})"
+                    if one["type"] != type_:
+                        test = f"{self.quote(name)}::text[] && ARRAY[{values}]"
+                    rows = f"SELECT count(*) FROM {self.name(*place)} WHERE {test}"
+                    yield (
+                        2,
+                        f"-- REVIEW: {type_} loses {values}; change such rows first,",
+                    )
+                    yield 2, f"-- with op.execute(sa.update(...)): {rows}"
+
+    def alter_domain(self, name: str, one: Aspects, two: Aspects) -> Statements:
+        if not one or not two or name in self.replaced:
+            checks = "".join(
+                f" CONSTRAINT {self.quote(aspect[6:])} {sql}"
+                for aspect, sql in two.items()
+                if aspect.startswith("check ")
+            )
+            words = f"AS {self.words(two)}{checks}" if two else ""
+            yield from self.replace(name, words, one, two, "DOMAIN")
+            return
+        for aspect in dict.fromkeys([*one, *two]):
+            before, after = one.get(aspect), two.get(aspect)
+            check = f"CONSTRAINT {self.quote(aspect[6:])}"
+            if before != after and not aspect.startswith("check "):
+                yield 2, f"ALTER DOMAIN {name} {set_or_drop(aspect, after)}"
+            elif before != after:
+                if before:
+                    yield 2, f"ALTER DOMAIN {name} DROP {check}"
+                if after:
+                    yield 2, f"ALTER DOMAIN {name} ADD {check} {after}"
 
     def replace(
-        self,
-        kind: str,
-        place: Place,
-        name: str,
-        create: str,
-        old: dict[str, str],
-        new: dict[str, str],
+        self, name: str, words: str, one: Aspects, two: Aspects, kind: str = "TYPE"
     ) -> Statements:
         """Yield what creates a type, drops it, or lets another one take its place."""
-        gone = self.name(place[0], name)
-        if old and new:
-            aside = f"{name[:59]}_old"
-            yield 2, f"ALTER {kind} {gone} RENAME TO {self.quote(aside)}"
-            gone = self.name(place[0], aside)
-        if new:
-            yield 2, create
-        if old:
-            yield 8, f"DROP {kind} {gone}"
+        old = self.aside(name) if two else name
+        if one and two:
+            yield 2, f"ALTER {kind} {name} RENAME TO {old.rpartition('.')[2]}"
+        if two:
+            yield 2, f"CREATE {kind} {name} {words}"
+        if one:
+            yield 8, f"DROP {kind} {old}"
 
-    def review_of(self, type_: str, gone: list[str]) -> Statements:
-        """Yield how to find the rows of each column that has a value which goes."""
-        for place in self.places:
-            for (kind, column, aspect), sql in self.old.get(place, {}).items():
-                if kind == "column" and aspect == "type":
-                    if sql.removesuffix("[]") == type_:
-                        name, values = self.quote(column), ", ".join(gone)
-                        test = f"{name}::text IN ({values})"
-                        if sql != type_:
-                            test = f"{name}::text[] && ARRAY[{values}]"
-                        table = self.name(*place)
-                        yield 2, f"-- REVIEW: {type_} loses {values}, and rows with it stop"
-                        yield 2, f"-- this: SELECT count(*) FROM {table} WHERE {test}"
-                        yield 2, "-- Change such rows first, with op.execute(sa.update(...))."
+    def aside(self, name: str) -> str:
+        """Return the name that a type or sequence has until another one took its place."""
+        schema, dot, own = name.rpartition(".")
+        return f"{schema}{dot}{self.quote(own.strip(chr(34))[:59] + '_old')}"
 
-    def alter_domain(
-        self, place: Place, name: str, old: dict[str, str], new: dict[str, str]
-    ) -> Statements:
-        domain = self.name(place[0], name)
-        if not old or not new or domain in self.replaced:
-            words = self.column_words(new) if new else ""
-            for aspect, sql in new.items():
-                if aspect.startswith("check "):
-                    words += f" CONSTRAINT {self.quote(aspect[6:])} {sql}"
-            create = f"CREATE DOMAIN {domain} AS {words}"
-            yield from self.replace("DOMAIN", place, name, create, old, new)
-            return
-        for aspect in dict.fromkeys([*old, *new]):
-            before, after = old.get(aspect), new.get(aspect)
-            alter, check = f"ALTER DOMAIN {domain}", self.quote(aspect[6:])
-            if before == after:
-                continue
-            if aspect.startswith("check "):
-                if before:
-                    yield 2, f"{alter} DROP CONSTRAINT {check}"
-                if after:
-                    yield 2, f"{alter} ADD CONSTRAINT {check} {after}"
-            else:
-                yield 2, f"{alter} {set_or_drop(aspect, after)}"
-
-    # Tables and columns
-
-    def column_words(self, column: dict[str, str]) -> str:
-        """Return the definition of a column or domain."""
-        words, default = column["type"], column.get("default", "")
-        kind, sequence = number_of(column)
-        if kind == "SERIAL":
-            default = f"nextval({literal(column['sql'])})"
-        if "collation" in column:
-            words += f" COLLATE {column['collation']}"
-        if "computed" in column:
-            words += f" GENERATED ALWAYS AS {column['computed']}"
-        if "identity" in column:
-            words += f" GENERATED {kind} AS IDENTITY ({identity_words(sequence)})"
-        elif default:
-            words += f" DEFAULT {default}"
-        return words + (" NOT NULL" if "nullable" in column else "")
-
-    def alter_table(self, place: Place, old: Objects, new: Objects) -> Statements:
-        """Yield what creates, drops or alters a table."""
-        table = self.name(*place)
-        one, two = (aspects(side, "table", "") for side in (old, new))
-        columns = [
-            name for kind, name, aspect in new if (kind, aspect) == ("column", "type")
-        ]
-        if not new:
+    def alter_table(self, place: Place, one: Aspects, two: Aspects) -> Statements:
+        """Yield what creates a table, drops it, or changes its properties."""
+        table, alter = self.name(*place), f"ALTER TABLE {self.name(*place)}"
+        if not two:
             yield 8, f"DROP {one['kind'].removeprefix('UNLOGGED ')} {table}"
             return
-        if not old:
-            yield 3, self.create_table(table, two, new, columns)
-        else:
-            yield from self.alter_properties(table, one, two)
-            dropped = [
-                name
-                for kind, name, aspect in old
-                if aspect == "type" and ("column", name, "type") not in new
+        if not one:
+            columns = ", ".join(
+                f"{self.quote(name)} {self.words(column)}"
+                for (kind, name), column in self.new[place].items()
+                if kind == "column"
+            )
+            words = [
+                form.format(two[aspect]) for aspect, form in TABLE if aspect in two
             ]
-            for name in dropped:
-                yield 3, f"ALTER TABLE {table} DROP COLUMN {self.quote(name)}"
-        if one.get("comment") != two.get("comment"):
-            yield 3, f"COMMENT ON TABLE {table} IS {literal(two.get('comment'))}"
-        for name in sorted(columns, key=lambda one: one in self.again[place]):
-            before, after = (aspects(side, "column", name) for side in (old, new))
-            if before != after or name in self.touched[place]:
-                yield from self.alter_column(place, name, before, after)
-
-    def create_table(
-        self, table: str, own: dict[str, str], new: Objects, columns: list[str]
-    ) -> str:
-        words = [
-            f"{self.quote(name)} {self.column_words(aspects(new, 'column', name))}"
-            for name in columns
-        ]
-        sql = f"CREATE {own['kind']} {table} ({', '.join(words)})"
-        forms = {
-            "partition": " PARTITION BY {}",
-            "method": " USING {}",
-            "options": " WITH ({})",
-            "tablespace": " TABLESPACE {}",
-        }
-        return sql + "".join(
-            form.format(own[aspect]) for aspect, form in forms.items() if aspect in own
-        )
-
-    def alter_properties(
-        self, table: str, old: dict[str, str], new: dict[str, str]
-    ) -> Statements:
-        """Yield what changes the properties of a table."""
-        for aspect in dict.fromkeys([*old, *new]):
-            before, after = old.get(aspect, ""), new.get(aspect, "")
-            alter = f"ALTER TABLE {table}"
+            yield 3, f"CREATE {two['kind']} {table} ({columns}){''.join(words)}"
+        yield from self.comment(3, f"TABLE {table}", one, two)
+        for aspect in dict.fromkeys([*one, *two]) if one else ():
+            before, after = one.get(aspect, ""), two.get(aspect, "")
             if before == after or aspect == "comment":
                 continue
             if aspect == "options":
-                names = [one.partition("=")[0] for one in before.split(", ") if one]
+                names = re.findall(r"(\w+)=", before)
                 if names:
                     yield 3, f"{alter} RESET ({', '.join(names)})"
                 if after:
@@ -455,66 +361,83 @@ class Change:
             elif aspect == "tablespace":
                 yield 3, f"{alter} SET TABLESPACE {after or 'pg_default'}"
             elif {before, after} == {"TABLE", "UNLOGGED TABLE"}:
-                logged = "LOGGED" if after == "TABLE" else "UNLOGGED"
-                yield 3, f"{alter} SET {logged}"
+                yield 3, f"{alter} SET {'LOGGED' if after == 'TABLE' else 'UNLOGGED'}"
             else:
-                words = f"{aspect} {before or 'none'} cannot become {after or 'none'}"
-                yield 3, f"-- REVIEW: {table}: {words}."
-                yield 3, "-- Create another table, copy the rows, and rename it."
+                change = f"{before or 'none'} to {after or 'none'}"
+                yield (
+                    3,
+                    f"-- REVIEW: {table}: no ALTER TABLE changes {aspect} {change};",
+                )
+                yield 3, "-- create another table, copy the rows, and rename it."
+
+    def words(self, column: Aspects) -> str:
+        """Return the definition of a column or domain."""
+        words, (kind, sequence) = column["type"], number_of(column)
+        if "collation" in column:
+            words += f" COLLATE {column['collation']}"
+        if "computed" in column:
+            words += f" GENERATED ALWAYS AS {column['computed']}"
+        elif "identity" in column:
+            words += f" {identity(kind, sequence)}"
+        elif kind:
+            words += f" DEFAULT nextval({literal(column['sql'])})"
+        elif "default" in column:
+            words += f" DEFAULT {column['default']}"
+        return words + (" NOT NULL" if "nullable" in column else "")
 
     def alter_column(
-        self, place: Place, name: str, old: dict[str, str], new: dict[str, str]
+        self, place: Place, name: str, one: Aspects, two: Aspects
     ) -> Statements:
-        """Yield what adds or alters a column."""
-        table, column = self.name(*place), self.quote(name)
+        """Yield what adds, drops or alters a column."""
+        again, table, column = (
+            name in self.again[place],
+            self.name(*place),
+            self.quote(name),
+        )
         alter = f"ALTER TABLE {table} ALTER COLUMN {column}"
-        if not old or name in self.again[place]:
-            if old and "computed" not in old:
-                where = f"{table}.{column}"
-                yield 1, f"-- REVIEW: {where} is computed from now on: its values go."
-            if old:
-                yield 1, f"ALTER TABLE {table} DROP COLUMN {column}"
-            if place in self.old:
-                words = f"{column} {self.column_words(new)}"
-                yield 3, f"ALTER TABLE {table} ADD COLUMN {words}"
-            kind, words = number_of(new)
+        if not self.new[place] or (one == two and name not in self.touched[place]):
+            return
+        if again and "computed" not in one:
+            lost = f"{table}.{column} is computed from now on: its values go."
+            yield 2, f"-- REVIEW: {lost}"
+        if again or not two:
+            yield 2 if again else 3, f"ALTER TABLE {table} DROP COLUMN {column}"
+        if two and (again or not one):
+            kind, sequence = number_of(two)
             if kind == "SERIAL":
-                yield 2, f"CREATE SEQUENCE {new['sql']} {words}"
-                yield 3, f"ALTER SEQUENCE {new['sql']} OWNED BY {table}.{column}"
-        else:
-            if "computed" in old and "computed" not in new:
-                yield 1, f"{alter} DROP EXPRESSION"
-            first, last = self.numbers(place, name, old, new)
-            statements = [*first, *self.retype(alter, column, old, new), *last]
-            yield from ((3, sql) for sql in statements)
-        if old.get("comment") != new.get("comment") or name in self.again[place]:
-            comment = literal(new.get("comment"))
-            yield 3, f"COMMENT ON COLUMN {table}.{column} IS {comment}"
+                yield 2, f"CREATE SEQUENCE {two['sql']} {sequence}"
+                yield 3, f"ALTER SEQUENCE {two['sql']} OWNED BY {table}.{column}"
+            if self.old[place]:
+                add = f"ALTER TABLE {table} ADD COLUMN {column} {self.words(two)}"
+                yield 4 if again else 3, add
+        elif two:
+            if "computed" in one and "computed" not in two:
+                yield 2, f"{alter} DROP EXPRESSION"
+            first, last = self.numbers(table, name, one, two)
+            for sql in (*first, *self.retype(alter, column, one, two), *last):
+                yield 3, sql
+        before = {} if again else one
+        if two:
+            yield from self.comment(4, f"COLUMN {table}.{column}", before, two)
 
     def retype(
-        self, alter: str, column: str, old: dict[str, str], new: dict[str, str]
+        self, alter: str, column: str, one: Aspects, two: Aspects
     ) -> Iterator[str]:
         """Yield what changes type, collation, default and NOT NULL of a column."""
         before, after = (
-            None if number_of(one)[0] else one.get("default") for one in (old, new)
+            None if number_of(each)[0] else each.get("default") for each in (one, two)
         )
-        types = old["type"], new["type"]
-        collations = old.get("collation"), new.get("collation")
-        if (
-            types[0] != types[1]
-            or collations[0] != collations[1]
-            or types[1].removesuffix("[]") in self.replaced
-        ):
+        if self.is_retyped(one, two):
             if before:
                 yield f"{alter} DROP DEFAULT"
             before = None
-            collate = f" COLLATE {collations[1]}" if collations[1] else ""
-            using = self.using(column, *types)
-            yield f"{alter} TYPE {types[1]}{collate} USING {using}"
+            collate = f" COLLATE {two['collation']}" if "collation" in two else ""
+            using = self.using(column, one["type"], two["type"])
+            yield f"{alter} TYPE {two['type']}{collate} USING {using}"
         if before != after:
             yield f"{alter} {set_or_drop('default', after)}"
-        if old.get("nullable") != new.get("nullable"):
-            yield f"{alter} {set_or_drop('nullable', new.get('nullable'))}"
+        if one.get("nullable") != two.get("nullable"):
+            yield f"{alter} {set_or_drop('nullable', two.get('nullable'))}"
 
     def using(self, column: str, old: str, new: str) -> str:
         """Return how a value becomes one of another type."""
@@ -528,55 +451,43 @@ class Change:
         return f"{column}::{new}"
 
     def numbers(
-        self,
-        place: Place,
-        name: str,
-        old: dict[str, str],
-        new: dict[str, str],
+        self, table: str, name: str, one: Aspects, two: Aspects
     ) -> tuple[list[str], list[str]]:
-        """Return what changes SERIAL or an identity, before the type changes and after it.
+        """Return what changes SERIAL or an identity, before a change of the type and after it.
 
         The counter goes on where it was.
         """
-        table, column = self.name(*place), self.quote(name)
-        alter = f"ALTER TABLE {table} ALTER COLUMN {column}"
-        (was, before), (is_, after) = number_of(old), number_of(new)
-        if (was, before) == (is_, after):
+        (was, old), (kind, new) = number_of(one), number_of(two)
+        alter = f"ALTER TABLE {table} ALTER COLUMN {self.quote(name)}"
+        if (was, old) == (kind, new):
             return [], []
-        words = identity_words(after)
-        if was and is_ and (was == "SERIAL") == (is_ == "SERIAL"):
-            if is_ == "SERIAL":
-                return [], [f"ALTER SEQUENCE {new['sql']} {after}"]
-            sets = WORD_OF_SEQUENCE.sub(r"SET \g<0>", words)
-            return [], [f"{alter} SET GENERATED {is_} {sets}"]
-        first: list[str] = []
-        last: list[str] = []
-        counter, drop = f"coalesce(max({column}), 0) + 1", f"{alter} DROP IDENTITY"
-        source = f" FROM {table}"
-        if was == "SERIAL":
-            first.append(f"{alter} DROP DEFAULT")
-            drop = f"DROP SEQUENCE {old['sql']}"
-        if was and is_:
-            schema, _, own = old["sql"].rpartition(".")
-            aside = self.quote(f"{own.strip(chr(34))[:59]}_old")
-            first.append(f"ALTER SEQUENCE {old['sql']} RENAME TO {aside}")
-            aside = f"{schema}.{aside}" if schema else aside
-            counter, source = f"nextval({literal(aside)})", ""
-            drop = drop if was != "SERIAL" else f"DROP SEQUENCE {aside}"
+        if was == kind == "SERIAL":
+            return [], [f"ALTER SEQUENCE {two['sql']} {new}"]
+        if "identity" in one and "identity" in two:
+            words = WORDS.sub(r"SET \g<0>", new[new.find("START ") :])
+            return [], [f"{alter} SET GENERATED {kind} {words}"]
+        first, last = [f"{alter} DROP DEFAULT"] if was == "SERIAL" else [], []
+        aside = self.aside(one["sql"]) if was and kind else one.get("sql", "")
+        drop = f"DROP SEQUENCE {aside}" if was == "SERIAL" else f"{alter} DROP IDENTITY"
+        counter = f"coalesce(max({self.quote(name)}), 0) + 1, false) FROM {table}"
+        if was and kind:
+            rename = f"RENAME TO {aside.rpartition('.')[2]}"
+            first.append(f"ALTER SEQUENCE {one['sql']} {rename}")
+            counter = f"nextval({literal(aside)}), false)"
         elif was:
             first.append(drop)
-        if is_ == "SERIAL":
-            last.append(f"CREATE SEQUENCE {new['sql']} {after}")
-            sequence = literal(new["sql"])
-        elif is_:
-            last.append(f"{alter} ADD GENERATED {is_} AS IDENTITY ({words})")
+        sequence = literal(two.get("sql"))
+        if kind == "SERIAL":
+            last.append(f"CREATE SEQUENCE {two['sql']} {new}")
+        elif kind:
+            last.append(f"{alter} ADD {identity(kind, new)}")
             sequence = f"pg_get_serial_sequence({literal(table)}, {literal(name)})"
-        if is_:
-            last.append(f"SELECT setval({sequence}, {counter}, false){source}")
-        if was and is_:
+        if kind:
+            last.append(f"SELECT setval({sequence}, {counter}")
+        if was and kind:
             last.append(drop)
-        if is_ == "SERIAL":
+        if kind == "SERIAL":
             last.append(f"{alter} SET DEFAULT nextval({sequence})")
-            last.append(f"ALTER SEQUENCE {new['sql']} OWNED BY {table}.{column}")
+            owner = f"{table}.{self.quote(name)}"
+            last.append(f"ALTER SEQUENCE {two['sql']} OWNED BY {owner}")
         return first, last
-
