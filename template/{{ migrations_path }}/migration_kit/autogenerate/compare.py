@@ -1,11 +1,11 @@
-"""Autogenerate compares what the database has with what it makes of the models.
+"""Autogenerate compares the database with what the database makes of the models.
 
 Tables that are equal are hidden from Alembic. Of the others, Alembic's operations are kept where
-they say each difference as it is; the others are written in plain SQL.
+they say each difference as it is; else the table is written in plain SQL.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from alembic import context as alembic_context
@@ -13,48 +13,61 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
-from sqlalchemy import CheckConstraint, Connection, Table
-from sqlalchemy.schema import SchemaItem
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Constraint,
+    Dialect,
+    ForeignKeyConstraint,
+    Index,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+)
 
-from ..catalogs import Catalog, Objects
+from ..catalogs import Catalog
 from ..tables import schemas_of, tables_of
 from . import ownership
-from .differences import (
-    NAMED_BY_DATABASE,
-    NOT_IN_MODELS,
-    Difference,
-    differences,
-)
+from .differences import Difference, Place, differences, is_in_models, pair
 from .kinds import kind_of
 from .shadow import Models
 from .statements import StatementsOp, put_around
 
 log = logging.getLogger(f"alembic.{__name__}")
 
-Place = tuple[str, str]
+# What a difference is about; MySQL has one kind for indexes and UNIQUE.
+CLASSES: dict[str, Any] = {
+    "column": Column,
+    "index": (Index, UniqueConstraint),
+    "unique": (Index, UniqueConstraint),
+    "check": CheckConstraint,
+    "foreignkey": ForeignKeyConstraint,
+    "primary": PrimaryKeyConstraint,
+}
 
 # Aspects of a column, each with the attribute of Alembic's operation, and its value for no change.
-ALTERED = {
+ALTERED: dict[str, tuple[str, Any]] = {
     "type": ("modify_type", None),
     "nullable": ("modify_nullable", None),
     "default": ("modify_server_default", False),
     "comment": ("modify_comment", False),
-}
-FILTERS = {
-    "check": "check_constraint",
-    "foreignkey": "foreign_key_constraint",
-    "unique": "unique_constraint",
 }
 
 
 class Comparison:
     """The shadow of a run, and the differences that count.
 
+    Args:
+        context: of autogenerate.
+        renamed: shows the database with new names.
+
     Attributes:
+        real, made: the catalogs of the database and of the models.
+        tables: those of the models, by their place in a catalog.
         equal: tables without a difference.
-        kept: objects that no model has and that no revision made: they are left alone.
-        inspected: tables as Alembic sees them, with its operations.
-        unsaid: tables whose differences are written in plain SQL.
+        inspected: tables with differences as Alembic sees them, and its operations.
+        unsaid: places whose differences are written in plain SQL.
+        kept: objects that are left alone, as no model has them and no revision made them.
     """
 
     def __init__(
@@ -62,137 +75,145 @@ class Comparison:
         context: AutogenContext,
         renamed: Callable[[Catalog], Catalog] = lambda catalog: catalog,
     ) -> None:
-        connection, self.kind = context.connection, kind_of(context.dialect)
+        connection, options = context.connection, context.migration_context.opts
         assert connection is not None
-        self.context = context
-        options = context.migration_context.opts
         options["comparison"] = None  # that of a run before would hide its tables
-        self.models = models_of(context, connection)
-        shadow = self.kind.cast(connection, self.models)
+        self.context, self.dialect = context, connection.dialect
+        self.models = models_of(context, self.dialect, connection)
+        self.tables = {self.models.key(table): table for table in self.models.tables}
+        shadow = kind_of(self.dialect).cast(connection, self.models)
         self.real, self.made = renamed(shadow.real), shadow.made
-        self.equal: set[Place] = set()
-        self.kept: list[str] = []
         self.inspected: dict[Place, tuple[Table, ops.ModifyTableOps]] = {}
-        self.unsaid: set[Place] = set()
+        self.kept: list[str] = []
         for table, reason in shadow.not_made.items():
             self.made.pop(self.models.key(table), None)
-            log.warning("%s: only Alembic's own comparison: %s", table.key, reason)
+            log.warning("compared by Alembic alone: %s: %s", table.key, reason)
         if shadow.note:
-            log.warning("only Alembic's own comparison: %s", shadow.note)
-        self.tables = {self.models.key(table): table for table in self.models.tables}
+            log.warning("compared by Alembic alone: %s", shadow.note)
         for schema in self.models.shown().values() if self.made else ():
             for catalog in (self.real, self.made):
                 catalog.setdefault((schema, ""), {})
-        for place in self.made.keys() & self.real.keys():
-            table = self.tables.get(place)
-            real, made = self.real[place], self.made[place]
-            pair(real, made, names_of(table, connection))
+        places = self.made.keys() & self.real.keys()
+        for place in places:
+            pair(
+                self.real[place],
+                self.made[place],
+                self.tables.get(place),
+                self.dialect,
+            )
             self.leave_alone(place, self.is_of_others)
-            if not self.found(place):
-                self.equal.add(place)
-            elif table is None or table.is_view:
-                self.unsaid.add(place)
+        views = {place for place, table in self.tables.items() if table.is_view}
+        self.equal = {place for place in places if not self.found(place)}
+        self.unsaid = {
+            place for place in places - self.equal if place not in self.tables
+        } | (views & self.made.keys() - self.equal)
 
     def hides(self, table: Table) -> bool:
         """Return whether Alembic need not see a table: it is equal, or a view."""
         return table.is_view or self.models.key(table) in self.equal
 
     def found(self, place: Place) -> list[Difference]:
-        """Return the differences of a table, or of a schema's own objects."""
-        return [*differences(place, self.real.get(place, {}), self.made.get(place, {}))]
+        """Return the differences of a table, or of the objects of a schema."""
+        real, made = self.real.get(place, {}), self.made.get(place, {})
+        return [*differences(place, real, made)]
 
     def differences_of(self, op: ops.MigrateOperation) -> Sequence[Difference]:
-        """Return what an operation ends: statements, or those of a table."""
+        """Return what statements end, or the operations of a table."""
         if isinstance(op, ops.ModifyTableOps):
             place = op.schema or "", op.table_name
             return self.found(place) if place in self.inspected else ()
         return op.found if isinstance(op, StatementsOp) else ()
 
+    def explained(self, op: ops.MigrateOperation) -> Sequence[ops.MigrateOperation]:
+        """Return an operation for each difference, which `alembic check` shows in its words."""
+        found = [StatementsOp((), (), [one]) for one in self.differences_of(op)]
+        return found if found or isinstance(op, StatementsOp) else [op]
+
     def leave_alone(self, place: Place, is_left: Callable[[Difference], bool]) -> None:
-        """Show objects of the models as the database has them."""
+        """Take objects from the models that are left alone, and give them those there are."""
         real, made = self.real[place], self.made[place]
         left = {(one.kind, one.name) for one in self.found(place) if is_left(one)}
-        for item in [one for one in (*made, *real) if one[:2] in left]:
-            if item in real:
-                made[item] = real[item]
-            else:
-                made.pop(item, None)
+        for item in [one for one in made if one[:2] in left]:
+            del made[item]
+        made |= {item: value for item, value in real.items() if item[:2] in left}
 
     def is_of_others(self, one: Difference) -> bool:
         """Return whether no model has an object, and no revision made it."""
-        if one.kind in NOT_IN_MODELS:
+        made = self.made[one.schema, one.table]
+        if not is_in_models(one.kind):
             return True
-        if one.model is not None or (one.kind, one.name) in {
-            item[:2] for item in self.made[one.schema, one.table]
-        }:
+        if any(item[:2] == (one.kind, one.name) for item in made) or (
+            ownership.is_object_of_history(alembic_context.script, one.name)
+        ):
             return False
-        if ownership.is_object_of_history(alembic_context.script, one.name):
-            return False
-        if one.table:
-            self.kept.append(".".join(filter(None, [one.schema, one.table, one.name])))
+        name = ".".join(filter(None, [one.schema, one.table, one.name]))
+        if one.table and name not in self.kept:
+            self.kept.append(name)
         return True
 
     def settle(
         self, place: Place, inspected: Table, table_ops: ops.ModifyTableOps
     ) -> None:
         """Keep the operations that say the differences of a table, or write it in SQL."""
-        table = self.tables[place]
-
-        def is_left_out(one: Difference) -> bool:
-            name, kind = one.name, FILTERS.get(one.kind, one.kind)
-            ours, theirs = item_of(table, one), item_of(inspected, one)
-            item = theirs if ours is None else ours
-            return item is not None and not self.context.run_object_filters(
-                item, name, kind, ours is None, None if ours is None else theirs
-            )
-
-        self.leave_alone(place, is_left_out)
+        table, kind = self.tables[place], kind_of(self.dialect)
+        self.leave_alone(place, lambda one: self.is_left_out(one, table, inspected))
         found = self.found(place)
+        drops: list[ops.MigrateOperation] = []
+        creates: list[ops.MigrateOperation] = []
+        is_said = True
         for one in found:
             log.info("Detected %s", one)
-        said: list[Difference] = []
-        kept: list[ops.MigrateOperation] = []
+            old, new = (self.item_of(side, one) for side in (inspected, table))
+            if one.aspect == "definition" and not getattr(new, "_type_bound", False):
+                is_said &= (old is not None) == (one.real is not None)
+                is_said &= (new is not None) == (one.model is not None)
+                if old is not None:
+                    drops.append(drop(old))
+                if new is not None:
+                    creates.append(drop(new).reverse())
+            else:
+                is_said &= any(is_about(op, one) for op in table_ops.ops)
+            is_said &= kind.is_said(one)
+        columns: list[ops.MigrateOperation] = []
         for op in table_ops.ops:
-            ends = [one for one in found if self.is_ended(one, op)]
+            ended = {one.aspect for one in found if is_about(op, one)}
             if isinstance(op, ops.AlterColumnOp):
-                for aspect, (attribute, nothing) in ALTERED.items():
-                    if aspect not in {one.aspect for one in ends}:
-                        setattr(op, attribute, nothing)
-            if ends:
-                said += ends
-                kept.append(op)
-        for one in (one for one in found if one not in said):
-            old, new = item_of(inspected, one), item_of(table, one)
-            if isinstance(old, CheckConstraint) and isinstance(new, CheckConstraint):
-                kept.append(ops.DropConstraintOp.from_constraint(old))
-                kept.append(ops.CreateCheckConstraintOp.from_constraint(new))
-                said.append(one)
-        if all(one in said and self.kind.is_said(one) for one in found):
-            table_ops.ops = kept
-        else:
-            table_ops.ops = []
+                for aspect in ALTERED.keys() - ended:
+                    setattr(op, *ALTERED[aspect])
+            columns += [op] if ended else []
+        table_ops.ops = [*drops, *columns, *creates] if is_said else []
+        if not is_said:
             self.unsaid.add(place)
 
-    def is_ended(self, one: Difference, op: ops.MigrateOperation) -> bool:
-        """Return whether an operation is about a difference."""
-        kind, name = object_of(op)
-        if isinstance(op, ops.AlterColumnOp) and one.aspect in ALTERED:
-            attribute, nothing = ALTERED[one.aspect]
-            if getattr(op, attribute) is nothing:
-                return False
-        elif isinstance(op, ops.AlterColumnOp):
-            return False
-        alike = {"index", "unique"}  # MySQL has one for both
-        return (one.kind == kind or {one.kind, kind} == alike) and (
-            one.name.lower() == shown(name, self.context).lower()
+    def is_left_out(self, one: Difference, table: Table, inspected: Table) -> bool:
+        """Return whether env.py leaves an object out, as Alembic asks for it."""
+        ours, theirs = self.item_of(table, one), self.item_of(inspected, one)
+        item, kind = theirs if ours is None else ours, one.kind
+        context: Any = self.context  # its type names no other kinds
+        if kind not in {"column", "index"}:
+            kind = f"{kind.replace('foreign', 'foreign_')}_constraint"
+        return item is not None and not context.run_object_filters(
+            item, one.name, kind, ours is None, None if ours is None else theirs
         )
+
+    def item_of(self, table: Table, one: Difference) -> Any:
+        """Return the column, index or constraint of a table that a difference is about, or None."""
+        items: Any = (*table.columns, *table.indexes, *table.constraints)
+        preparer: Any = self.dialect.identifier_preparer
+        for item in items:
+            if item.name and isinstance(item, CLASSES.get(one.kind, Constraint)):
+                column = isinstance(item, Column)
+                shown = item.name if column else preparer.format_constraint(item)
+                if str(shown).strip('"`').lower() == one.name.lower():
+                    return item
+        return None
 
     def write(self, upgrade: ops.UpgradeOps) -> None:
         """Write what no operation of Alembic's says, around those that there are."""
         of_schema = any(not table for _, table in self.unsaid)
         for place, (inspected, table_ops) in self.inspected.items():
             self.settle(place, inspected, table_ops)
-            if of_schema and table_ops.ops:
+            if of_schema and table_ops.ops:  # what depends on a type, for example
                 table_ops.ops = []
                 self.unsaid.add(place)
         upgrade.ops = [
@@ -200,29 +221,18 @@ class Comparison:
             for op in upgrade.ops
             if not isinstance(op, ops.ModifyTableOps) or not op.is_empty()
         ]
-        views = {
-            place for place, table in self.tables.items() if table.is_view
-        } - self.equal
-        places = sorted(self.unsaid | views & self.made.keys())
-        found = [one for place in places for one in self.found(place)]
-        if not found:
-            return
-        dialect = self.context.dialect
-        assert dialect is not None
-        changed = {place: self.made[place] for place in places}
-        new: Catalog = {**self.real, **changed}
-        statements = self.kind.statements
-        up, down = (
-            statements(self.real, new, dialect),
-            statements(new, self.real, dialect),
-        )
-        put_around(upgrade.ops, up, down, found)
+        found = [one for place in sorted(self.unsaid) for one in self.found(place)]
+        if found:
+            new = self.real | {place: self.made[place] for place in self.unsaid}
+            statements = kind_of(self.dialect).statements
+            up = statements(self.real, new, self.dialect)
+            put_around(upgrade.ops, up, statements(new, self.real, self.dialect), found)
 
 
-def models_of(context: AutogenContext, connection: Connection) -> Models:
+def models_of(context: AutogenContext, dialect: Dialect, connection: Any) -> Models:
     """Return the tables to compare: without those that env.py leaves out."""
     metadata = context.migration_context.opts["target_metadata"]
-    default = connection.dialect.default_schema_name or "main"
+    default = dialect.default_schema_name or "main"
     tables = [
         table
         for table in tables_of(metadata).values()
@@ -234,79 +244,35 @@ def models_of(context: AutogenContext, connection: Connection) -> Models:
     return Models(tables, {name: given.get(name, name) or default for name in named})
 
 
-def names_of(table: Table | None, connection: Connection) -> set[str]:
-    """Return the names that constraints and indexes of a table have in the models."""
-    if table is None:
-        return set()
-    preparer: Any = connection.dialect.identifier_preparer
-    names = [preparer.format_index(index) for index in table.indexes]
-    names += [preparer.format_constraint(one) for one in table.constraints if one.name]
-    return {name.strip('"`').lower() for name in names if name}
-
-
-def pair(real: Objects, made: Objects, named: set[str]) -> None:
-    """Give objects the name that the database has, where the models do not name them.
-
-    Names of primary and foreign keys do not count, as with Alembic.
-    """
-    for item, definition in list(made.items()):
-        kind, name, aspect = item
-        if kind not in NAMED_BY_DATABASE or aspect != "definition" or item in real:
-            continue
-        by_definition = kind in {"primary", "foreignkey"}
-        if name.lower() in named and not by_definition:
-            continue
-        for other in real:
-            free = other not in made and (by_definition or other[1] not in named)
-            if other[0] == kind and real[other] == definition and free:
-                for one in [one for one in made if one[:2] == (kind, name)]:
-                    made[kind, other[1], one[2]] = made.pop(one)
-                break
-
-
-def object_of(op: ops.MigrateOperation) -> tuple[str, Any]:
-    """Return kind and name of the object that an operation is about."""
+def is_about(op: ops.MigrateOperation, one: Difference) -> bool:
+    """Return whether an operation of Alembic's ends a difference of a column or a comment."""
     match op:
         case ops.AddColumnOp():
-            return "column", op.column.name
-        case ops.AlterColumnOp() | ops.DropColumnOp():
-            return "column", op.column_name
-        case ops.CreateIndexOp() | ops.DropIndexOp():
-            return "index", op.index_name
-        case ops.DropConstraintOp() | ops.AddConstraintOp():
-            kind = op.constraint_type or ""  # type: ignore[union-attr]
-            return kind, op.constraint_name  # type: ignore[union-attr]
+            return (one.kind, one.name.lower()) == ("column", op.column.name.lower())
+        case ops.DropColumnOp():
+            return (one.kind, one.name.lower()) == ("column", op.column_name.lower())
+        case ops.AlterColumnOp():
+            attribute, nothing = ALTERED.get(
+                one.aspect, ("column_name", op.column_name)
+            )
+            known = getattr(op, attribute) is not nothing
+            return known and (one.kind, one.name) == ("column", op.column_name)
         case ops.CreateTableCommentOp() | ops.DropTableCommentOp():
-            return "table", ""
-    return "", ""
+            return (one.kind, one.aspect) == ("table", "comment")
+    return False
 
 
-def shown(name: Any, context: AutogenContext) -> str:
-    """Return a name as the database shows it: a long one is cut."""
-    assert context.dialect is not None
-    preparer: Any = context.dialect.identifier_preparer
-    rendered = preparer.truncate_and_render_constraint_name(name) if name else ""
-    return str(rendered).strip('"`')
+def drop(item: Any) -> ops.MigrateOperation:
+    """Return what drops an index or a constraint, and creates it on the way back."""
+    if isinstance(item, Index):
+        return ops.DropIndexOp.from_index(item)
+    return ops.DropConstraintOp.from_constraint(item)
 
 
-def item_of(table: Table, one: Difference) -> SchemaItem | None:
-    """Return the column, index or constraint of a table that a difference is about."""
-    items: Iterable[Any] = (*table.columns, *table.indexes, *table.constraints)
-    found = (each for each in items if str(each.name).lower() == one.name.lower())
-    return next(found, None) if one.name else None
-
-
-def comparisons(context: AutogenContext) -> Iterator[Comparison]:
-    """Yield the comparison of this run, if there is a database to compare with."""
-    comparison = context.migration_context.opts.get("comparison")
-    if comparison is not None and context.connection is not None:
-        yield comparison
-
-
-def compare_catalogs(
+def cast_shadow(
     context: AutogenContext, upgrade: ops.UpgradeOps, schemas: Any
 ) -> PriorityDispatchResult:
-    """Cast the shadow, before Alembic puts copies of constraints on tables of the models."""
+    """Compare the catalogs, before Alembic puts copies of constraints on tables of the models."""
     context.migration_context.opts["comparison"] = Comparison(context)
     return PriorityDispatchResult.CONTINUE
 
@@ -320,17 +286,16 @@ def remember(
     modelled: Table | None,
 ) -> PriorityDispatchResult:
     """Remember the operations of a table; Alembic adds those that drop columns later."""
+    comparison: Comparison = context.migration_context.opts["comparison"]
     place = schema or "", str(name)
     if modelled is not None and inspected is None:
-        there = {object_of(op) for op in table_ops.ops}
-        table_ops.ops += [  # Alembic leaves those of expressions out on SQLite
-            ops.CreateIndexOp.from_index(index)
-            for index in sorted(modelled.indexes, key=lambda one: str(one.name))
-            if ("index", index.name) not in there
-        ]
-    for comparison in comparisons(context):
-        if modelled is not None and inspected is not None and place in comparison.made:
-            comparison.inspected[place] = inspected, table_ops
+        # Alembic leaves those of expressions out on SQLite.
+        indexes = sorted(modelled.indexes, key=lambda one: str(one.name))
+        table_ops.ops = [
+            op for op in table_ops.ops if not isinstance(op, ops.CreateIndexOp)
+        ] + [ops.CreateIndexOp.from_index(index) for index in indexes]
+    elif inspected is not None and place in comparison.made:
+        comparison.inspected[place] = inspected, table_ops
     return PriorityDispatchResult.CONTINUE
 
 
@@ -338,14 +303,13 @@ def write_the_rest(
     context: AutogenContext, upgrade: ops.UpgradeOps, schemas: Any
 ) -> PriorityDispatchResult:
     """Write in SQL what Alembic's operations do not say."""
-    for comparison in comparisons(context):
-        comparison.write(upgrade)
+    context.migration_context.opts["comparison"].write(upgrade)
     return PriorityDispatchResult.CONTINUE
 
 
 plugin = Plugin(__name__)
 plugin.add_autogenerate_comparator(
-    compare_catalogs, "schema", priority=DispatchPriority.FIRST
+    cast_shadow, "schema", priority=DispatchPriority.FIRST
 )
 plugin.add_autogenerate_comparator(remember, "table", priority=DispatchPriority.LAST)
 plugin.add_autogenerate_comparator(

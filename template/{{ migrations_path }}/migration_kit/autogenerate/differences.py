@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from ..catalogs import Object, Objects
+from sqlalchemy import Dialect, Table
 
-# Kinds that a database may name as it likes: those without a name in the models.
-NAMED_BY_DATABASE = {"check", "exclude", "foreignkey", "index", "primary", "unique"}
+from ..catalogs import Objects
 
-# Kinds that no model has: left alone, but compared by the tests of each revision.
-NOT_IN_MODELS = {"function", "materialized", "trigger"}
+# Kinds of objects that the database names, where the models do not.
+NAMED = {"check", "exclude", "foreignkey", "index", "primary", "unique"}
+
+Place = tuple[str, str]  # schema and table, as in a catalog
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,39 @@ class Difference:
         return f"{what}: {model} in the models, {real} in the database"
 
 
-def differences(
-    place: tuple[str, str], real: Objects, made: Objects
-) -> Iterator[Difference]:
+def differences(place: Place, real: Objects, made: Objects) -> Iterator[Difference]:
     """Yield what differs in a table, or in the objects of a schema."""
-    for kind, name, aspect in dict.fromkeys([*made, *real]):
-        item: Object = kind, name, aspect
-        if aspect != "sql" and real.get(item) != made.get(item):
-            yield Difference(*place, kind, name, aspect, real.get(item), made.get(item))
+    for item in dict.fromkeys([*made, *real]):
+        if item[2] != "sql" and real.get(item) != made.get(item):
+            yield Difference(*place, *item, real.get(item), made.get(item))
+
+
+def is_in_models(kind: str) -> bool:
+    """Return whether models can have a kind of objects; the others are for the roundtrip."""
+    return kind not in {"function", "materialized", "trigger"}
+
+
+def pair(real: Objects, made: Objects, table: Table | None, dialect: Dialect) -> None:
+    """Give constraints the name that the database has, where the models do not name them.
+
+    Names of primary and foreign keys do not count, as with Alembic.
+    """
+    named: set[str] = set()
+    preparer: Any = dialect.identifier_preparer
+    items: Any = (*table.indexes, *table.constraints) if table is not None else ()
+    for one in items:
+        shown = preparer.format_constraint(one) if one.name else None
+        named.add(str(shown).strip('"`').lower())
+    for item, definition in list(made.items()):
+        kind, name, aspect = item
+        by_definition = kind in {"primary", "foreignkey"}
+        if aspect != "definition" or item in real or kind not in NAMED:
+            continue
+        if name.lower() in named and not by_definition:
+            continue
+        for other in real:
+            free = other not in made and (by_definition or other[1] not in named)
+            if other[0] == kind and real[other] == definition and free:
+                for old in [old for old in made if old[:2] == (kind, name)]:
+                    made[kind, other[1], old[2]] = made.pop(old)
+                break

@@ -105,11 +105,13 @@ def process_revision_directives(
             "see that the import of Base in env.py imports the models"
         )
     render.write_percents_once(migration)
+    comparison = migration.opts["comparison"]
+    if get_command() == "check":
+        upgrade.ops = [one for op in upgrade.ops for one in comparison.explained(op)]
     if get_command() == "revision":
         if upgrade.is_empty():
             log.info("Models and database agree: no revision is written")
             directives.clear()
-        comparison = migration.opts["comparison"]
         kept += comparison.kept
         ask_for_review(upgrade, comparison.differences_of)
         alone = "is left alone: no model has it, no revision makes it."
@@ -125,8 +127,6 @@ def make_run(migration: MigrationContext, script: ops.MigrationScript) -> list[s
     for container in (upgrade, downgrade):
         kind_of(migration.dialect).complete(migration, container)
         render.write_checks_of_columns(container)
-    models = tables_of(migration.opts["target_metadata"])
-    render.leave_checks_to_types(upgrade, models)
     return kept
 
 

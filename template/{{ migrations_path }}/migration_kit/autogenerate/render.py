@@ -14,14 +14,12 @@ from sqlalchemy import (
     Column,
     DefaultClause,
     Dialect,
-    Table,
     TextClause,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlalchemy.util import generic_repr
 
-from ..tables import full_name
 from .kinds import kind_of
 
 BOUND = re.compile(r"(?<![:\w\\]):(?=\w+(?!:))")  # what text() takes for a parameter
@@ -48,33 +46,6 @@ def write_checks_of_columns(container: ops.OpContainer) -> None:
                 if isinstance(check, CheckConstraint)
             ]
             table.columns = [*table.columns, *checks]
-
-
-def leave_checks_to_types(upgrade: ops.OpContainer, models: dict[str, Table]) -> None:
-    """Take out a CHECK of a type, such as Enum: what adds or alters its column makes it."""
-    for table in upgrade.ops:
-        if not isinstance(table, ops.ModifyTableOps):
-            continue
-        model = models.get(full_name(table.schema, table.table_name))
-        columns = {
-            op.column.name if isinstance(op, ops.AddColumnOp) else op.column_name
-            for op in table.ops
-            if isinstance(op, ops.AddColumnOp)
-            or (isinstance(op, ops.AlterColumnOp) and op.modify_type is not None)
-        }
-        made = {
-            check.name
-            for check in (model.constraints if model is not None else ())
-            if isinstance(check, CheckConstraint)
-            and check._type_bound
-            and columns & set(check.columns.keys())
-        }
-        table.ops = [
-            op
-            for op in table.ops
-            if not isinstance(op, ops.CreateCheckConstraintOp)
-            or op.constraint_name not in made
-        ]
 
 
 def write_percents_once(migration: MigrationContext) -> None:

@@ -1,12 +1,11 @@
 """Comments in a revision: what loses data, and what rows may stop."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
-from sqlalchemy import Column
 
 from ..tables import full_name
 from .differences import Difference
@@ -18,6 +17,9 @@ WIDER = (
     ("char", "varchar", "character varying", "text", "mediumtext", "longtext"),
     ("date", "datetime", "timestamp without time zone"),
 )
+
+# Aspects that give rows that are there a value.
+FILLED = {"default", "computed", "identity", "increment"}
 
 
 class ReviewOp(ops.MigrateOperation):
@@ -45,7 +47,8 @@ def ask_for_review(
     """
     commented: list[ops.MigrateOperation] = []
     for op in container.ops:
-        lines = [*review(op), *rows_decide(differences_of(op))]
+        found = differences_of(op)
+        lines = rows_decide(found) if found else review(op)
         if isinstance(op, ops.ModifyTableOps):
             ask_for_review(op, lambda _: ())
             op.ops[:0] = [ReviewOp(*lines)] if lines else []
@@ -57,74 +60,62 @@ def ask_for_review(
 
 def review(op: ops.MigrateOperation) -> list[str]:
     """Return what an operation loses, in lines of a comment."""
-    match op:
-        case ops.DropTableOp():
-            return [f"REVIEW: loses the rows of {op.table_name}."]
-        case ops.DropColumnOp():
-            return [lost(op.table_name, op.column_name)]
-        case ops.AddColumnOp(column=Column(nullable=False, server_default=None)):
-            return [
-                f"REVIEW: rows that are there have no value for {op.table_name}.{op.column.name}.",
-                "Three steps: add it with nullable=True, fill it with op.execute(sa.update(...)),",
-                "then alter_column(..., nullable=False). Or give it a server_default.",
-            ]
+    if isinstance(op, ops.DropTableOp):
+        return [f"REVIEW: loses the rows of {op.table_name}."]
     return []
 
 
-def lost(table: str, column: str) -> str:
-    return f"REVIEW: loses {table}.{column}; or has it a new name?"
-
-
 def rows_decide(found: Sequence[Difference]) -> list[str]:
-    """Return the queries of the rows that can stop a revision, or lose something by it."""
+    """Return what loses data, and the queries of the rows that can stop a revision."""
     new = {
         (one.table, one.name)
         for one in found
         if (one.kind, one.aspect, one.real) == ("column", "type", None)
     }
+    filled = {(one.table, one.name) for one in found if one.aspect in FILLED}
     lines: list[str] = []
     for one in found:
-        known = {name for table, name in new if table == one.table}
-        if one.model and (why := may_stop(one, one.model, known)):
-            lines.append(f"REVIEW: {why}.")
+        table = full_name(one.schema, one.table)
+        words = {one.name, *re.findall(r"\w+", one.model or "")}
+        if (one.kind, one.aspect, one.model) == ("column", "type", None):
+            lines.append(f"REVIEW: loses {table}.{one.name}; or has it a new name?")
+        elif new.isdisjoint((one.table, word) for word in words):
+            lines += [f"REVIEW: {why}." for why in may_stop(one, table)]
+        elif one.aspect == "nullable" and (one.table, one.name) not in filled:
+            lines += [
+                f"REVIEW: rows that are there have no value for {table}.{one.name}.",
+                "Three steps: add it with nullable=True, fill it with op.execute(sa.update(...)),",
+                "then alter_column(..., nullable=False). Or give it a server_default.",
+            ]
     return lines
 
 
-def may_stop(one: Difference, model: str, new: set[str]) -> str:
-    """Return what may be wrong with rows, and the query that shows them, or nothing.
-
-    Args:
-        one: the difference.
-        model: the words of the models.
-        new: columns of the table that this revision adds.
-    """
-    table = full_name(one.schema, one.table)
-    named = new & set(re.findall(r"\w+", model))
+def may_stop(one: Difference, table: str) -> Iterator[str]:
+    """Yield what may be wrong with rows of a table, and the query that shows them."""
+    name, model = one.name, one.model or ""
+    columns = brackets(model)[1:-1]
     match one.kind, one.aspect:
-        case "column", "nullable" if one.name not in new:
-            return (
-                f"rows may have no value for {table}.{one.name}: fill it first. "
-                f"SELECT count(*) FROM {table} WHERE {one.name} IS NULL"
+        case "column", "nullable" if model:
+            yield (
+                f"rows may have no value for {table}.{name}: fill it first. "
+                f"SELECT count(*) FROM {table} WHERE {name} IS NULL"
             )
         case "column", "type" if one.real and not is_wider(one.real, model):
-            return (
-                f"values of {table}.{one.name} may not fit into {model}, or lose a part: "
-                f"SELECT DISTINCT {one.name} FROM {table}"
+            yield (
+                f"values of {table}.{name} may not fit into {model}, or lose a part: "
+                f"SELECT DISTINCT {name} FROM {table}"
             )
-        case "check", "definition" if not named:
-            rows = f"SELECT count(*) FROM {table} WHERE NOT ({model.removeprefix('CHECK ')})"
-            return f"rows may break {one.name}: {rows}"
-        case (("unique" | "index" | "primary"), "definition") if not named and (
-            one.kind != "index" or "UNIQUE" in model.upper()
-        ):
-            columns = brackets(model)[1:-1]
-            return (
-                f"rows may be equal: SELECT {columns}, count(*) FROM {table} "
-                f"GROUP BY {columns} HAVING count(*) > 1"
-            )
-        case "foreignkey", "definition" if not named and one.real is None:
-            return f"rows of {table} may point to missing rows: {model}"
-    return ""
+        case "check", "definition" if model:
+            broken = f"NOT ({model.removeprefix('CHECK ')})"
+            yield f"rows may break {name}: SELECT count(*) FROM {table} WHERE {broken}"
+        case "foreignkey", "definition" if model and one.real is None:
+            yield f"rows of {table} may point to missing rows: {model}"
+        case (("unique" | "index" | "primary"), "definition") if model:
+            if one.kind != "index" or "UNIQUE" in model.upper():
+                yield (
+                    f"rows may be equal: SELECT {columns}, count(*) FROM {table} "
+                    f"GROUP BY {columns} HAVING count(*) > 1"
+                )
 
 
 def brackets(definition: str) -> str:

@@ -102,8 +102,10 @@ def try_to_make(
     """Make tables, all or none; return the reason why not, or nothing."""
     savepoint = connection.begin_nested()
     try:
-        maker: Any = Maker(connection.dialect, connection, checkfirst, tables)
-        maker.traverse_single(metadata)
+        maker: Any = Maker
+        maker(connection.dialect, connection, checkfirst, tables).traverse_single(
+            metadata
+        )
         savepoint.commit()
     except SQLAlchemyError as error:
         savepoint.rollback()

@@ -1,0 +1,281 @@
+"""The shadow on PostgreSQL: schemas within a savepoint, so that a killed process leaves nothing."""
+
+import re
+from collections.abc import Iterator
+from secrets import token_hex
+from typing import Any
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Connection,
+    Index,
+    MetaData,
+    Table,
+    TextClause,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ENUM
+from sqlalchemy.dialects.postgresql.named_types import NamedType
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable
+from sqlalchemy.sql.visitors import iterate
+from sqlalchemy.types import TypeDecorator
+
+from ...catalogs import Catalog
+from ...catalogs.postgresql import read, read_shown, search, undone
+from .. import shadow as common
+from ..shadow import Models, Shadow, make, reason_of, translated
+
+PREFIX = "migration_kit_shadow_"
+
+# A table takes about 8 locks; by default a server has 6,400 for all of its sessions.
+TABLES_OF_PART = 100
+
+READ_ONLY = """
+SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'
+"""
+
+NAME = r"""(?:character varying|bit varying|double precision|"[^"]+"|[\w.]+)"""
+TYPE = rf"{NAME}(?:\([\d,]+\))?(?: with(?:out)? time zone)?"
+CAST = re.compile(f"::({TYPE})")
+# A default that nothing computes: it may be asked for.
+CONSTANT = re.compile(
+    rf"(?:'(?:[^']|'')*'|-?\d+(?:\.\d+)?|true|false|NULL|ARRAY|[\[\](), ]|::{TYPE}(?:\[\])*)+"
+)
+
+
+def cast(connection: Connection, models: Models) -> Shadow:
+    """Return the catalogs of the database and of the models."""
+    shown = models.shown()
+    shadow = Shadow(read(connection, shown), {})
+    if connection.scalar(text(READ_ONLY)):
+        shadow.note = "nothing can be made on a standby or in a read-only transaction"
+        return shadow
+    token = token_hex(4)
+    names = {real: f"{PREFIX}{token}_{n}" for n, real in enumerate(shown)}
+    with undone(connection):
+        if refused := create_schemas(connection, names):
+            if len(names) > 1:
+                shadow.note = f"no schema can be made: {refused}"
+                return shadow
+            names = dict.fromkeys(names, "pg_temp")
+        Caster(connection, models, names, shadow).cast()
+    return shadow
+
+
+def create_schemas(connection: Connection, names: dict[str, str]) -> str:
+    """Create schemas; return the reason why not, or nothing."""
+    savepoint = connection.begin_nested()
+    try:
+        for name in names.values():
+            connection.execute(text(f"CREATE SCHEMA {name}"))
+    except SQLAlchemyError as error:
+        savepoint.rollback()
+        return reason_of(error)
+    savepoint.commit()
+    return ""
+
+
+def plain(sql: str) -> TextClause:
+    """Return SQL in which a colon is no parameter."""
+    return text(sql.replace("\\", "\\\\").replace(":", "\\:"))
+
+
+class Caster:
+    """Makes the models in schemas apart, by parts.
+
+    Args:
+        names: of the schemas apart, by those of the database.
+        shadow: its `made` is filled.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        models: Models,
+        names: dict[str, str],
+        shadow: Shadow,
+    ) -> None:
+        self.connection, self.models, self.shadow = connection, models, shadow
+        self.names, self.preparer = names, connection.dialect.identifier_preparer
+        self.translation = {
+            name: names[real] for name, real in self.models.schemas.items()
+        }
+
+    def cast(self) -> None:
+        """Make and read each part."""
+        path = self.connection.scalar(text("SELECT current_setting('search_path')"))
+        search(self.connection, f"{self.translation[None]}, {path}")
+        tables = self.models.tables
+        for start in range(0, len(tables), TABLES_OF_PART):
+            part = tables[start : start + TABLES_OF_PART]
+            with (
+                common.undone(self.connection),
+                translated(self.connection, self.translation),
+            ):
+                self.cast_part(part)
+
+    def cast_part(self, part: list[Table]) -> None:
+        """Make some tables, with what they need, and read them."""
+        whole = list(self.with_selected(part))
+        self.stand_in(whole)
+        not_made = make(self.connection, whole)
+        self.shadow.not_made |= {t: not_made[t] for t in part if t in not_made}
+        made = self.read()
+        own = {self.models.key(table) for table in part}
+        for key, objects in made.items():
+            if key in own or not key[1]:
+                self.even_defaults(key, objects)
+                self.shadow.made.setdefault(key, {}).update(objects)
+        for table in part:
+            self.retrace(table)
+
+    def with_selected(self, tables: list[Table]) -> Iterator[Table]:
+        """Yield tables and, of views, the tables that they select from."""
+        found = list(tables)
+        for table in found:
+            yield table
+            selectable = getattr(table._creator_ddl, "selectable", None)
+            for other in iterate(selectable) if selectable is not None else ():
+                if isinstance(other, Table) and other not in found:
+                    found.append(other)
+
+    def stand_in(self, tables: list[Table]) -> None:
+        """Make what tables refer to, but that is not made with them: keys, and types."""
+        keys: dict[Table, set[tuple[Column[Any], ...]]] = {}
+        for table in tables:
+            for key in table.foreign_key_constraints:
+                if key.referred_table not in tables:
+                    columns = tuple(element.column for element in key.elements)
+                    keys.setdefault(key.referred_table, set()).add(columns)
+        types = [*self.types_of(column for table in tables for column in table.columns)]
+        created = {(one.schema, one.name) for one in types if one.create_type}
+        others = {column for some in keys.values() for key in some for column in key}
+        for one in (*types, *self.types_of(others)):
+            if (one.schema, one.name) not in created or one not in types:
+                self.create_type(one)
+        for table, some in keys.items():
+            columns = {column.name: column for key in some for column in key}
+            items: list[Any] = [
+                Column(name, column.type, autoincrement=False)
+                for name, column in columns.items()
+            ]
+            items += [UniqueConstraint(*(one.name for one in key)) for key in some]
+            other = Table(table.name, MetaData(), *items, schema=table.schema)
+            self.connection.execute(CreateTable(other))
+
+    def types_of(self, columns: Any) -> Iterator[Any]:
+        """Yield the types that have a name, as PostgreSQL has them."""
+        dialect = self.connection.dialect
+        for column in columns:
+            kind = column.type
+            if isinstance(kind, TypeDecorator):
+                kind = kind.load_dialect_impl(dialect)
+            kind = getattr(kind, "item_type", kind).dialect_impl(dialect)
+            if isinstance(kind, NamedType):
+                yield kind
+
+    def create_type(self, kind: Any) -> None:
+        """Create a type that no table makes; an ENUM without values has those of the database."""
+        if isinstance(kind, ENUM) and not kind.enums:
+            schema = self.models.shown()[self.models.schemas[kind.schema]]
+            item = "enum", str(kind.name), "definition"
+            labels = self.shadow.real.get((schema, ""), {}).get(item, "")
+            found = [one.replace("''", "'") for one in re.findall(LABEL, labels)]
+            kind = ENUM(*found, name=kind.name, schema=kind.schema)
+        kind.create(self.connection)
+
+    def read(self, only: str | None = None) -> Catalog:
+        """Return what is made so far."""
+        query = "SELECT nspname FROM pg_namespace WHERE oid = pg_my_temp_schema()"
+        shown = self.models.shown()
+        names = {name: shown[real] for real, name in self.names.items()}
+        schemas = [*names]
+        if "pg_temp" in names:
+            schemas = [*self.connection.scalars(text(query))]
+            names |= dict.fromkeys(schemas, "")
+        return read_shown(self.connection, schemas, shown | names, only)
+
+    def even_defaults(self, key: tuple[str, str], made: dict[Any, str]) -> None:
+        """Give equal constants the database's words: a column keeps casts of a type that it had."""
+        real = self.shadow.real.get(key, {})
+        for (kind, name, aspect), ours in list(made.items()):
+            theirs, type_ = real.get((kind, name, aspect), ours), (kind, name, "type")
+            constants = CONSTANT.fullmatch(ours) and CONSTANT.fullmatch(theirs)
+            if aspect != "default" or ours == theirs or not constants:
+                continue
+            if made[type_] != real.get(type_):
+                continue
+            one, two = (
+                f"CAST(CAST(({sql}) AS {made[type_]}) AS text)"
+                for sql in (ours, theirs)
+            )
+            if self.tried(f"SELECT {one} IS NOT DISTINCT FROM {two}"):
+                made[kind, name, aspect] = theirs
+
+    def tried(self, sql: str) -> Any:
+        """Return what a query returns; nothing if it fails."""
+        try:
+            with self.connection.begin_nested():
+                return self.connection.scalar(plain(sql))
+        except SQLAlchemyError:
+            return None
+
+    def retrace(self, table: Table) -> None:
+        """Give a CHECK or an index the database's words, if only its column's past differs.
+
+        PostgreSQL keeps casts of a type that a column had. If the model's own, made on a column
+        of that type, has the database's words once the type has changed, the two are equal.
+        """
+        key = self.models.key(table)
+        made, real = self.shadow.made.get(key, {}), self.shadow.real.get(key, {})
+        for one in (*table.constraints, *table.indexes):
+            kind = "index" if isinstance(one, Index) else "check"
+            if not isinstance(one, Index | CheckConstraint) or one.name is None:
+                continue
+            sql = self.preparer.format_constraint(one)
+            item = kind, str(sql).strip('"'), "definition"
+            wanted = real.get(item, "")
+            if made.get(item, wanted) == wanted:
+                continue
+            ways = [
+                (column, type_)
+                for column in table.columns
+                if re.search(rf"\b{re.escape(column.name)}\b", wanted)
+                for type_ in dict.fromkeys(CAST.findall(wanted))
+            ]
+            for column, type_ in ways:
+                own = made["column", column.name, "type"]
+                if self.made_with(one, column, type_, own).get(item) == wanted:
+                    made[item] = wanted
+                    break
+
+    def made_with(
+        self, one: Any, column: Column[Any], type_: str, own: str
+    ) -> dict[Any, str]:
+        """Return a table whose column had another type when a CHECK or an index was made."""
+        table, quote = column.table, self.preparer.quote
+        schema = self.translation[table.schema]
+        name = self.preparer.format_constraint(one)
+        place = f"{schema}.{quote(table.name)}"
+        alter = f"ALTER TABLE {place} ALTER {quote(column.name)}"
+        if isinstance(one, Index):
+            drop, create = f"DROP INDEX {schema}.{name}", CreateIndex(one)
+        else:
+            drop = f"ALTER TABLE {place} DROP CONSTRAINT {name}"
+            create = AddConstraint(one, isolate_from_table=False)
+        with common.undone(self.connection):
+            try:
+                self.connection.execute(plain(drop))
+                self.connection.execute(plain(f"{alter} DROP DEFAULT"))
+                self.connection.execute(plain(f"{alter} TYPE {type_} USING NULL"))
+                self.connection.execute(create)
+                self.connection.execute(plain(f"{alter} TYPE {own} USING NULL"))
+            except SQLAlchemyError:
+                return {}
+            return self.read(table.name).get(self.models.key(table), {})
+
+
+LABEL = re.compile(r"'((?:[^']|'')*)'")

@@ -1,0 +1,191 @@
+"""The catalogs of PostgreSQL, whose functions write each definition out."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, text
+
+from . import Catalog
+
+SEQUENCE = """format(
+    'AS %s START WITH %s INCREMENT BY %s MINVALUE %s MAXVALUE %s CACHE %s%s CYCLE',
+    format_type(seqtypid, -1), seqstart, seqincrement, seqmin, seqmax, seqcache,
+    CASE WHEN NOT seqcycle THEN ' NO' END
+)"""
+
+# Read with an empty search path, so that each name has its schema. Numbers of objects are not in
+# it, nor parts of partitioned tables, with the copies of keys that those have (`conparentid`).
+QUERY = f"""
+WITH extended AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e'),
+schemas AS (SELECT oid, nspname FROM pg_namespace WHERE nspname = ANY(CAST(:schemas AS text[]))),
+relations AS (
+    SELECT c.*, nspname FROM pg_class c JOIN schemas n ON n.oid = relnamespace
+    WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND NOT relispartition
+    AND relname = coalesce(CAST(:only AS text), relname)
+    AND ('pg_class'::regclass, c.oid) NOT IN (SELECT * FROM extended)
+),
+tables AS (SELECT * FROM relations WHERE relkind <> 'S'),
+types AS (
+    SELECT t.*, nspname FROM pg_type t JOIN schemas n ON n.oid = typnamespace
+    WHERE ('pg_type'::regclass, t.oid) NOT IN (SELECT * FROM extended)
+),
+sequences AS (
+    SELECT seqrelid, {SEQUENCE} AS sequence, refobjid, refobjsubid, deptype FROM pg_sequence
+    LEFT JOIN pg_depend ON classid = 'pg_class'::regclass AND objid = seqrelid
+    AND deptype IN ('a', 'i')
+)
+SELECT nspname, relname, 'table' AS kind, '' AS name, aspect, value FROM tables c
+LEFT JOIN pg_partitioned_table ON partrelid = c.oid LEFT JOIN pg_am a ON a.oid = relam,
+LATERAL (VALUES
+    ('kind', CASE WHEN relpersistence = 'u' THEN 'UNLOGGED ' ELSE '' END || CASE relkind
+        WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'f' THEN 'FOREIGN TABLE'
+        ELSE 'TABLE' END),
+    ('partition', CASE relkind WHEN 'p' THEN pg_get_partkeydef(c.oid) END),
+    ('options', (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(reloptions) o
+        WHERE o NOT LIKE 'autovacuum%')),
+    ('tablespace', (SELECT spcname FROM pg_tablespace s WHERE s.oid = reltablespace)),
+    ('method', CASE WHEN amname <> 'heap' THEN amname END),
+    ('comment', obj_description(c.oid, 'pg_class')),
+    ('view', CASE WHEN relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END)
+) AS aspects (aspect, value)
+UNION ALL
+SELECT * FROM (
+    SELECT nspname, relname, 'column', attname, aspect, value FROM tables c
+    JOIN pg_attribute ON attrelid = c.oid AND attnum > 0 AND NOT attisdropped
+    JOIN pg_type t ON t.oid = atttypid
+    LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+    LEFT JOIN sequences ON refobjid = c.oid AND refobjsubid = attnum,
+    LATERAL (SELECT pg_get_expr(adbin, adrelid) AS expression) AS e,
+    LATERAL (VALUES
+        ('type', format_type(atttypid, atttypmod)),
+        ('collation', CASE WHEN attcollation <> typcollation
+            THEN attcollation::regcollation::text END),
+        ('computed', CASE attgenerated WHEN '' THEN NULL
+            ELSE format('(%s)%s', expression, CASE attgenerated WHEN 's' THEN ' STORED' END) END),
+        ('identity', CASE attidentity WHEN 'a' THEN 'ALWAYS ' WHEN 'd' THEN 'BY DEFAULT ' END
+            || sequence),
+        ('default', CASE WHEN attgenerated <> '' THEN NULL WHEN deptype = 'a'
+            AND expression = format('nextval(%L::regclass)', seqrelid::regclass)
+            THEN 'SERIAL ' || sequence ELSE expression END),
+        ('nullable', CASE WHEN attnotnull THEN 'NOT NULL' END),
+        ('comment', col_description(c.oid, attnum)),
+        ('sql', seqrelid::regclass::text)
+    ) AS aspects (aspect, value)
+    WHERE relkind NOT IN ('v', 'm') ORDER BY attnum
+) AS columns
+UNION ALL
+SELECT nspname, relname, CASE contype WHEN 'c' THEN 'check' WHEN 'f' THEN 'foreignkey'
+    WHEN 'p' THEN 'primary' WHEN 'u' THEN 'unique' ELSE 'exclude' END, conname, aspect, value
+FROM tables c JOIN pg_constraint k ON conrelid = c.oid,
+LATERAL (VALUES
+    ('definition', regexp_replace(pg_get_constraintdef(k.oid), ' NOT VALID$', '')),
+    ('comment', obj_description(k.oid, 'pg_constraint'))
+) AS aspects (aspect, value)
+WHERE contype IN ('c', 'f', 'p', 'u', 'x') AND conparentid = 0
+UNION ALL
+SELECT nspname, c.relname, 'index', i.relname, aspect, value FROM tables c
+JOIN pg_index ON indrelid = c.oid JOIN pg_class i ON i.oid = indexrelid,
+LATERAL (VALUES
+    ('definition', pg_get_indexdef(i.oid) || CASE WHEN indisvalid THEN '' ELSE ' INVALID' END),
+    ('tablespace', (SELECT spcname FROM pg_tablespace s WHERE s.oid = i.reltablespace))
+) AS aspects (aspect, value)
+WHERE NOT EXISTS (
+    SELECT FROM pg_constraint WHERE conindid = i.oid AND contype IN ('p', 'u', 'x')
+)
+UNION ALL
+SELECT nspname, relname, 'trigger', tgname, 'definition', pg_get_triggerdef(t.oid)
+FROM tables c JOIN pg_trigger t ON tgrelid = c.oid WHERE NOT tgisinternal
+UNION ALL
+SELECT nspname, '', 'sequence', relname, 'definition', sequence
+FROM relations c JOIN sequences ON seqrelid = c.oid WHERE refobjid IS NULL
+UNION ALL
+SELECT nspname, '', 'enum', typname, 'definition',
+    coalesce(string_agg(quote_literal(enumlabel), ', ' ORDER BY enumsortorder), '')
+FROM types t LEFT JOIN pg_enum ON enumtypid = t.oid WHERE typtype = 'e' GROUP BY 1, 4
+UNION ALL
+SELECT nspname, '', 'domain', typname, aspect, value FROM types t, LATERAL (
+    VALUES ('type', format_type(typbasetype, typtypmod)),
+    ('collation', (SELECT t.typcollation::regcollation::text FROM pg_type b
+        WHERE b.oid = t.typbasetype AND b.typcollation <> t.typcollation)),
+    ('default', typdefault),
+    ('nullable', CASE WHEN typnotnull THEN 'NOT NULL' END)
+    UNION ALL SELECT 'check ' || conname, pg_get_constraintdef(oid) FROM pg_constraint
+    WHERE contypid = t.oid AND contype = 'c'
+) AS aspects (aspect, value) WHERE typtype = 'd'
+UNION ALL
+SELECT nspname, '', 'function', format('%s(%s)', proname, pg_get_function_identity_arguments(p.oid)),
+    'definition', pg_get_functiondef(p.oid)
+FROM pg_proc p JOIN schemas n ON n.oid = pronamespace WHERE prokind IN ('f', 'p')
+AND ('pg_proc'::regclass, p.oid) NOT IN (SELECT * FROM extended)
+"""
+
+# A literal, with what makes it a name; a quoted name; a word that may be a schema.
+WORDS = re.compile(r"""'(?:[^']|'')*'(?:::regclass\b)?|"(?:[^"]|"")*"\.?|[\w$]+\.?""")
+
+
+def read(connection: Connection, schemas: Mapping[str, str]) -> Catalog:
+    """Return what schemas of PostgreSQL have."""
+    return read_shown(connection, list(schemas), schemas)
+
+
+def read_shown(
+    connection: Connection,
+    schemas: list[str],
+    shown: Mapping[str, str],
+    only: str | None = None,
+) -> Catalog:
+    """Return what schemas have.
+
+    Args:
+        connection: in a transaction or on autocommit; it is left as it was.
+        schemas: those to read.
+        shown: names by which to show them, and others that definitions name.
+        only: a table, instead of all.
+    """
+    quote = connection.dialect.identifier_preparer.quote
+    words: dict[str, str] = {}
+    for name, other in shown.items():
+        quoted = name.replace('"', '""')
+        words[f"{name}."] = words[f'"{quoted}".'] = f"{quote(other)}." if other else ""
+
+    def word(match: re.Match[str]) -> str:
+        found = match[0]
+        if found.endswith("::regclass"):
+            return f"'{WORDS.sub(word, found[1:-11])}'::regclass"
+        return words.get(found, found)
+
+    catalog: Catalog = {}
+    with undone(connection):
+        search(connection, "")
+        found = connection.execute(text(QUERY), {"schemas": schemas, "only": only})
+        rows = found.all()
+    for schema, table, kind, name, aspect, value in rows:
+        if value is not None:
+            objects = catalog.setdefault((shown[schema], table), {})
+            objects[kind, name, aspect] = (
+                value if aspect == "comment" else WORDS.sub(word, value)
+            )
+    return catalog
+
+
+def search(connection: Connection, path: str) -> None:
+    """Set the search path, until the transaction or savepoint ends."""
+    statement = text("SELECT set_config('search_path', :path, true)")
+    connection.execute(statement, {"path": path})
+
+
+@contextmanager
+def undone(connection: Connection) -> Iterator[None]:
+    """Undo everything at the end, within a transaction or on autocommit."""
+    own = connection.connection.dbapi_connection
+    autocommit = own and connection.dialect.detect_autocommit_setting(own)
+    if autocommit:
+        connection.exec_driver_sql("BEGIN")
+    savepoint = connection.begin_nested()
+    try:
+        yield
+    finally:
+        savepoint.rollback()
+        if autocommit:
+            connection.exec_driver_sql("ROLLBACK")
