@@ -4,6 +4,10 @@
 `tests/support/roundtrip.py` has it, and prints how many pass here and there, with a small example
 of each failure. It exits with 1 where stock Alembic does what we do not. "Other schema" means that
 the revisions make something else than `create_all` does.
+
+``--changes 1000`` takes as many changes of one property each, with rows, through our project only,
+and prints a table by property: how many changes were seen, how many go both ways, how many
+revisions ask for a review, and how many fail. It exits with 1 where any fails.
 """
 
 from __future__ import annotations
@@ -14,24 +18,29 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from support.roundtrip import Outcome, Runner, runners, template_copy
+from support.changes import Change, changes, smaller_changes
+from support.roundtrip import Outcome, Runner, running, runners, template_copy
 from support.schemas import DATABASES, Case, cases, shrink
 
 Pair = tuple[Outcome, Outcome]
+C = TypeVar("C")
 
 
-def draw(database: str, count: int, number: int) -> list[Case]:
+def draw(strategy: st.SearchStrategy[C], count: int, number: int) -> list[C]:
     """Return different cases."""
-    found: dict[Case, None] = {}
+    found: dict[C, None] = {}
 
     @seed(number)
     @settings(
@@ -41,8 +50,8 @@ def draw(database: str, count: int, number: int) -> list[Case]:
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-    @given(cases(database))
-    def collect(case: Case) -> None:
+    @given(strategy)
+    def collect(case: C) -> None:
         found[case] = None
 
     collect()
@@ -90,7 +99,7 @@ class Measurement:
         """Return counts by class, and failures by class and signature."""
         counts: Counter[str] = Counter()
         failures: Failures = {}
-        drawn = draw(self.database, count, number)
+        drawn = draw(cases(self.database), count, number)
         with ThreadPoolExecutor(self.jobs) as pool:
             for case, pair in zip(drawn, pool.map(self.run, drawn), strict=True):
                 if counts.total() - counts["refused"] >= count:
@@ -128,6 +137,137 @@ def report(title: str, case: Case, pair: Pair) -> None:
         print(f"# {ours.revisions}".replace("\n", "\n# "), flush=True)
 
 
+# -------------------------------------------------------------------------------- Single changes
+
+TITLES = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mariadb": "MariaDB"}
+Tally = dict[str, dict[str, Counter[str]]]
+
+
+class Changes:
+    """Single changes that go through processes on one database."""
+
+    def __init__(self, database: str, processes: list[Runner]) -> None:
+        """Take processes; as many changes run at a time."""
+        self.database, self.jobs = database, len(processes)
+        self.idle: SimpleQueue[Runner] = SimpleQueue()
+        for process in processes:
+            self.idle.put(process)
+
+    def run(self, change: Case) -> Outcome:
+        """Run a change; rows that stop a revision with REVIEW may do so, if it runs without."""
+        process = self.idle.get()
+        try:
+            outcome = process.change(*change.programs(self.database))
+            if outcome.stopped and change.rows:
+                empty = replace(change, rows=False)
+                again = process.change(*empty.programs(self.database))
+                if not again.failed:
+                    return replace(outcome, step="rows")
+            return outcome
+        finally:
+            self.idle.put(process)
+
+    def count(self, drawn: list[Change], tally: Tally) -> list[tuple[Change, Outcome]]:
+        """Count what becomes of changes, and return those that fail."""
+        failures = []
+        with ThreadPoolExecutor(self.jobs) as pool:
+            for change, outcome in zip(drawn, pool.map(self.run, drawn), strict=True):
+                counts = tally.setdefault(change.property, {}).setdefault(
+                    self.database, Counter()
+                )
+                counts[outcome.step if outcome.step in OTHER else "changes"] += 1
+                if outcome.step in {"refused", "no change"}:
+                    continue
+                counts["seen"] += outcome.step not in UNSEEN
+                counts["both ways"] += outcome.passed
+                counts["REVIEW"] += outcome.review
+                counts["rows"] += outcome.step == "rows"
+                if outcome.failed:
+                    counts["failures"] += 1
+                    counts[f"failure: {outcome.step}"] += 1
+                    failures.append((change, outcome))
+        return failures
+
+    def smallest(self, change: Case, outcome: Outcome, tries: int) -> Case:
+        """Return a smaller change that fails alike."""
+
+        def fails(smaller: Case) -> bool:
+            return self.run(smaller).signature == outcome.signature
+
+        return shrink(change, fails, tries, smaller_changes)
+
+
+OTHER = {"refused", "no change"}
+UNSEEN = {"unseen", "false alarm", "first revision", "first upgrade", "revision", "died"}
+
+
+def changes_table(tally: Tally, databases: list[str]) -> str:
+    """Return the table of properties and databases."""
+    lines = [
+        "Changes, of them seen / written both ways / with REVIEW / stopped by the rows / failures",
+        "",
+        "| property | " + " | ".join(TITLES[one] for one in databases) + " |",
+        "| --- |" + " ---: |" * len(databases),
+    ]
+    total: dict[str, Counter[str]] = {one: Counter() for one in databases}
+    for name, by_database in sorted(tally.items()):
+        cells = [cell(by_database.get(one, Counter())) for one in databases]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+        for one, counts in by_database.items():
+            total[one].update(counts)
+    lines.append(f"| all | {' | '.join(cell(total[one]) for one in databases)} |")
+    for one in databases:
+        listed = ", ".join(
+            f"{name.removeprefix('failure: ')} {number}"
+            for name, number in sorted(total[one].items())
+            if name in OTHER or name.startswith("failure: ")
+        )
+        lines.append(f"\n{TITLES[one]}: {listed or 'nothing else'}")
+    return "\n".join(lines)
+
+
+def cell(counts: Counter[str]) -> str:
+    """Return a cell."""
+    if not counts["changes"]:
+        return ""
+    kinds = ("seen", "both ways", "REVIEW", "rows", "failures")
+    numbers = " / ".join(str(counts[kind]) for kind in kinds)
+    return f"{counts['changes']}: {numbers}"
+
+
+def take_changes(given: argparse.Namespace, folder: Path, template: Path) -> int:
+    """Take changes through our project; return how many fail."""
+    tally: Tally = {}
+    databases = given.database or DATABASES
+    failed = 0
+    for database in databases:
+        start = time.perf_counter()
+        place = folder / f"{database}-changes"
+        with running(place, template, database, given.jobs) as processes:
+            taken = Changes(database, processes)
+            wanted = changes(database, only=given.only)
+            drawn = draw(wanted, given.changes, given.seed)[: given.changes]
+            failures = taken.count(drawn, tally)
+            seconds = time.perf_counter() - start
+            print(f"{database}: {len(drawn)} changes in {seconds:.0f} s", flush=True)
+            found: dict[str, list[tuple[Change, Outcome]]] = {}
+            for change, outcome in failures:
+                found.setdefault(f"{change.property}: {outcome.signature}", []).append(
+                    (change, outcome)
+                )
+            for title, examples in sorted(found.items()):
+                change, outcome = min(examples, key=lambda one: len(str(one[0])))
+                smaller = taken.smallest(change, outcome, given.tries)
+                print(f"\n--- {database} ({len(examples)}): {title}\n{smaller}")
+                # A smaller one may fail for its rows.
+                last = taken.run(smaller)
+                print(f"# {last.step}: {last.error[:1500]}".replace("\n", "\n# "))
+                print(f"# {last.revisions}".replace("\n", "\n# "), flush=True)
+        failed += len(failures)
+    print("\n" + changes_table(tally, databases))
+    return failed
+
+
 def main() -> None:
     """Print counts, then the examples."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -136,11 +276,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tries", type=int, default=30, help="to make a failure small")
     parser.add_argument("--jobs", type=int, default=2, help="cases at a time")
+    parser.add_argument("--changes", type=int, help="single changes on each database")
+    parser.add_argument("--only", default="", help="a part of a property's name")
     given = parser.parse_args()
     worse = 0
     shared = Path("/dev/shm")
     with TemporaryDirectory(dir=shared if shared.is_dir() else None) as folder:
         template = template_copy(Path(folder, "template"))
+        if given.changes:
+            sys.exit(bool(take_changes(given, Path(folder), template)))
         for database in given.database or DATABASES:
             start = time.perf_counter()
             with ExitStack() as stack:

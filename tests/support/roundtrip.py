@@ -19,7 +19,7 @@ import sys
 import traceback
 import types
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -46,6 +46,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from support.commands import run, script
 from support.databases import SERVERS, execute, url_text
+from support.dumps import dump, unlike
 from support.releases import copy_template
 
 DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg", "mariadb": "pymysql"}
@@ -68,18 +69,30 @@ class Outcome:
     """What became of a case.
 
     `step` is the one that failed, or empty; "refused" where the database takes no such schema.
-    `differs` tells what `create_all` makes otherwise than the revisions.
+    `differs` tells what `create_all` makes otherwise than the revisions. `review` is whether the
+    revision of a change asks for one.
     """
 
     step: str = ""
     error: str = ""
     differs: str = ""
     revisions: str = ""
+    review: bool = False
 
     @property
     def passed(self) -> bool:
         """Whether each step was done."""
         return not self.step
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a revision that asks for a review stops, as it may with some rows."""
+        return self.review and self.step in {"upgrade", "downgrade", "upgrade again"}
+
+    @property
+    def failed(self) -> bool:
+        """Whether a change is not taken as it should be."""
+        return self.step not in {"", "refused", "no change", "rows"}
 
     @property
     def signature(self) -> str:
@@ -133,9 +146,7 @@ class Project:
 
     def created(self, program: Program) -> Any:
         """Return what `create_all` makes of a program."""
-        self.wipe(self.engine)
-        with self.engine.begin() as connection:
-            self.metadata(program).create_all(connection)
+        self.create(program)
         return self.snapshot()
 
     def snapshot(self) -> Any:
@@ -165,9 +176,73 @@ class Project:
             return Outcome(step, message, differs, self.revisions())
         return Outcome("", "", differs, self.revisions() if differs else "")
 
-    def revisions(self) -> str:
-        """Return the functions of all revisions."""
-        paths = Path("migrations/versions").glob("*.py")
+    def change(self, before: Program, after: Program) -> Outcome:
+        """Take a schema with rows to another one, and back, and again.
+
+        What is there at each step is looked at by `dumps.py`, which has nothing of ours.
+        """
+        for path in Path("migrations/versions").glob("*.py"):
+            path.unlink()
+        try:
+            self.create(after)
+            wanted = dump(self.engine)
+            self.wipe(self.engine)
+            self.base.metadata = self.metadata(before)
+        except Exception as error:  # noqa: BLE001 - whatever a driver or SQLAlchemy says
+            return Outcome("refused", one_line(error))
+        try:
+            self.step("revision", name="first revision")
+            self.step("upgrade", name="first upgrade")
+        except Failed as error:
+            return self.refused(before) or Outcome(*error.args, "", self.revisions())
+        with self.engine.begin() as connection:
+            insert(connection, before.rows)
+        first = set(Path("migrations/versions").glob("*.py"))
+        try:
+            self.step("check", name="false alarm")
+            found = dump(self.engine)
+            self.base.metadata = self.metadata(after)
+            self.step("revision")
+            if set(Path("migrations/versions").glob("*.py")) == first:
+                if wanted != found:
+                    raise Failed("unseen", unlike(wanted, found))
+                return Outcome("no change")
+            if wanted == found:
+                raise Failed("no change, but a revision", "")
+            self.step("upgrade")
+            self.alike("differs after upgrade", wanted)
+            self.step("check")
+            self.step("downgrade", "-1")
+            self.alike("differs after downgrade", found)
+            self.step("upgrade", name="upgrade again")
+            self.step("check", name="check again")
+        except Failed as error:
+            revision = self.revisions(first)
+            return Outcome(*error.args, "", revision, "REVIEW" in revision)
+        return Outcome(review="REVIEW" in self.revisions(first))
+
+    def refused(self, program: Program) -> Outcome | None:
+        """Return what the database says to a program, if it refuses it."""
+        try:
+            self.create(program)
+        except Exception as error:  # noqa: BLE001 - whatever a driver or SQLAlchemy says
+            return Outcome("refused", one_line(error))
+        return None
+
+    def create(self, program: Program) -> None:
+        """Let `create_all` make a program in an empty database."""
+        self.wipe(self.engine)
+        with self.engine.begin() as connection:
+            self.metadata(program).create_all(connection)
+
+    def alike(self, name: str, wanted: list[str]) -> None:
+        """Compare what is in the database with a dump."""
+        if text := unlike(wanted, dump(self.engine)):
+            raise Failed(name, text)
+
+    def revisions(self, known: Collection[Path] = ()) -> str:
+        """Return the functions of all revisions but those that are known."""
+        paths = set(Path("migrations/versions").glob("*.py")) - set(known)
         return "\n".join(
             re.sub(r"(?s)^.*?\ndef upgrade", "def upgrade", path.read_text())
             for path in sorted(paths, key=lambda path: path.stat().st_mtime_ns)
@@ -368,9 +443,15 @@ def serve(folder: str, url: str) -> None:
     if not os.environ.get("TRACE"):
         sys.stdout = sys.stderr = io.StringIO()
     for line in sys.stdin:
-        before, after = (Program(**one) if one else None for one in json.loads(line))
+        *programs, single = json.loads(line)
+        before, after = (Program(**one) if one else None for one in programs)
         assert before is not None
-        print(json.dumps(asdict(project.run(before, after))), file=output, flush=True)
+        if single:
+            assert after is not None
+            outcome = project.change(before, after)
+        else:
+            outcome = project.run(before, after)
+        print(json.dumps(asdict(outcome)), file=output, flush=True)
 
 
 # -------------------------------------------------------------------------------- The other side
@@ -405,8 +486,15 @@ class Runner:
         self.start(before, after)
         return self.result()
 
-    def start(self, before: Program, after: Program | None = None) -> None:
-        """Let the process begin with a case."""
+    def change(self, before: Program, after: Program | None) -> Outcome:
+        """Take a change up and down."""
+        self.start(before, after, single=True)
+        return self.result()
+
+    def start(
+        self, before: Program, after: Program | None = None, *, single: bool = False
+    ) -> None:
+        """Let the process begin with a case, or with a single change."""
         if self.process is None:
             self.process = subprocess.Popen(
                 [sys.executable, __file__, str(self.project), url_text(self.url)],
@@ -415,7 +503,7 @@ class Runner:
                 text=True,
             )
         assert self.process.stdin
-        case = [asdict(before), asdict(after) if after else None]
+        case = [asdict(before), asdict(after) if after else None, single]
         self.process.stdin.write(json.dumps(case) + "\n")
         self.process.stdin.flush()
 
@@ -447,8 +535,7 @@ def projects(folder: Path, template: Path, database: str) -> dict[str, Path]:
         database: a key of `DRIVERS`.
     """
     ours, stock = folder / "ours", folder / "stock"
-    answers = {"project_name": "My App", "database": database, "example": "none"}
-    copier.run_copy(str(template), ours, data=answers, defaults=True, quiet=True)
+    make_project(ours, template, database)
     stock.mkdir()
     run(script("alembic"), "init", "migrations", cwd=stock)
     env = stock / "migrations/env.py"
@@ -473,6 +560,30 @@ def runners(folder: Path, template: Path, database: str) -> Iterator[dict[str, R
             drop_database(runner.url)
 
 
+@contextmanager
+def running(
+    folder: Path, template: Path, database: str, count: int = 1
+) -> Iterator[list[Runner]]:
+    """Start some processes with our project, each with a database of its own."""
+    started: list[Runner] = []
+    try:
+        for number in range(count):
+            place = folder / str(number)
+            make_project(place, template, database)
+            started.append(Runner(place, make_database(place, database)))
+        yield started
+    finally:
+        for runner in started:
+            runner.stop()
+            drop_database(runner.url)
+
+
+def make_project(folder: Path, template: Path, database: str) -> None:
+    """Make a project of the template."""
+    answers = {"project_name": "My App", "database": database, "example": "none"}
+    copier.run_copy(str(template), folder, data=answers, defaults=True, quiet=True)
+
+
 def make_database(folder: Path, database: str) -> URL:
     """Make a database."""
     drivername = f"{database}+{DRIVERS[database]}"
@@ -486,6 +597,7 @@ def make_database(folder: Path, database: str) -> URL:
         for extension in EXTENSIONS:
             execute(url, f"CREATE EXTENSION {extension} SCHEMA extensions")
         execute(url, f"ALTER DATABASE {name} SET search_path = public, extensions")
+        execute(url, f"ALTER DATABASE {name} SET synchronous_commit = off")
     return url
 
 

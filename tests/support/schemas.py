@@ -55,10 +55,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Schema:
-    """Tables, and the arguments of their MetaData."""
+    """Tables, the arguments of their MetaData, and sources that stand before and behind them."""
 
     tables: tuple[Table, ...]
     options: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
+    tails: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -136,12 +138,15 @@ class Point(sa.types.UserDefinedType):
     def get_col_spec(self, **_):
         return "VARCHAR(30)"
 """,
+    "CreateView": """
+from sqlalchemy.sql.ddl import CreateView
+""",
 }
 
 
 def source(schema: Schema) -> str:
     """Return a schema as a Python program."""
-    lines = []
+    lines = [f"{head}\n" for head in schema.heads]
     for table in schema.tables:
         lines.append(f"sa.Table(\n    {table.name!r},\n    metadata,\n")
         for column in table.columns:
@@ -150,7 +155,7 @@ def source(schema: Schema) -> str:
         options = [f"schema={table.schema!r}"] if table.schema else []
         lines += [f"    {item},\n" for item in (*table.items, *table.options, *options)]
         lines.append(")\n")
-    body = "".join(lines)
+    body = "".join(lines + [f"{tail}\n" for tail in schema.tails])
     used = [
         text
         for name, text in DEFINITIONS.items()
@@ -273,7 +278,12 @@ def smaller_schemas(schema: Schema) -> Iterator[Schema]:
             yield without_part(schema, name, part)
 
 
-def shrink(case: Case, fails: Callable[[Case], bool], tries: int = 80) -> Case:
+def shrink(
+    case: Case,
+    fails: Callable[[Case], bool],
+    tries: int = 80,
+    smaller: Callable[[Case], Iterator[Case]] = smaller,
+) -> Case:
     """Return a smaller case that still fails."""
     seen = {case}
     progress = True
