@@ -13,6 +13,7 @@ from alembic.ddl.sqlite import SQLiteImpl
 from alembic.util import CommandError
 from sqlalchemy import Cast, Table, TextClause, cast, literal_column, text
 from sqlalchemy.schema import CreateTable
+from sqlalchemy.types import NullType
 
 from ...catalogs.sqlite import Constraint, Part, Statement, parse, tokens
 
@@ -45,7 +46,7 @@ class KeepingSQLiteImpl(SQLiteImpl):
                 place = f"ALTER TABLE {quote(table.name)} RENAME COLUMN"
                 self._exec(plain(f"{place} {quote(old)} TO {quote(new)}"))
                 transfer = batch_impl.column_transfers[old]
-                kept, renamed = transfer["expr"], literal_column(quote(new))
+                kept, renamed = transfer["expr"], literal_column(quote(new), NullType())
                 is_cast = isinstance(kept, Cast)
                 transfer["expr"] = cast(renamed, kept.type) if is_cast else renamed
         original, *_ = (sql for _, sql in self.objects("table", table.name))
