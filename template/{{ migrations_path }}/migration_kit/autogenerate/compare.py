@@ -218,11 +218,9 @@ class Comparison:
             if of_schema and table_ops.ops:  # what depends on a type, for example
                 table_ops.ops = []
                 self.unsaid.add(place)
-        upgrade.ops = [
-            op
-            for op in upgrade.ops
-            if not isinstance(op, ops.ModifyTableOps) or not op.is_empty()
-        ]
+        known = {id(table_ops) for _, table_ops in self.inspected.values()}
+        upgrade.ops = [op for op in upgrade.ops if id(op) not in known]
+        upgrade.ops += [one for _, one in self.inspected.values() if one.ops]
         found = [one for place in sorted(self.unsaid) for one in self.found(place)]
         if found:
             new = self.real | {place: self.made[place] for place in self.unsaid}

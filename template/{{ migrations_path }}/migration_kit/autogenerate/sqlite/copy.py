@@ -11,10 +11,11 @@ from typing import Any
 
 from alembic.ddl.sqlite import SQLiteImpl
 from alembic.util import CommandError
-from sqlalchemy import Cast, Table, TextClause, cast, literal_column, text
+from sqlalchemy import Cast, Table, cast, literal_column, text
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.types import NullType
 
+from ...catalogs import plain
 from ...catalogs.sqlite import Constraint, Part, Statement, parse, tokens
 
 # They are kept.
@@ -194,8 +195,3 @@ def constraints(statement: Statement) -> dict[tuple[str, str], Constraint]:
         for part in statement.parts
         for one in part.constraints
     }
-
-
-def plain(sql: str) -> TextClause:
-    """Return SQL in which a colon is no parameter."""
-    return text(sql.replace("\\", "\\\\").replace(":", "\\:"))
