@@ -80,7 +80,7 @@ def create_schemas(connection: Connection, names: dict[str, str]) -> str:
 
 def plain(sql: str) -> TextClause:
     """Return SQL in which a colon is no parameter."""
-    return text(sql.replace("\\", "\\\\").replace(":", "\\:"))
+    return text(sql.replace(":", "\\:"))
 
 
 class Caster:
