@@ -2,11 +2,13 @@
 
 import os
 import re
+import sys
 import sysconfig
 import traceback
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from textwrap import shorten
 
 from alembic import context
 from alembic.script import ScriptDirectory
@@ -24,6 +26,8 @@ LIBRARIES = (
     os.path.dirname(__file__),
     *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
 )
+
+LONGEST = 300  # characters of a DETAIL; PostgreSQL names up to 100 objects in one
 
 # What Alembic says of a revision that has no file; its identifier is the first group.
 MISSING = r"Can't locate revision identified by '(.*)'"
@@ -45,15 +49,23 @@ def one_line(
     """
     try:
         yield
-    except CommandError as error:
-        section = context.config.config_ini_section if script_of_run() else FIRST
-        remedy = commands_for(section, remedy_for(str(error)))
-        if remedy and remedy not in str(error):  # of a context within this one
-            raise CommandError(f"{str(error).rstrip('.')}; {remedy}") from error
-        raise
     except Exception as error:
-        line = f"{doing}: {describe(error, database)}"
-        raise CommandError(f"{line}; {aftermath}" if aftermath else line) from error
+        line = str(error)
+        if isinstance(error, CommandError):
+            section = context.config.config_ini_section if script_of_run() else FIRST
+            remedy = commands_for(section, remedy_for(line))
+            if remedy and remedy not in line:  # of a context within this one
+                line = f"{line.rstrip('.')}; {remedy}"
+        else:
+            line = f"{doing}: {describe(error, database)}"
+            line = f"{line}; {aftermath}" if aftermath else line
+        command = context.config.cmd_opts if script_of_run() else None
+        if getattr(command, "sql", False) and not command.raiseerr:
+            print(f"FAILED: {line}", file=sys.stderr)  # Alembic prints it among the SQL
+            sys.exit(-1)
+        if line == str(error):
+            raise
+        raise CommandError(line) from error
 
 
 def remedy_for(message: str) -> str:
@@ -95,12 +107,18 @@ def migration_errors(
 
 
 def describe(error: Exception, database: Database | None = None) -> str:
-    """Return where in the project an error arose, its first line, and what helps."""
+    """Return where in the project an error arose, what the database says, and how to fix it."""
     if isinstance(error, SyntaxError):
         return f"{where(error.filename or '?', error.lineno)}: {error.msg}"
-    message = next(iter(str(error).splitlines()), "")
-    message = re.sub(r"^\([\w.]+\) ", "", message)  # the class of the driver's error
-    message = f"{type(getattr(error, 'orig', None) or error).__name__}: {message}"
+    orig = getattr(error, "orig", None) or error
+    message = re.sub("^<class .*?>: ", "", str(orig))  # asyncpg's class
+    message = f"{type(orig).__name__}: {next(iter(message.splitlines()), '')}"
+    diagnostics = getattr(orig, "diag", orig.__cause__)  # psycopg's, asyncpg's
+    for name in ("detail", "hint"):
+        said = getattr(diagnostics, f"message_{name}", getattr(diagnostics, name, ""))
+        if said:
+            said = shorten(", ".join(str(said).rstrip(".").splitlines()), LONGEST)
+            message += f"; {name.upper()}: {said}"
     if isinstance(error, ImportError):
         remedy = remedy_for_import(error)
         message += f"; {remedy}" if remedy else ""
