@@ -111,20 +111,19 @@ def describe(error: Exception, database: Database | None = None) -> str:
     if isinstance(error, SyntaxError):
         return f"{where(error.filename or '?', error.lineno)}: {error.msg}"
     orig = getattr(error, "orig", None) or error
-    message = re.sub("^<class .*?>: ", "", str(orig))  # asyncpg's class
-    message = f"{type(orig).__name__}: {next(iter(message.splitlines()), '')}"
+    message = f"{type(orig).__name__}: {next(iter(str(orig).splitlines()), '')}"
     diagnostics = getattr(orig, "diag", orig.__cause__)  # psycopg's, asyncpg's
     for name in ("detail", "hint"):
         said = getattr(diagnostics, f"message_{name}", getattr(diagnostics, name, ""))
+        # asyncpg adds what it thinks of PgBouncer, even if there is none.
+        said = ", ".join(str(said or "").partition("\nNOTE: ")[0].splitlines())
         if said:
-            said = shorten(", ".join(str(said).rstrip(".").splitlines()), LONGEST)
-            message += f"; {name.upper()}: {said}"
+            message += f"; {name.upper()}: {shorten(said.rstrip('.'), LONGEST)}"
     if isinstance(error, ImportError):
         remedy = remedy_for_import(error)
         message += f"; {remedy}" if remedy else ""
     elif database:
-        said = f"{message} {getattr(error, 'statement', '')}"
-        hint = database.hint(error, said)
+        hint = database.hint(error, f"{message}\n{getattr(error, 'statement', '')}")
         message += f"; {hint}" if hint else ""
     frames = traceback.extract_tb(error.__traceback__)
     script = script_of_run()

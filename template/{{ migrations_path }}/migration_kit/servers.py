@@ -34,9 +34,15 @@ class Server(Database):
     users: Sequence[str] = ()
     unseen = ""
     remedies = {
+        "too many c|connection slots|has exceeded": "end other sessions, or raise the limit",
+        "starting up|shutting down|recovery mode|not yet": "wait until the server is ready",
+        "denied .*database ['\"]|not currently accepting|not allowed to|pg_hba.conf": "let "
+        "the server allow this user, host and database, or correct {source}",
+        "database .*does not exist|unknown database": "create the database, or correct "
+        "{source}",
         "password|authentication|access denied": "check user and password in {source}",
-        "does not exist|unknown database": "create the database, or correct {source}",
-    }
+        "ssl (was|upgrade|neg|conn|err)|certificate": "correct host, port or TLS in {source}",
+    } | Database.remedies
 
     def session(
         self, connection: Connection, timeout: float

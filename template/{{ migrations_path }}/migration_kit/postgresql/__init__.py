@@ -9,11 +9,14 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..command import after_each_revision, is_autocommit
-from ..dialects import FILL_FIRST
+from ..dialects import FILL_FIRST, ONE_EACH
 from ..servers import Server
 from ..settings import get_seconds
 from .lock import postgresql_lock
 from .pooler import CONNECT_DIRECTLY
+
+# A statement of psycopg or asyncpg, not of a revision, is in another session.
+PREPARED = 'prepared statement "_+(pg3|asyncpg)_|unnamed prepared statement'
 
 # Who uses the table that a statement waited for: table, process, name and state.
 USERS = """
@@ -36,15 +39,20 @@ class PostgreSQL(Server):
     users = [USERS]
     unseen = "it has gone meanwhile"
     remedies = {
-        "prepared statement": CONNECT_DIRECTLY,
+        PREPARED: CONNECT_DIRECTLY,
         "'cockroachdb": "it needs a dialect of its own, sqlalchemy-cockroachdb, named in "
         "{source}, and has no lock: let only one job migrate, and say so with -x lock=none",
         "could not determine version": "it needs another dialect of SQLAlchemy, named in "
         "{source}",
-        "read-only|target attribute": "name the primary as well in {source}",
-        "role .* does not exist": "create that user, or correct the user in {source}",
+        "read-only|standby|target attribute": "name the primary as well in {source}",
+        "role .* (does not exist|not permitted)": "create that user with LOGIN, or correct the "
+        "user in {source}",
     } | Server.remedies
-    hints = {"contains null values": FILL_FIRST, "prepared statement": CONNECT_DIRECTLY}
+    hints = {
+        "contains null values": FILL_FIRST,
+        "insert multiple commands": ONE_EACH,
+        PREPARED: CONNECT_DIRECTLY,
+    }
 
     hold = postgresql_lock
 
