@@ -27,8 +27,6 @@ LIBRARIES = (
     *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
 )
 
-LONGEST = 300  # characters of a DETAIL; PostgreSQL names up to 100 objects in one
-
 # What Alembic says of a revision that has no file; its identifier is the first group.
 MISSING = r"Can't locate revision identified by '(.*)'"
 
@@ -59,8 +57,8 @@ def one_line(
         else:
             line = f"{doing}: {describe(error, database)}"
             line = f"{line}; {aftermath}" if aftermath else line
-        command = context.config.cmd_opts if script_of_run() else None
-        if getattr(command, "sql", False) and not command.raiseerr:
+        given = getattr(getattr(context, "config", None), "cmd_opts", None)
+        if getattr(given, "sql", False) and not getattr(given, "raiseerr", False):
             print(f"FAILED: {line}", file=sys.stderr)  # Alembic prints it among the SQL
             sys.exit(-1)
         if line == str(error):
@@ -111,30 +109,27 @@ def describe(error: Exception, database: Database | None = None) -> str:
     if isinstance(error, SyntaxError):
         return f"{where(error.filename or '?', error.lineno)}: {error.msg}"
     orig = getattr(error, "orig", None) or error
-    message = f"{type(orig).__name__}: {next(iter(str(orig).splitlines()), '')}"
+    said = [f"{type(orig).__name__}: {next(iter(str(orig).splitlines()), '')}"]
     diagnostics = getattr(orig, "diag", orig.__cause__)  # psycopg's, asyncpg's
     for name in ("detail", "hint"):
-        said = getattr(diagnostics, f"message_{name}", getattr(diagnostics, name, ""))
+        more = getattr(diagnostics, f"message_{name}", getattr(diagnostics, name, ""))
         # asyncpg adds what it thinks of PgBouncer, even if there is none.
-        said = ", ".join(str(said or "").partition("\nNOTE: ")[0].splitlines())
-        if said:
-            message += f"; {name.upper()}: {shorten(said.rstrip('.'), LONGEST)}"
+        more = ", ".join(str(more or "").partition("\nNOTE: ")[0].splitlines())
+        said += [f"{name.upper()}: {shorten(more.rstrip('.'), 300)}"] if more else []
     if isinstance(error, ImportError):
-        remedy = remedy_for_import(error)
-        message += f"; {remedy}" if remedy else ""
+        said.append(remedy_for_import(error))
     elif database:
-        hint = database.hint(error, f"{message}\n{getattr(error, 'statement', '')}")
-        message += f"; {hint}" if hint else ""
+        statement = getattr(error, "statement", "")
+        said.append(database.hint(error, f"{said[0]}\n{statement}"))
     frames = traceback.extract_tb(error.__traceback__)
     script = script_of_run()
-    versions = (
-        tuple(str(folder) for folder in script._version_locations) if script else ()
-    )
+    versions = tuple(map(str, script._version_locations if script else ()))
     own = [frame for frame in frames if frame.filename.startswith(versions)]
     own = own or [frame for frame in frames if not frame.filename.startswith(LIBRARIES)]
     if isinstance(error, KeyError) and not own:
         # Alembic's revision map has no better error for it.
-        message += "; a revision names it, but has no file: restore it"
+        said.append("a revision names it, but has no file: restore it")
+    message = "; ".join(filter(None, said))
     return f"{where(own[-1].filename, own[-1].lineno)}: {message}" if own else message
 
 
@@ -151,7 +146,6 @@ def remedy_for_import(error: ImportError) -> str:
 
 def where(filename: str, line: int | None) -> str:
     """Name a place in a file, relative to the current folder where it lies below it."""
-    path = Path(filename)
-    if path.is_relative_to(Path.cwd()):
-        path = path.relative_to(Path.cwd())
-    return f"{path}, line {line}"
+    path, here = Path(filename), Path.cwd()
+    shown = path.relative_to(here) if path.is_relative_to(here) else path
+    return f"{shown}, line {line}"

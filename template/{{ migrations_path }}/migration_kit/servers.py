@@ -117,7 +117,7 @@ class Server(Database):
         callers_transaction = connection.in_transaction()
         for query in self.users:
             rows: Sequence[Row[Any]] = ()
-            with suppress(DBAPIError):  # not every user may look everywhere
+            with suppress(DBAPIError):  # of a privilege, of a transaction that failed
                 rows = connection.execute(text(query), {"statement": statement}).all()
             if not callers_transaction:
                 connection.rollback()
@@ -134,9 +134,6 @@ def refuse_without_lock(
     Args:
         version: what its version() says.
         servers: names, patterns of versions, and the first releases whose locks hold, if any.
-
-    Raises:
-        CommandError: naming the server and the setting.
     """
     for server, pattern, since in servers:
         found = re.search(pattern, version)
