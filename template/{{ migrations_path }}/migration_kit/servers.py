@@ -40,7 +40,7 @@ class Server(Database):
         "the server allow this user, host and database, or correct {source}",
         "database .*does not exist|unknown database": "create the database, or correct "
         "{source}",
-        "password|authentication|access denied": "check user and password in {source}",
+        "(no|empty) password|authentication|access denied": "check user and password in {source}",
         "ssl (was|upgrade|neg|conn|err)|certificate": "correct host, port or TLS in {source}",
     } | Database.remedies
 
