@@ -1,11 +1,13 @@
 """Which Alembic command runs, and what it records."""
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from alembic import context
 from alembic.util import CommandError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
+from sqlalchemy.exc import InvalidRequestError
 
 READ_ONLY = {"check", "current", "edit", "history", "merge", "revision", "show"}
 
@@ -45,6 +47,21 @@ def after_each_revision(callback: Callable[..., None]) -> None:
     migration.on_version_apply_callbacks = (*callbacks, callback)
 
 
+def refuse_long_identifier(revision: str, path: str) -> None:
+    """Refuse an identifier for which the version table has no room, before any DDL runs."""
+    now, most = context.get_context(), 32
+    if len(revision) > most:
+        table = (now.version_table, now.version_table_schema)
+        with suppress(InvalidRequestError):  # there is no table yet
+            column = inspect(now.connection).get_columns(*table)[0]
+            most = column["type"].length or len(revision)
+    if len(revision) > most:
+        place = f"{os.path.relpath(path)}: shorten the identifier {revision}"
+        raise CommandError(
+            f"{place}; {now.version_table} has room for {most} characters"
+        )
+
+
 @contextmanager
 def recorded_revision(connection: Connection) -> Iterator[None]:
     """Compare what the database records after the migration with what was asked for.
@@ -61,6 +78,12 @@ def recorded_revision(connection: Connection) -> Iterator[None]:
 
     after_each_revision(remember)
     callers_transaction = connection.in_transaction()
+    if get_command() not in READ_ONLY | {"downgrade", "ensure_version"}:
+        paths = {one.revision: one.path for one in context.script.walk_revisions()}
+        longest = max(paths, key=len, default="")
+        refuse_long_identifier(longest, paths.get(longest, ""))
+        if not callers_transaction:
+            connection.rollback()
     yield
     if is_read_only():
         return

@@ -1,8 +1,22 @@
 """Tables of the models."""
 
+import sys
 from collections.abc import Sequence
 
 from sqlalchemy import MetaData, Table
+
+from .errors import one_line
+
+
+def make_tables_of_listeners() -> None:
+    """Let the models be complete: listeners of mappers may make tables, for versions of rows.
+
+    Raises:
+        CommandError: if a mapper is wrong; it might hide tables.
+    """
+    if orm := sys.modules.get("sqlalchemy.orm"):  # else there are no mappers
+        with one_line("the models cannot be used"):
+            orm.configure_mappers()
 
 
 def tables_of(metadata: MetaData | Sequence[MetaData] | None) -> dict[str, Table]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -220,3 +221,63 @@ def test_a_foreign_key_goes_with_its_index_in_another_database(
     _, source = autogenerate(project, "unlink")
     assert "op.drop_index(" in source
     project.alembic_each([*UP_AND_DOWN[:2], ["downgrade", "-1"], *UP_AND_DOWN[:2]])
+
+
+# What the database has below a table, and whether the revision below makes it.
+MADE = {
+    ("points", "column", "at"): True,
+    ("spots", "column", "at"): False,
+    ("points", "column", "weight"): False,
+    ("points", "index", "points_at_idx"): True,  # in SQL
+    ("points", "index", "by_at"): True,  # as a value
+    ("points", "index", "weight_idx"): False,
+    ("points", "index", "only_in_downgrade"): False,
+    ("points", "check", "positive"): True,
+    ("points", "check", "at_positive"): False,
+    # Nothing names these.
+    ("points", "index", "ix_points_at"): True,
+    ("spots", "index", "ix_spots_at"): False,
+    ("points", "unique", "points_at_key"): True,
+    ("points", "primary", "points_pkey"): True,
+    ("points", "foreignkey", "points_user_id_fkey"): True,
+    ("points", "foreignkey", "points_ibfk_1"): True,
+    ("points", "check", "CONSTRAINT_1"): True,
+    ("points", "unique", "UNIQUE (at, b)"): True,
+    ("points", "unique", "uq__points__at"): True,
+    ("points", "unique", "uq_points_at"): False,
+    ("places", "unique", "old_places_name_key"): True,
+    ("others", "unique", "others_name_key"): False,
+}
+IS_MADE = """
+import json, os, sys
+sys.path.append("migrations")
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from migration_kit.autogenerate.ownership import is_made
+
+script = ScriptDirectory.from_config(Config("alembic.ini"))
+convention = {"uq": "uq__%(table_name)s__%(column_0_name)s"}
+asked = json.loads(os.environ["ASKED"])
+print(json.dumps([is_made(script, *one, convention) for one in asked]))
+"""
+
+
+def test_what_a_revision_makes_below_a_table_is_known(new: New) -> None:
+    project = new()
+    project.add_revision(
+        "points",
+        "op.create_table('points', sa.Column('at', sa.Integer(), index=True))\n"
+        "op.execute('''\nCREATE INDEX Points_At_Idx ON points (at)''')\n"
+        "op.create_index('by_at', 'points', ['at'])\n"
+        "op.create_check_constraint(op.f('positive'), 'points', 'at > 0')",
+        "op.drop_index('only_in_downgrade')",
+    )
+    project.add_revision(
+        "places",
+        "op.create_table('old_places', sa.Column('name', sa.Text(), unique=True))\n"
+        "op.create_table('spots', sa.Column('id', sa.Integer()))\n"
+        "op.rename_table('old_places', 'places')",
+        down_revision="points",
+    )
+    found = json.loads(project.python(IS_MADE, ASKED=json.dumps(list(MADE))))
+    assert dict(zip(MADE, found, strict=True)) == MADE

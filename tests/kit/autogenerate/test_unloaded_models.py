@@ -17,6 +17,13 @@ TABLES = [
     "class X(db.Model, Y):\n    pass",
     "class X(\n    Y,\n    db.Model,\n):\n    pass",
     "class X(SQLModel, table=True):\n    pass",
+    "class X(\n    HeroBase,\n    table=True,\n):\n    pass",
+    "class X(Base, table = True):\n    x: list[Y] = R(b=f(1))",
+    "class X(Base):\n    id: Mapped[int] = mapped_column(primary_key=True)",
+    "@dataclass\nclass X(Mixin, orm.OwnBase[int]):\n    id: orm.Mapped[int]",
+    'class X(Entity):\n    """A thing."""\n\n    id = sa.Column(sa.Integer)',
+    'class X(Base):\n    """Not `__abstract__`."""\n\n    id: Mapped[int]',
+    "class X(db.Model, metaclass=Y):\n    def f(self):\n        self.__abstract__ = True",
     "class X(db.Model):\n    __abstract__ = True\n\n\nclass Y(db.Model):\n    pass",
     'x = Table("x", m)',
     "x: Table = sa.Table('x', m)",
@@ -37,6 +44,18 @@ NO_TABLES = [
     "x: db.Model",
     "class X(Model):\n    pass",
     "class X(db.Models):\n    pass",
+    'Table("Name", "Age")',
+    "class X:\n    __tablename__: str",
+    'class X(Base):\n    """Before:\n\n    __tablename__ = "x"\n    """',
+    "class X(Mixin):\n    id: Mapped[int] = mapped_column()",
+    "class X:\n    id: Mapped[int] = mapped_column()",
+    "class X(MappedAsDataclass):\n    id: Mapped[int] = mapped_column()",
+    "class Base(MappedAsDataclass, DeclarativeBase):\n    id: Mapped[int]",
+    "class X(Base):\n    __abstract__ = True\n    id: Mapped[int]",
+    "class X(BaseModel):\n    name: str = Field(alias=Column())",
+    "class X(SQLModel):\n    id: int = Field(sa_column=Column(Integer))",
+    "class X(Base):\n    @declared_attr\n    def __tablename__(cls):\n        return 'x'",
+    "class X(Base):\n    x: Mapped[",
     'down_revision = None\nx = sa.Table("x", m)',
 ]
 
@@ -44,12 +63,12 @@ FOUND = """
 import json, os, sys
 from pathlib import Path
 sys.path.append("migrations")
-from migration_kit.autogenerate.models import defines_tables
+from migration_kit.autogenerate.models import TABLE, defines_tables
 
 path, found = Path("spelled.py"), []
 for source in json.loads(os.environ["SOURCES"]):
     path.write_bytes(source.encode())
-    found.append(defines_tables(path))
+    found.append(defines_tables(path, TABLE.format("|Entity")))
 print(json.dumps(found))
 """
 

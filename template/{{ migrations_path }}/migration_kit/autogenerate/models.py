@@ -1,9 +1,11 @@
 """Models that Alembic cannot see, because nothing imports their module."""
 
+import ast
 import logging
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from alembic.util import CommandError
@@ -12,17 +14,15 @@ from ..paths import migrations
 
 log = logging.getLogger(f"alembic.{__name__}")
 
-# A table of SQLAlchemy, Flask-SQLAlchemy or SQLModel; most files have no hint, which is fast.
-HINT = re.compile(rb"__tablename__\s*[:=]|\.Model\b|table\s*=\s*True|Table\(\s*[\"']")
-TABLE = re.compile(
-    rb"""
-    ^[ \t]+ __tablename__ [ \t]* [:=]
-    | ^[ \t]* class [^(\n]* \( [^)]* (?: \.Model\b | \btable[ ]*=[ ]*True ) [^)]* \) [ ]* :
-      (?! (?: \n (?: [ \t] [^\n]* )? )*? \n [ \t]+ __abstract__\b )
-    | ^[^#\n]* \bTable\( \s* ["'] [^"'\n]+ ["'] \s* ,
-    """,
-    re.MULTILINE | re.VERBOSE,
-)
+# Most files have no hint, and need no parser. A table is in the spelling of `ast`.
+HINT = rb"__tablename__|\.Model\b|table\s*=\s*True|Table\(|olumn\(|\bMapped\b"
+TABLE = r"""(?x)
+    (?! (?:.*\n)*? (?: class[ ].*\bDeclarative | [ ]{{4}}__abstract__[ :] ) ) (?:
+      (?:\w+\.)*Table\('[^']+',[ ](?!')
+    | (?:.*\n)*? (?: class[ ].*(?:\.Model|\btable=True)\b | [ ]{{4}}__tablename__.*[ ]=[ ])
+    | (?:.*\n)*? class[ ].*[(,. ]\w*(?:Base|Model{})[][,)] (?:.*\n)+? [ ]{{4}}\w+
+      (?: :[ ](?:\w+\.)*Mapped\[ | .*[ ]=[ ](?:\w+\.)*(?:mapped_c|C)olumn\() )"""
+ASSIGNMENT = (ast.Assign, ast.AnnAssign)
 
 
 def warn_of_unloaded_models(
@@ -43,17 +43,15 @@ def warn_of_unloaded_models(
 def unloaded_modules(
     packages: Iterable[str], not_migrated: Iterable[str] = ()
 ) -> set[str]:
-    """Return the names of the modules that define tables, but that nothing imports.
+    """Return the names of the modules of packages that define tables, but that nothing imports.
 
-    Args:
-        packages: names of those to look through.
-        not_migrated: names of modules to leave out, with all below them.
+    Those of `not_migrated` are left out, with all below them.
 
     Raises:
         CommandError: if no module has a name of `not_migrated`.
     """
     modules = dict(module for package in packages for module in modules_of(package))
-    unloaded = {name for name in modules if name not in sys.modules}
+    unloaded = modules.keys() - sys.modules.keys()
     for other in not_migrated:
         meant = {name for name in modules if f"{name}.".startswith(f"{other}.")}
         if not meant:
@@ -62,7 +60,14 @@ def unloaded_modules(
                 "correct `not_migrated=` of run() in env.py"
             )
         unloaded -= meant
-    return {name for name in unloaded if defines_tables(modules[name])}
+    bases = "".join(
+        f"|{name}"
+        for module in modules.keys() & sys.modules.keys()
+        for name, value in vars(sys.modules[module]).items()
+        if isinstance(value, type) and hasattr(value, "registry")
+    )
+    table = TABLE.format(bases)
+    return {name for name in unloaded if defines_tables(modules[name], table)}
 
 
 def modules_of(package: str) -> Iterator[tuple[str, Path]]:
@@ -90,8 +95,16 @@ def modules_of(package: str) -> Iterator[tuple[str, Path]]:
                 yield ".".join([package, *names]), path
 
 
-def defines_tables(path: Path) -> bool:
+def defines_tables(path: Path, table: str) -> bool:
     """Return whether a module looks as if it defines a table, and is no revision."""
     source = path.read_bytes()
-    found = HINT.search(source) and TABLE.search(source)
-    return bool(found) and b"down_revision" not in source
+    if not re.search(HINT, source) or b"down_revision" in source:
+        return False
+    with suppress(SyntaxError):
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.ClassDef):  # without methods and docstrings
+                node.body = [one for one in node.body if isinstance(one, ASSIGNMENT)]
+            kinds = (ast.ClassDef, ast.Call)
+            if isinstance(node, kinds) and re.match(table, ast.unparse(node)):
+                return True
+    return False

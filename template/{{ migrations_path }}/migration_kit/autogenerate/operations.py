@@ -11,8 +11,8 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Table
 from sqlalchemy.schema import SchemaItem
 
-from ..command import get_command
-from ..tables import full_name, schemas_of, tables_of
+from ..command import get_command, refuse_long_identifier
+from ..tables import full_name, make_tables_of_listeners, schemas_of, tables_of
 from . import ownership, render
 from .compare import plugin
 from .kinds import kind_of
@@ -23,6 +23,7 @@ log = logging.getLogger(f"alembic.{__name__}")
 
 def autogenerate_options(connection: Connection) -> dict[str, Any]:
     """Return the options of `context.configure` that autogenerate heeds."""
+    make_tables_of_listeners()
     kind_of(connection.dialect)  # its module may have comparators
     return {
         # SQLite cannot alter a table in place: batch mode copies it.
@@ -90,6 +91,7 @@ def process_revision_directives(
     script = next(iter(directives), None)
     if not script or script.upgrade_ops is None:
         return
+    refuse_long_identifier(script.rev_id or "", "--rev-id")
     upgrade = script.upgrade_ops
     kept = make_run(migration, script)
     if kept:

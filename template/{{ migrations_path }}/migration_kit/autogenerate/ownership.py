@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -13,6 +14,12 @@ from sqlalchemy import Connection, Table, text
 from ..histories import other_histories
 from ..rooms import BACKFILL_TABLE, LOCK_TABLE
 from .kinds import kind_of
+
+# The names that databases give to what has none, and the end of a revision's source.
+UNNAMED = (
+    r"%(table_name)s_(\w+_)?(p?key|fkey|check|excl|idx|(ibfk|chk)_)\d*|constraint_\d+"
+)
+DOWNGRADE = r"(?ms)^(async )?def downgrade.*?(?=^[^\s#)\]}]|\Z)"
 
 # The table that goes, the one that comes, and the schema of both.
 Operation = tuple[str | None, str | None, str | None]
@@ -54,6 +61,51 @@ def is_made_by_revision(script: ScriptDirectory, name: str, schema: str | None) 
 def schemas_of_history(script: ScriptDirectory) -> set[str | None]:
     """Return the names of the schemas in which revisions make tables."""
     return {schema for _, _, schema in operations_of(script)}
+
+
+def is_made(
+    script: ScriptDirectory, table: str, kind: str, name: str, convention: Any
+) -> bool:
+    """Return whether a revision makes a column, constraint or index, named by it or not.
+
+    Args:
+        script: the history.
+        table: its name.
+        kind: as in a catalog; SQLite's definition is the name of what has none.
+        name: in the database.
+        convention: `naming_convention` of the models.
+    """
+    tables = {table}
+    for gone, come, _ in reversed(operations_of(script)):
+        tables |= {gone} if gone and come in tables else set()
+    if kind == "column":
+        return any(is_object_of_history(script, f"{one} {name}") for one in tables)
+    if "(" in name or is_object_of_history(script, name):
+        return True
+    forms = "|".join([UNNAMED, "ix_%(column_0_label)s", *map(str, convention.values())])
+    hint = kind if kind == "index" else ""  # `index=True` of a column
+    for one in filter(
+        lambda one: is_object_of_history(script, f"{one} {hint}"), tables
+    ):
+        escaped = re.escape(one)
+        parts = {"table_name": escaped, "column_0_label": rf"{escaped}_\w+"}
+        if re.fullmatch(forms % defaultdict(lambda: r"\w+", parts), name, re.I):
+            return True
+    return False
+
+
+def is_object_of_history(script: ScriptDirectory, name: str) -> bool:
+    """Return whether an upgrade has a name: as a value, or within SQL."""
+    words = set(re.findall(r"\w+", name.lower()))
+    return any(words <= some for some in words_of(script))
+
+
+@lru_cache(maxsize=16)
+def words_of(script: ScriptDirectory) -> list[set[str]]:
+    """Return the words of each upgrade, in lower case."""
+    sources = (source.decode(errors="replace") for source in sources_of(script))
+    ends = (re.sub(DOWNGRADE, "", source).lower() for source in sources)
+    return [set(re.findall(r"\w+", source)) for source in ends]
 
 
 def is_named_by_revision(script: ScriptDirectory, name: str) -> bool:

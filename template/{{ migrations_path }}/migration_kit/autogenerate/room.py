@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..rooms import Room
+from ..rooms import Room, part
 
 # Commands of Alembic's that never compare. A program may bring a function of its own that does.
 COMPARE_NOTHING = {"current", "downgrade", "ensure_version", "stamp", "upgrade"}
@@ -14,6 +14,8 @@ class Autogenerate(Room):
     def options(self, connection: Any) -> dict[str, Any]:
         from ..command import get_command
 
+        if not connection.dialect.supports_alter:
+            part("autogenerate", connection.dialect.name)  # it copies tables
         if get_command() in COMPARE_NOTHING:
             return {}
         from .operations import autogenerate_options

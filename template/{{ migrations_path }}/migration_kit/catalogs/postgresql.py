@@ -123,6 +123,10 @@ AND ('pg_proc'::regclass, p.oid) NOT IN (SELECT * FROM extended)
 # A literal, with what makes it a name; a quoted name; a word that may be a schema.
 WORDS = re.compile(r"""'(?:[^']|'')*'(?:::regclass\b)?|"(?:[^"]|"")*"\.?|[\w$]+\.?""")
 
+# The list of an IN: what PostgreSQL says of it, it reads as casts of each value.
+VALUE = r"'(?:[^']|'')*'::character varying"
+VALUES = re.compile(rf"\(ARRAY\[({VALUE}(?:, {VALUE})*)\]\)::text\[\]")
+
 
 def read(connection: Connection, schemas: Mapping[str, str]) -> Catalog:
     """Return what schemas of PostgreSQL have."""
@@ -163,10 +167,14 @@ def read_shown(
     for schema, table, kind, name, aspect, value in rows:
         if value is not None:
             objects = catalog.setdefault((shown[schema], table), {})
-            objects[kind, name, aspect] = (
-                value if aspect == "comment" else WORDS.sub(word, value)
-            )
+            if aspect != "comment":
+                value = VALUES.sub(cast_each, WORDS.sub(word, value))
+            objects[kind, name, aspect] = value
     return catalog
+
+
+def cast_each(match: re.Match[str]) -> str:
+    return "ARRAY[" + re.sub(VALUE, r"(\g<0>)::text", match[1]) + "]"
 
 
 def search(connection: Connection, path: str) -> None:

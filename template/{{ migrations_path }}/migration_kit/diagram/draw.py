@@ -19,7 +19,7 @@ from sqlalchemy import MetaData
 from ..histories import histories, load_options
 from ..paths import invocation
 from ..settings import FIRST
-from ..tables import tables_of
+from ..tables import make_tables_of_listeners, tables_of
 
 NEWEST = 100  # revisions: GitHub refuses a diagram of more than 500 arrows
 
@@ -102,7 +102,9 @@ def draw_page(config: Config, root: Path, command: str) -> str:
 
 def draw_tables(config: Config, root: Path) -> list[str]:
     """Return what paracelsus draws of the metadata that env.py gives."""
-    tables = tables_of(load_options(config)["target_metadata"]).values()
+    options = load_options(config)
+    make_tables_of_listeners()
+    tables = tables_of(options["target_metadata"]).values()
     Models.metadata = MetaData()
     for table in tables:
         table.to_metadata(Models.metadata)

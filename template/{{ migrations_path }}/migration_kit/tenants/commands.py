@@ -23,7 +23,7 @@ from ..errors import describe, one_line, where
 from ..rooms import part
 from ..sections import read_config
 from ..settings import get_url, run_schema, version_table_options
-from ..tables import tables_of
+from ..tables import make_tables_of_listeners, tables_of
 from . import tenant as tenancy
 from .tenant import get_tenant
 from .workers import Serve
@@ -259,6 +259,7 @@ def create(config: Config, script: ScriptDirectory) -> None:
             raise CommandError(
                 f"it exists and records {' '.join(recorded)}; `tenants upgrade` is for it"
             )
+        make_tables_of_listeners()
         metadata = migration.opts["target_metadata"]
         drop_unfinished(connection, metadata)
         for each in [metadata] if isinstance(metadata, MetaData) else metadata:

@@ -1,16 +1,43 @@
-"""Autogenerate on PostgreSQL: ENUM types, schemas, and defaults that read otherwise."""
+"""Autogenerate on PostgreSQL: the shadow, changes as statements, ENUM types, schemas."""
 
+import re
+from collections.abc import Iterator
+from importlib import import_module
 from importlib.util import find_spec
 
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import inspect
+from sqlalchemy import Connection, Dialect, inspect
 
+from ...catalogs import Catalog
+from ..differences import Difference
 from ..kinds import Kind
 from ..servers import put_foreign_keys_in_order
+from ..shadow import Models, Shadow
+from .shadow import cast
+from .statements import Change, mentions
 
-if find_spec("alembic_postgresql_enum"):
-    from . import enums as enums
+enums = (
+    import_module(".enums", __package__)
+    if find_spec("alembic_postgresql_enum")
+    else None
+)
+
+# Types of a family become each other without a cast in the statement.
+FAMILIES = [
+    "smallint|integer|bigint|real|double precision|numeric.*",
+    "text|character varying.*",
+]
+
+# What Alembic reads of the database, and says again in a downgrade, as it is.
+COLUMNS = r"\((?:[\w$]+(?:, )?)+\)"
+PLAIN = {
+    "index": rf"CREATE (?:UNIQUE )?INDEX \S+ ON \S+ USING btree {COLUMNS}",
+    "unique": f"UNIQUE {COLUMNS}",
+    "foreignkey": rf"FOREIGN KEY {COLUMNS} REFERENCES \S+{COLUMNS}"
+    r"(?: ON (?:UPDATE|DELETE) [A-Z ]+)?",
+    "check": r"CHECK [^']*",
+}
 
 
 class PostgreSQL(Kind):
@@ -23,8 +50,54 @@ AND (EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid)
 OR EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e'))
 """
 
-    # The casts of a literal: a change of the type leaves others than a new column has.
-    noise = r"""^\(*'|'(::[\w ."]+(\([\d,]+\))?(\[\])?\)*)+$"""
+    def __init__(self) -> None:
+        self.real: Catalog = {}  # of the last cast
+
+    def cast(self, connection: Connection, models: Models) -> Shadow:
+        """Cast the shadow."""
+        shadow = cast(connection, models)
+        if enums:
+            enums.show_on_both_sides(shadow)
+        self.real = shadow.real
+        return shadow
+
+    def is_said(self, difference: Difference) -> bool:
+        """Return whether nothing else depends on it, and reflection tells all of it."""
+        real, model = difference.real, difference.model
+        match difference.kind, difference.aspect:
+            case "column", "nullable" | "comment":
+                return True
+            case "column", "default":
+                return not re.search("^SERIAL|nextval", f"{real}\n{model}", re.M)
+            case "column", "type" if real and model:
+                return not self.has_dependents(difference) and any(
+                    re.fullmatch(one, real) and re.fullmatch(one, model)
+                    for one in FAMILIES
+                )
+            case "column", "type":
+                return True
+            case "table", "comment":
+                return True
+            case "index" | "unique" | "foreignkey" | "check" as kind, "definition":
+                return not real or bool(re.fullmatch(PLAIN[kind], real))
+        return False
+
+    def has_dependents(self, difference: Difference) -> bool:
+        """Return whether a view or a computed column keeps a column from another type."""
+        table = difference.schema, difference.table
+        return any(
+            mentions(sql, [difference.name])
+            for place, objects in self.real.items()
+            for (_, _, aspect), sql in objects.items()
+            if (aspect == "computed" and place == table)
+            or (aspect == "view" and mentions(sql, [difference.table]))
+        )
+
+    def statements(
+        self, old: Catalog, new: Catalog, dialect: Dialect
+    ) -> Iterator[tuple[int, str]]:
+        """Yield statements; not of ENUM types of one side only, see `cast`."""
+        return Change(old, new, dialect).statements()
 
     def complete(self, migration: MigrationContext, container: ops.OpContainer) -> None:
         """Create the schemas that are missing; they stay, as others may use them as well."""
@@ -33,6 +106,8 @@ OR EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e'))
         there = inspect(migration.connection).get_schema_names() if creates else ()
         missing = {op.schema for op in creates if op.schema} - {*there}
         quote = migration.dialect.identifier_preparer.quote
+        if enums:  # types come before all else, and go last
+            container.ops.sort(key=enums.position)
         container.ops[:0] = [
             ops.ExecuteSQLOp(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
             for schema in sorted(missing)

@@ -1,0 +1,493 @@
+"""From one catalog of PostgreSQL to another, in statements, with all that depends on a change."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from sqlalchemy import Dialect
+
+from ...catalogs import Catalog
+
+Place = tuple[str, str]
+Aspects = dict[str, str]
+Statements = Iterator[tuple[int, str]]
+
+# The phases in which a kind goes and comes.
+PHASES = {"primary": (1, 4), "unique": (1, 4), "foreignkey": (0, 6), "trigger": (0, 7)}
+PHASES |= dict.fromkeys(["check", "exclude", "index"], (1, 5))
+
+KEY = re.compile(r"\(([^)]*)\)(?: REFERENCES (.*?)\((.*?)\))?")
+LABEL = re.compile(r"'(?:[^']|'')*'")
+WORDS = re.compile(r"START|INCREMENT|MINVALUE|MAXVALUE|CACHE|(?:NO )?CYCLE")
+TABLE = [("partition", " PARTITION BY {}"), ("method", " USING {}")]
+TABLE += [("options", " WITH ({})"), ("tablespace", " TABLESPACE {}")]
+
+
+def grouped(catalog: Catalog) -> dict[Place, dict[tuple[str, str], Aspects]]:
+    """Return the aspects of each object."""
+    found: dict[Place, dict[tuple[str, str], Aspects]] = defaultdict(dict)
+    for place, objects in catalog.items():
+        for (kind, name, aspect), sql in objects.items():
+            found[place].setdefault((kind, name), {})[aspect] = sql
+    return found
+
+
+def mentions(sql: str, names: Iterable[str]) -> bool:
+    """Return whether SQL has one of some names."""
+    return any(re.search(rf"(?<!\w){re.escape(one)}(?!\w)", sql) for one in names)
+
+
+def literal(value: str | None) -> str:
+    return "NULL" if value is None else "'" + value.replace("'", "''") + "'"
+
+
+def set_or_drop(aspect: str, value: str | None) -> str:
+    """Return what sets or drops a default, or NOT NULL."""
+    if aspect == "default":
+        return f"SET DEFAULT {value}" if value else "DROP DEFAULT"
+    return f"{'SET' if value else 'DROP'} NOT NULL"
+
+
+def number_of(column: Aspects) -> tuple[str, str]:
+    """Return SERIAL, or when an identity is generated, and its sequence."""
+    number = column.get("identity", column.get("default", ""))
+    kind, _, sequence = number.partition(" AS ")
+    numbered = "identity" in column or number.startswith("SERIAL AS ")
+    return (kind, f"AS {sequence}") if numbered else ("", "")
+
+
+def identity(kind: str, sequence: str) -> str:
+    """Return what generates numbers; the type of the sequence is the column's."""
+    return f"GENERATED {kind} AS IDENTITY ({sequence[sequence.find('START ') :]})"
+
+
+class Change:
+    """A change from one catalog to another.
+
+    Attributes:
+        types: ENUM types and domains, as SQL names them.
+        replaced: those of them that another one takes the place of.
+        again: computed columns of each table that are dropped and added.
+        touched: these, and columns that get another type.
+        views: those that go or come, each after what it selects from.
+    """
+
+    def __init__(self, old: Catalog, new: Catalog, dialect: Dialect) -> None:
+        self.old, self.new = grouped(old), grouped(new)
+        self.quote = dialect.identifier_preparer.quote
+        self.places = list(dict.fromkeys([*old, *new]))
+        types = [
+            (self.name(schema, name), kind, one, two)
+            for schema, table in self.places
+            for kind, name, one, two in self.pairs((schema, table))
+            if kind in {"enum", "domain"}
+        ]
+        self.types = {type_ for type_, *_ in types}
+        self.replaced = {
+            type_ for type_, *one in types if self.is_replaced(type_, *one)
+        }
+        self.again: dict[Place, set[str]] = {}
+        self.touched = {place: self.touched_columns(place) for place in self.places}
+        self.views = self.views_that_go()
+
+    def name(self, schema: str, name: str) -> str:
+        """Return a name as SQL has it; the default schema goes without saying."""
+        return (
+            f"{self.quote(schema)}.{self.quote(name)}" if schema else self.quote(name)
+        )
+
+    def pairs(self, place: Place) -> Iterator[tuple[str, str, Aspects, Aspects]]:
+        """Yield kind and name of each object, with what both catalogs say of it."""
+        old, new = self.old[place], self.new[place]
+        for item in dict.fromkeys([*new, *old]):
+            yield *item, old.get(item, {}), new.get(item, {})
+
+    def statements(self) -> Statements:
+        """Yield all statements; those of one phase are in their order."""
+        for view in reversed(self.views):
+            if one := self.old[view].get(("table", "")):
+                yield 0, f"DROP {one['kind']} {self.name(*view)}"
+        for view in self.views:
+            if two := self.new[view].get(("table", "")):
+                sql = two["view"].strip().removesuffix(";")
+                yield 7, f"CREATE {two['kind']} {self.name(*view)} AS {sql}"
+                yield from self.comment(7, f"{two['kind']} {self.name(*view)}", {}, two)
+        for place in self.places:
+            for kind, name, one, two in self.pairs(place):
+                if kind in PHASES:
+                    yield from self.alter_part(place, kind, name, one, two)
+                elif kind == "column":
+                    yield from self.alter_column(place, name, one, two)
+                elif kind == "table" and "view" not in {**one, **two}:
+                    yield from self.alter_table(place, one, two)
+                elif kind in {"enum", "domain", "sequence"} and one != two:
+                    alter = getattr(self, f"alter_{kind}")
+                    yield from alter(self.name(place[0], name), one, two)
+
+    def comment(self, phase: int, what: str, one: Aspects, two: Aspects) -> Statements:
+        if one.get("comment") != two.get("comment"):
+            yield phase, f"COMMENT ON {what} IS {literal(two.get('comment'))}"
+
+    # What a change touches
+
+    def is_replaced(self, type_: str, kind: str, one: Aspects, two: Aspects) -> bool:
+        """Return whether no ALTER TYPE is enough."""
+        if not one or not two:
+            return False
+        if kind == "domain":
+            return any(one.get(each) != two.get(each) for each in ("type", "collation"))
+        old, new = (LABEL.findall(each["definition"]) for each in (one, two))
+        added = [f"{label}::{type_}" for label in new if label not in old]
+        # A transaction that adds a value cannot use it.
+        return [label for label in new if label in old] != old or any(
+            mentions(sql, added) and sql != before.get(aspect)
+            for place in self.places
+            for _, _, before, after in self.pairs(place)
+            for aspect, sql in after.items()
+        )
+
+    def touched_columns(self, place: Place) -> set[str]:
+        """Return the columns that get another type, and the computed ones made of them."""
+        columns = [
+            (name, one, two)
+            for kind, name, one, two in self.pairs(place)
+            if kind == "column" and one and two
+        ]
+        touched = {name for name, one, two in columns if self.is_retyped(one, two)}
+        self.again[place] = {
+            name
+            for name, one, two in columns
+            if (sql := two.get("computed"))
+            and (
+                sql != one.get("computed") or name in touched or mentions(sql, touched)
+            )
+        }
+        return touched | self.again[place]
+
+    def is_retyped(self, one: Aspects, two: Aspects) -> bool:
+        replaced = two["type"].removesuffix("[]") in self.replaced
+        return replaced or any(
+            one.get(aspect) != two.get(aspect) for aspect in ("type", "collation")
+        )
+
+    def views_that_go(self) -> list[Place]:
+        text = {
+            place: objects["table", ""]["view"]
+            for place, objects in (*self.old.items(), *self.new.items())
+            if "view" in objects.get(("table", ""), {})
+        }
+        ordered: dict[Place, None] = {}
+
+        def visit(view: Place) -> None:
+            for other in text:
+                if other not in (view, *ordered) and mentions(text[view], [other[1]]):
+                    visit(other)
+            ordered[view] = None
+
+        for view in text:
+            visit(view)
+        going: list[Place] = []
+        for view in ordered:
+            if (
+                self.old[view].get(("table", "")) != self.new[view].get(("table", ""))
+                or mentions(text[view], [other for _, other in going])
+                or any(
+                    mentions(text[view], [table]) and mentions(text[view], columns)
+                    for (_, table), columns in self.touched.items()
+                )
+            ):
+                going.append(view)
+        return going
+
+    def goes(self, place: Place, kind: str, one: Aspects, two: Aspects) -> bool:
+        """Return whether a constraint, index or trigger must go, if only for a time."""
+        sql, touched = one["definition"], self.touched[place]
+        if not self.new[place]:
+            return kind == "foreignkey"
+        if sql != two.get("definition"):
+            return True
+        if kind == "foreignkey" and (key := KEY.search(sql)):
+            return mentions(key[1], touched) or self.loses_key(key[2], key[3])
+        if kind in {"primary", "unique"} or (
+            kind == "index" and not re.search(r"\(.*\(| WHERE ", sql)
+        ):
+            touched = self.again[place]  # PostgreSQL itself makes the others again
+        return mentions(sql.partition(" EXECUTE ")[0], touched)
+
+    def loses_key(self, table: str, columns: str) -> bool:
+        """Return whether the key that a foreign key refers to changes."""
+        place = next(one for one in self.places if self.name(*one) == table)
+        return mentions(columns, self.touched[place]) or any(
+            kind in {"primary", "unique"}
+            and one.get("definition") != two.get("definition")
+            and {*columns.split(", ")}
+            == {*KEY.findall(one["definition"])[0][0].split(", ")}
+            for kind, _, one, two in self.pairs(place)
+            if one
+        )
+
+    # What goes, comes and changes
+
+    def alter_part(
+        self, place: Place, kind: str, name: str, one: Aspects, two: Aspects
+    ) -> Statements:
+        """Yield what drops and creates a constraint, an index or a trigger."""
+        table, quoted, sql = (
+            self.name(*place),
+            self.quote(name),
+            two.get("definition", ""),
+        )
+        drop, create = f"ALTER TABLE {table} DROP CONSTRAINT {quoted}", sql
+        if kind == "index":
+            drop = f"DROP INDEX {self.name(place[0], name)}"
+        elif kind == "trigger":
+            drop = f"DROP TRIGGER {quoted} ON {table}"
+        else:
+            create = f"ALTER TABLE {table} ADD CONSTRAINT {quoted} {sql}"
+        (gone, come), again = PHASES[kind], place in self.views
+        if one and not again and self.goes(place, kind, one, two):
+            yield gone, drop
+            again = True
+        if two:
+            come = 7 if place in self.views else come
+            if again or not one:
+                yield come, create.removesuffix(" INVALID")
+            before = {} if again else one
+            yield from self.comment(
+                come, f"CONSTRAINT {quoted} ON {table}", before, two
+            )
+
+    def alter_sequence(self, name: str, one: Aspects, two: Aspects) -> Statements:
+        if two:
+            verb = "ALTER" if one else "CREATE"
+            yield 2, f"{verb} SEQUENCE {name} {two['definition']}"
+        else:
+            yield 8, f"DROP SEQUENCE {name}"
+
+    def alter_enum(self, name: str, one: Aspects, two: Aspects) -> Statements:
+        old, new = (LABEL.findall(each.get("definition", "")) for each in (one, two))
+        if two:
+            yield from self.review(name, [label for label in old if label not in new])
+        if not one or not two or name in self.replaced:
+            yield from self.replace(name, f"AS ENUM ({', '.join(new)})", one, two)
+            return
+        where = f" BEFORE {old[0]}" if old else ""
+        for label in new:
+            if label not in old:
+                yield 2, f"ALTER TYPE {name} ADD VALUE IF NOT EXISTS {label}{where}"
+            where = f" AFTER {label}"
+
+    def review(self, type_: str, gone: list[str]) -> Statements:
+        """Yield how to find the rows with a value that goes: they stop the change."""
+        values = ", ".join(gone)
+        for place in self.places if gone else ():
+            for kind, name, one, _ in self.pairs(place):
+                if kind == "column" and one and one["type"].removesuffix("[]") == type_:
+                    test = f"{self.quote(name)}::text IN ({values})"
+                    if one["type"] != type_:
+                        test = f"{self.quote(name)}::text[] && ARRAY[{values}]"
+                    rows = f"SELECT count(*) FROM {self.name(*place)} WHERE {test}"
+                    yield (
+                        2,
+                        f"-- REVIEW: {type_} loses {values}; change such rows first,",
+                    )
+                    yield 2, f"-- with op.execute(sa.update(...)): {rows}"
+
+    def alter_domain(self, name: str, one: Aspects, two: Aspects) -> Statements:
+        if not one or not two or name in self.replaced:
+            checks = "".join(
+                f" CONSTRAINT {self.quote(aspect[6:])} {sql}"
+                for aspect, sql in two.items()
+                if aspect.startswith("check ")
+            )
+            words = f"AS {self.words(two)}{checks}" if two else ""
+            yield from self.replace(name, words, one, two, "DOMAIN")
+            return
+        for aspect in dict.fromkeys([*one, *two]):
+            before, after = one.get(aspect), two.get(aspect)
+            check = f"CONSTRAINT {self.quote(aspect[6:])}"
+            if before != after and not aspect.startswith("check "):
+                yield 2, f"ALTER DOMAIN {name} {set_or_drop(aspect, after)}"
+            elif before != after:
+                if before:
+                    yield 2, f"ALTER DOMAIN {name} DROP {check}"
+                if after:
+                    yield 2, f"ALTER DOMAIN {name} ADD {check} {after}"
+
+    def replace(
+        self, name: str, words: str, one: Aspects, two: Aspects, kind: str = "TYPE"
+    ) -> Statements:
+        """Yield what creates a type, drops it, or lets another one take its place."""
+        old = self.aside(name) if two else name
+        if one and two:
+            yield 2, f"ALTER {kind} {name} RENAME TO {old.rpartition('.')[2]}"
+        if two:
+            yield 2, f"CREATE {kind} {name} {words}"
+        if one:
+            yield 8, f"DROP {kind} {old}"
+
+    def aside(self, name: str) -> str:
+        """Return the name that a type or sequence has until another one took its place."""
+        schema, dot, own = name.rpartition(".")
+        return f"{schema}{dot}{self.quote(own.strip(chr(34))[:59] + '_old')}"
+
+    def alter_table(self, place: Place, one: Aspects, two: Aspects) -> Statements:
+        """Yield what creates a table, drops it, or changes its properties."""
+        table, alter = self.name(*place), f"ALTER TABLE {self.name(*place)}"
+        if not two:
+            yield 8, f"DROP {one['kind'].removeprefix('UNLOGGED ')} {table}"
+            return
+        if not one:
+            columns = ", ".join(
+                f"{self.quote(name)} {self.words(column)}"
+                for (kind, name), column in self.new[place].items()
+                if kind == "column"
+            )
+            words = [
+                form.format(two[aspect]) for aspect, form in TABLE if aspect in two
+            ]
+            yield 3, f"CREATE {two['kind']} {table} ({columns}){''.join(words)}"
+        yield from self.comment(3, f"TABLE {table}", one, two)
+        for aspect in dict.fromkeys([*one, *two]) if one else ():
+            before, after = one.get(aspect, ""), two.get(aspect, "")
+            if before == after or aspect == "comment":
+                continue
+            if aspect == "options":
+                names = re.findall(r"(\w+)=", before)
+                if names:
+                    yield 3, f"{alter} RESET ({', '.join(names)})"
+                if after:
+                    yield 3, f"{alter} SET ({after})"
+            elif aspect == "tablespace":
+                yield 3, f"{alter} SET TABLESPACE {after or 'pg_default'}"
+            elif {before, after} == {"TABLE", "UNLOGGED TABLE"}:
+                yield 3, f"{alter} SET {'LOGGED' if after == 'TABLE' else 'UNLOGGED'}"
+            else:
+                change = f"{before or 'none'} to {after or 'none'}"
+                yield (
+                    3,
+                    f"-- REVIEW: {table}: no ALTER TABLE changes {aspect} {change};",
+                )
+                yield 3, "-- create another table, copy the rows, and rename it."
+
+    def words(self, column: Aspects) -> str:
+        """Return the definition of a column or domain."""
+        words, (kind, sequence) = column["type"], number_of(column)
+        if "collation" in column:
+            words += f" COLLATE {column['collation']}"
+        if "computed" in column:
+            words += f" GENERATED ALWAYS AS {column['computed']}"
+        elif "identity" in column:
+            words += f" {identity(kind, sequence)}"
+        elif kind:
+            words += f" DEFAULT nextval({literal(column['sql'])})"
+        elif "default" in column:
+            words += f" DEFAULT {column['default']}"
+        return words + (" NOT NULL" if "nullable" in column else "")
+
+    def alter_column(
+        self, place: Place, name: str, one: Aspects, two: Aspects
+    ) -> Statements:
+        """Yield what adds, drops or alters a column."""
+        again, table, column = (
+            name in self.again[place],
+            self.name(*place),
+            self.quote(name),
+        )
+        alter = f"ALTER TABLE {table} ALTER COLUMN {column}"
+        if not self.new[place] or (one == two and name not in self.touched[place]):
+            return
+        if again and "computed" not in one:
+            lost = f"{table}.{column} is computed from now on: its values go."
+            yield 2, f"-- REVIEW: {lost}"
+        if again or not two:
+            yield 2 if again else 3, f"ALTER TABLE {table} DROP COLUMN {column}"
+        if two and (again or not one):
+            kind, sequence = number_of(two)
+            if kind == "SERIAL":
+                yield 2, f"CREATE SEQUENCE {two['sql']} {sequence}"
+                yield 3, f"ALTER SEQUENCE {two['sql']} OWNED BY {table}.{column}"
+            if self.old[place]:
+                add = f"ALTER TABLE {table} ADD COLUMN {column} {self.words(two)}"
+                yield 4 if again else 3, add
+        elif two:
+            if "computed" in one and "computed" not in two:
+                yield 2, f"{alter} DROP EXPRESSION"
+            first, last = self.numbers(table, name, one, two)
+            for sql in (*first, *self.retype(alter, column, one, two), *last):
+                yield 3, sql
+        before = {} if again else one
+        if two:
+            yield from self.comment(4, f"COLUMN {table}.{column}", before, two)
+
+    def retype(
+        self, alter: str, column: str, one: Aspects, two: Aspects
+    ) -> Iterator[str]:
+        """Yield what changes type, collation, default and NOT NULL of a column."""
+        before, after = (
+            None if number_of(each)[0] else each.get("default") for each in (one, two)
+        )
+        if self.is_retyped(one, two):
+            if before:
+                yield f"{alter} DROP DEFAULT"
+            before = None
+            collate = f" COLLATE {two['collation']}" if "collation" in two else ""
+            using = self.using(column, one["type"], two["type"])
+            yield f"{alter} TYPE {two['type']}{collate} USING {using}"
+        if before != after:
+            yield f"{alter} {set_or_drop('default', after)}"
+        if one.get("nullable") != two.get("nullable"):
+            yield f"{alter} {set_or_drop('nullable', two.get('nullable'))}"
+
+    def using(self, column: str, old: str, new: str) -> str:
+        """Return how a value becomes one of another type."""
+        if old.endswith("[]") and new == "jsonb":
+            return f"to_jsonb({column})"
+        if old == "jsonb" and new.endswith("[]"):
+            return f"translate({column}::text, '[]', '{{}}')::{new}"
+        array = "[]" if old.endswith("[]") and new.endswith("[]") else ""
+        if {old.removesuffix("[]"), new.removesuffix("[]")} & self.types:
+            return f"{column}::text{array}::{new}"
+        return f"{column}::{new}"
+
+    def numbers(
+        self, table: str, name: str, one: Aspects, two: Aspects
+    ) -> tuple[list[str], list[str]]:
+        """Return what changes SERIAL or an identity, before a change of the type and after it.
+
+        The counter goes on where it was.
+        """
+        (was, old), (kind, new) = number_of(one), number_of(two)
+        alter = f"ALTER TABLE {table} ALTER COLUMN {self.quote(name)}"
+        if (was, old) == (kind, new):
+            return [], []
+        if was == kind == "SERIAL":
+            return [], [f"ALTER SEQUENCE {two['sql']} {new}"]
+        if "identity" in one and "identity" in two:
+            words = WORDS.sub(r"SET \g<0>", new[new.find("START ") :])
+            return [], [f"{alter} SET GENERATED {kind} {words}"]
+        first, last = [f"{alter} DROP DEFAULT"] if was == "SERIAL" else [], []
+        aside = self.aside(one["sql"]) if was and kind else one.get("sql", "")
+        drop = f"DROP SEQUENCE {aside}" if was == "SERIAL" else f"{alter} DROP IDENTITY"
+        counter = f"coalesce(max({self.quote(name)}), 0) + 1, false) FROM {table}"
+        if was and kind:
+            rename = f"RENAME TO {aside.rpartition('.')[2]}"
+            first.append(f"ALTER SEQUENCE {one['sql']} {rename}")
+            counter = f"nextval({literal(aside)}), false)"
+        elif was:
+            first.append(drop)
+        sequence = literal(two.get("sql"))
+        if kind == "SERIAL":
+            last.append(f"CREATE SEQUENCE {two['sql']} {new}")
+        elif kind:
+            last.append(f"{alter} ADD {identity(kind, new)}")
+            sequence = f"pg_get_serial_sequence({literal(table)}, {literal(name)})"
+        if kind:
+            last.append(f"SELECT setval({sequence}, {counter}")
+        if was and kind:
+            last.append(drop)
+        if kind == "SERIAL":
+            last.append(f"{alter} SET DEFAULT nextval({sequence})")
+            owner = f"{table}.{self.quote(name)}"
+            last.append(f"ALTER SEQUENCE {two['sql']} OWNED BY {owner}")
+        return first, last

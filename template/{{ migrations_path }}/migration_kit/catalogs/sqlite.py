@@ -1,0 +1,267 @@
+"""The catalog of SQLite, which keeps the statements of whoever made a table: they are read."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from . import Catalog, Objects
+
+TOKEN = re.compile(
+    r"""\s+|--[^\n]*|/\*.*?\*/|(?P<string>[xX]?'(?:[^']|'')*')
+    |(?P<quoted>"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\])|(?P<word>[^\W\d][\w$]*)
+    |(?P<number>0[xX][0-9a-fA-F]+|(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)
+    |(?P<sign>\|\||->>|->|<<|>>|<=|>=|==|!=|<>|.)""",
+    re.DOTALL | re.VERBOSE,
+)
+SAME = {"==": "=", "!=": "<>"}
+
+# Words that begin a clause of a column, unless they go on with one: SET NULL, NOT DEFERRABLE.
+CLAUSES = {"as", "check", "collate", "constraint", "default", "foreign", "generated"}
+CLAUSES |= {"not", "null", "primary", "references", "unique"}
+# What is so without saying it.
+IMPLIED = re.compile(
+    r" (on (delete|update) no action|match simple|not deferrable( initially \w+)?"
+    r"|initially immediate|asc|autoincrement)(?= |$)"
+)
+OBJECTS = """
+SELECT type, name, tbl_name, sql FROM {} WHERE sql IS NOT NULL
+AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid
+"""
+
+
+class Token(NamedTuple):
+    """A token; its `value` has small letters and no quotes if it is a word or a name."""
+
+    kind: str
+    value: str
+    name: str
+    start: int
+    end: int
+
+    def is_(self, *values: str) -> bool:
+        """Return whether it is one of some words or signs, and no name in quotes."""
+        return self.value in values and self.kind in {"word", "sign"}
+
+
+class Constraint(NamedTuple):
+    """A constraint; it is the same by its kind and definition, whatever its name."""
+
+    kind: str
+    name: str
+    definition: str
+    source: str
+
+
+@dataclass
+class Part:
+    """A column, or a constraint of a table.
+
+    Attributes:
+        name: of the column; nothing for a constraint.
+        aspects: type, nullable, default, ...: each in one spelling, and its source.
+    """
+
+    name: str
+    source: str
+    aspects: dict[str, tuple[str, str]]
+    constraints: list[Constraint]
+
+
+class Statement:
+    """A CREATE TABLE statement, in its parts."""
+
+    def __init__(self, sql: str) -> None:
+        items = tokens(sql)
+        start = next(i for i, one in enumerate(items) if one.is_("("))
+        end = closing(items, start)
+        self.sql, self.tail = sql, sql[items[end].end :]
+        self.options = {spelled(part) for part in split(items[end + 1 :]) if part}
+        if any(one.is_("autoincrement") for one in items):
+            self.options.add("autoincrement")
+        self.parts = [self.part(part) for part in split(items[start + 1 : end])]
+
+    def part(self, items: Sequence[Token]) -> Part:
+        """Return a column with its clauses, or a constraint of the table."""
+        first, *rest = clauses(items)
+        own = items[0]
+        part = Part("", self.source(items), {}, [])
+        if own.is_("constraint", "primary", "unique", "check", "foreign"):
+            rest = [first, *rest]
+        else:
+            kind = re.sub(
+                r" ?([(),]) ?", r"\1", " ".join(one.value for one in first[1:])
+            )
+            part.name, part.aspects["type"] = own.name, (kind, self.source(first))
+        named: Sequence[Token] = ()
+        for clause in rest:
+            if clause[0].is_("constraint"):
+                named = clause
+            else:
+                self.add(part, clause, named)
+                named = ()
+        return part
+
+    def add(self, part: Part, clause: Sequence[Token], named: Sequence[Token]) -> None:
+        """Add a clause to a part."""
+        word, source = clause[0].value, self.source([*named, *clause])
+        name = named[1].name if named else ""
+        definition = IMPLIED.sub("", " ".join(one.value for one in clause))
+        own = f"( {part.name.lower()} )"
+        if word in {"not", "collate", "default"}:
+            aspect = {"not": "nullable", "collate": "collation"}.get(word, word)
+            skip = 0 if word == "not" else 1
+            part.aspects[aspect] = (spelled(clause[skip:]), source)
+        elif word in {"generated", "as"}:
+            brackets = next(i for i, one in enumerate(clause) if one.is_("("))
+            end = closing(clause, brackets)
+            kind = "stored" if clause[-1].is_("stored") else "virtual"
+            value = f"{spelled(clause[brackets : end + 1])} {kind}"
+            part.aspects["computed"] = (value, source)
+        elif word == "check":
+            check = Constraint("check", name, spelled(clause[1:]), source)
+            part.constraints.append(check)
+        elif word != "null":
+            kind = word if word in {"primary", "unique"} else "foreignkey"
+            if part.name and kind == "foreignkey":
+                definition = f"foreign key {own} {definition}"
+            elif part.name:
+                words = "primary key" if word == "primary" else "unique"
+                definition = definition.replace(words, f"{words} {own}", 1)
+            part.constraints.append(Constraint(kind, name, definition, source))
+
+    def source(self, items: Sequence[Token]) -> str:
+        return self.sql[items[0].start : items[-1].end]
+
+    def objects(self) -> Objects:
+        """Return the objects of the table."""
+        found: Objects = {("table", "", "sql"): self.sql}
+        if self.options:
+            found["table", "", "options"] = ", ".join(sorted(self.options))
+        for part in self.parts:
+            for aspect, (value, _) in part.aspects.items():
+                found["column", part.name, aspect] = value
+            for one in part.constraints:
+                found[one.kind, one.name or one.definition, "definition"] = (
+                    one.definition
+                )
+        return found
+
+
+@lru_cache(maxsize=4096)
+def parse(sql: str) -> Statement:
+    """Return a CREATE TABLE statement in its parts, which are not to be changed."""
+    return Statement(sql)
+
+
+def tokens(sql: str) -> list[Token]:
+    """Return the tokens of a statement, without spaces and comments."""
+    found = []
+    for match in TOKEN.finditer(sql):
+        kind, name = match.lastgroup, match[0]
+        value = SAME.get(name, name)
+        if kind == "quoted":
+            name = name[1:-1].replace(name[-1] * 2, name[-1])
+        if kind in {"quoted", "word"}:
+            value = name.lower()
+        if kind:
+            found.append(Token(kind, value, name, match.start(), match.end()))
+    return found
+
+
+def closing(items: Sequence[Token], start: int) -> int:
+    """Return where brackets end that begin at a token."""
+    depth = 0
+    for index in range(start, len(items)):
+        depth += items[index].is_("(") - items[index].is_(")")
+        if not depth:
+            return index
+    return len(items)
+
+
+def split(items: Sequence[Token]) -> list[list[Token]]:
+    """Return what is between commas that are in no brackets."""
+    parts: list[list[Token]] = [[]]
+    depth = 0
+    for one in items:
+        depth += one.is_("(") - one.is_(")")
+        if one.is_(",") and not depth:
+            parts.append([])
+        else:
+            parts[-1].append(one)
+    return parts
+
+
+def clauses(items: Sequence[Token]) -> list[list[Token]]:
+    """Return the clauses of a column, first its name and type, or those of a constraint."""
+    found: list[list[Token]] = [[items[0]]]
+    depth = 0
+    for index, one in enumerate(items[1:], 1):
+        depth += one.is_("(") - one.is_(")")
+        before, after = items[index - 1], items[index + 1 : index + 2]
+        goes_on = (
+            before.is_("set", "not", "default", "always")
+            or (one.is_("not") and after and after[0].is_("deferrable"))
+            or (one.is_("references") and found[-1][0].is_("foreign"))
+        )
+        if one.is_(*CLAUSES) and not depth and not goes_on:
+            found.append([])
+        found[-1].append(one)
+    return found
+
+
+def spelled(items: Sequence[Token]) -> str:
+    """Return an expression in one spelling, without brackets around all of it."""
+    while items and items[0].is_("(") and closing(items, 0) == len(items) - 1:
+        items = items[1:-1]
+    return " ".join(one.value for one in items)
+
+
+def index_words(sql: str) -> str:
+    """Return an index in one spelling, without its name and that of its table."""
+    items = tokens(sql)
+    on = next(i for i, one in enumerate(items) if one.is_("on"))
+    end = closing(items, on + 2)
+    columns = [
+        spelled(part[:-1] if part[-1].is_("asc") else part)
+        for part in split(items[on + 3 : end])
+    ]
+    where = f" where {spelled(items[end + 2 :])}" if items[end + 1 :] else ""
+    unique = "unique " if any(one.is_("unique") for one in items[:on]) else ""
+    return f"{unique}({', '.join(columns)}){where}"
+
+
+def read(connection: Connection, schemas: Mapping[str, str]) -> Catalog:
+    """Read databases: `main`, `temp`, or an attached one."""
+    quote = connection.dialect.identifier_preparer.quote
+    found: Catalog = {}
+    for schema, shown in schemas.items():
+        master = "temp_" if schema == "temp" else ""
+        place = f"{quote(schema)}.sqlite_{master}master"
+        for kind, name, table, sql in connection.exec_driver_sql(OBJECTS.format(place)):
+            if schema == "temp":
+                sql = re.sub(r"""('(?:[^']|'')*')|(?:\btemp|"temp")\.""", r"\1", sql)
+            found.setdefault((shown, table), {}).update(objects_of(kind, name, sql))
+    return found
+
+
+def objects_of(
+    kind: str, name: str, sql: str
+) -> Iterator[tuple[tuple[str, str, str], str]]:
+    """Yield the objects that a statement makes."""
+    items = tokens(sql) if kind != "table" else []
+    if kind == "table" and not re.match(r"(?i)\s*create\s+virtual", sql):
+        yield from parse(sql).objects().items()
+    elif kind == "index":
+        yield ("index", name, "definition"), index_words(sql)
+        yield ("index", name, "sql"), sql
+    elif kind == "trigger":
+        yield ("trigger", name, "definition"), spelled(items)
+        yield ("trigger", name, "sql"), sql
+    else:
+        body = next((i for i, one in enumerate(items) if one.is_("as")), -1)
+        yield ("table", "", kind), spelled(items[body + 1 :] or tokens(sql))
+        yield ("table", "", "sql"), sql
