@@ -214,7 +214,9 @@ def clauses(item: str) -> list[str]:
             found.append("")
         depth += {"(": 1, ")": -1}.get(token, 0)
         found[-1] = f"{found[-1]} {token}".strip()
-    return [found[0], *sorted(found[1:])]
+    # Brackets around a default say nothing.
+    bare = [re.sub(r"^DEFAULT \( ([^()]*) \)$", r"DEFAULT \1", one) for one in found[1:]]
+    return [found[0], *sorted(bare)]
 
 
 LISTS = {"mariadb": mariadb, "mysql": mariadb, "sqlite": sqlite}

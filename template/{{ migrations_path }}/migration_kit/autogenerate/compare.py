@@ -139,12 +139,14 @@ class Comparison:
 
     def is_of_others(self, one: Difference) -> bool:
         """Return whether no model has an object, and no revision made it."""
-        made = self.made[one.schema, one.table]
+        place = one.schema, one.table
         if not is_in_models(one.kind):
             return True
-        if any(item[:2] == (one.kind, one.name) for item in made) or (
-            ownership.is_object_of_history(alembic_context.script, one.name)
-        ):
+        if any(item[:2] == (one.kind, one.name) for item in self.made[place]):
+            return False
+        script, table = alembic_context.script, self.tables.get(place)
+        convention = table.metadata.naming_convention if table is not None else {}
+        if ownership.is_made(script, one.table, one.kind, one.name, convention):
             return False
         name = ".".join(filter(None, [one.schema, one.table, one.name]))
         if one.table and name not in self.kept:
@@ -216,11 +218,9 @@ class Comparison:
             if of_schema and table_ops.ops:  # what depends on a type, for example
                 table_ops.ops = []
                 self.unsaid.add(place)
-        upgrade.ops = [
-            op
-            for op in upgrade.ops
-            if not isinstance(op, ops.ModifyTableOps) or not op.is_empty()
-        ]
+        known = {id(table_ops) for _, table_ops in self.inspected.values()}
+        upgrade.ops = [op for op in upgrade.ops if id(op) not in known]
+        upgrade.ops += [one for _, one in self.inspected.values() if one.ops]
         found = [one for place in sorted(self.unsaid) for one in self.found(place)]
         if found:
             new = self.real | {place: self.made[place] for place in self.unsaid}

@@ -5,7 +5,7 @@ Autogenerate compares two such catalogs, and the tests of each revision as well.
 
 from collections.abc import Mapping
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, TextClause, text
 
 from ..rooms import part
 
@@ -27,3 +27,8 @@ def read_catalog(connection: Connection, schemas: Mapping[str, str]) -> Catalog:
     """
     found: Catalog = part("catalogs", connection.dialect.name).read(connection, schemas)
     return found
+
+
+def plain(sql: str) -> TextClause:
+    """Return SQL in which a colon is no parameter, for any driver."""
+    return text(sql.replace(":", "\\:"))

@@ -12,7 +12,6 @@ from sqlalchemy import (
     Index,
     MetaData,
     Table,
-    TextClause,
     UniqueConstraint,
     text,
 )
@@ -23,7 +22,7 @@ from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable
 from sqlalchemy.sql.visitors import iterate
 from sqlalchemy.types import TypeDecorator
 
-from ...catalogs import Catalog
+from ...catalogs import Catalog, plain
 from ...catalogs.postgresql import read, read_shown, search, undone
 from .. import shadow as common
 from ..shadow import Models, Shadow, make, reason_of, translated
@@ -76,11 +75,6 @@ def create_schemas(connection: Connection, names: dict[str, str]) -> str:
         return reason_of(error)
     savepoint.commit()
     return ""
-
-
-def plain(sql: str) -> TextClause:
-    """Return SQL in which a colon is no parameter."""
-    return text(sql.replace("\\", "\\\\").replace(":", "\\:"))
 
 
 class Caster:

@@ -11,9 +11,11 @@ from typing import Any
 
 from alembic.ddl.sqlite import SQLiteImpl
 from alembic.util import CommandError
-from sqlalchemy import Cast, Table, TextClause, cast, literal_column, text
+from sqlalchemy import Cast, Table, cast, literal_column, text
 from sqlalchemy.schema import CreateTable
+from sqlalchemy.types import NullType
 
+from ...catalogs import plain
 from ...catalogs.sqlite import Constraint, Part, Statement, parse, tokens
 
 # They are kept.
@@ -45,7 +47,7 @@ class KeepingSQLiteImpl(SQLiteImpl):
                 place = f"ALTER TABLE {quote(table.name)} RENAME COLUMN"
                 self._exec(plain(f"{place} {quote(old)} TO {quote(new)}"))
                 transfer = batch_impl.column_transfers[old]
-                kept, renamed = transfer["expr"], literal_column(quote(new))
+                kept, renamed = transfer["expr"], literal_column(quote(new), NullType())
                 is_cast = isinstance(kept, Cast)
                 transfer["expr"] = cast(renamed, kept.type) if is_cast else renamed
         original, *_ = (sql for _, sql in self.objects("table", table.name))
@@ -193,8 +195,3 @@ def constraints(statement: Statement) -> dict[tuple[str, str], Constraint]:
         for part in statement.parts
         for one in part.constraints
     }
-
-
-def plain(sql: str) -> TextClause:
-    """Return SQL in which a colon is no parameter."""
-    return text(sql.replace("\\", "\\\\").replace(":", "\\:"))
