@@ -19,6 +19,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryDirectory
@@ -30,7 +31,7 @@ from hypothesis import strategies as st
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from support.changes import Change, changes, smaller_changes
+from support.changes import Change, changes, properties, smaller_changes, take
 from support.roundtrip import Outcome, Runner, running, runners, template_copy
 from support.schemas import DATABASES, Case, cases, shrink
 
@@ -154,16 +155,10 @@ class Changes:
             self.idle.put(process)
 
     def run(self, change: Case) -> Outcome:
-        """Run a change; rows that stop a revision with REVIEW may do so, if it runs without."""
+        """Run a change in a process that is idle."""
         process = self.idle.get()
         try:
-            outcome = process.change(*change.programs(self.database))
-            if outcome.stopped and change.rows:
-                empty = replace(change, rows=False)
-                again = process.change(*empty.programs(self.database))
-                if not again.failed:
-                    return replace(outcome, step="rows")
-            return outcome
+            return take(process, change)
         finally:
             self.idle.put(process)
 
@@ -235,6 +230,15 @@ def cell(counts: Counter[str]) -> str:
     return f"{counts['changes']}: {numbers}"
 
 
+def draw_changes(given: argparse.Namespace, database: str) -> list[Change]:
+    """Return changes, as many of each property as of the others."""
+    able = [one for one in properties(database) if given.only in one.name]
+    share = -(-given.changes // len(able))
+    lists = [draw(changes(database, one), share, given.seed)[:share] for one in able]
+    turns = [one for turn in zip_longest(*lists) for one in turn if one]
+    return turns[: given.changes]
+
+
 def take_changes(given: argparse.Namespace, folder: Path, template: Path) -> int:
     """Take changes through our project; return how many fail."""
     tally: Tally = {}
@@ -245,8 +249,7 @@ def take_changes(given: argparse.Namespace, folder: Path, template: Path) -> int
         place = folder / f"{database}-changes"
         with running(place, template, database, given.jobs) as processes:
             taken = Changes(database, processes)
-            wanted = changes(database, only=given.only)
-            drawn = draw(wanted, given.changes, given.seed)[: given.changes]
+            drawn = draw_changes(given, database)
             failures = taken.count(drawn, tally)
             seconds = time.perf_counter() - start
             print(f"{database}: {len(drawn)} changes in {seconds:.0f} s", flush=True)

@@ -138,10 +138,14 @@ def sqlite(connection: Connection) -> Iterator[str]:
         inner, _, options = body(text)
         yield f"{name}: options {plain(options)}"
         for item in split(inner):
-            # The pragma tells of the key, unless it has a name or options.
+            # The pragma tells of defaults, and of a key without a name or options.
             found = clauses(item)
             if not re.fullmatch(r" \| PRIMARY KEY \([^()]*\)", " | ".join(found)):
-                kept = [one for one in found if one != "PRIMARY KEY"]
+                kept = [
+                    one
+                    for one in found
+                    if one != "PRIMARY KEY" and not one.startswith("DEFAULT ")
+                ]
                 yield f"{name}: {' | '.join(kept)}"
 
 

@@ -97,7 +97,8 @@ class Outcome:
     @property
     def signature(self) -> str:
         """The failure without what varies from case to case."""
-        error = re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`|\d+|0x\w+", "?", self.error)
+        error = re.sub(r"migrations/versions/\S+ line \d+: ", "", self.error)
+        error = re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`|\d+|0x\w+", "?", error)
         return f"{self.step}: {error[:90]}"
 
 

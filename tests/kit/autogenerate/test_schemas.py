@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
+from pytest import Subtests
 
+from support.changes import Change, plain_changes, take, together
 from support.databases import missing
 from support.roundtrip import Outcome, Runner, runners
 from support.schemas import (
@@ -209,6 +211,33 @@ def succeed(runner: Runner, columns: list[Column]) -> int:
 def unlike(columns: list[Column]) -> list[Column]:
     """Give columns of a table names of their own."""
     return [replace(one, name=f"x{number}") for number, one in enumerate(columns)]
+
+
+def test_each_property_is_seen_and_changes_both_ways(
+    pair: dict[str, Runner], subtests: Subtests
+) -> None:
+    """Of all changes that a database accepts, together where they can be."""
+    changes = list(plain_changes(name_of(pair)))
+    refused = 0
+    for number in range(0, len(changes), 30):
+        for change, outcome in failing(pair["ours"], changes[number : number + 30]):
+            if outcome.step == "refused":
+                refused += 1
+                continue
+            with subtests.test(change.property):
+                pytest.fail(f"{change}\n{outcome.step}: {outcome.error}")
+    assert refused < 0.1 * len(changes)
+
+
+def failing(runner: Runner, changes: list[Change]) -> Iterator[tuple[Change, Outcome]]:
+    """Yield the changes that fail on their own, or that the database refuses."""
+    half = len(changes) // 2
+    outcome = take(runner, together(changes) if half else changes[0])
+    if half and (outcome.failed or outcome.step == "refused"):
+        yield from failing(runner, changes[:half])
+        yield from failing(runner, changes[half:])
+    elif outcome.failed or outcome.step == "refused":
+        yield changes[0], outcome
 
 
 BREAKS = {
