@@ -9,7 +9,7 @@ from ..catalogs import Object, Objects
 NAMED_BY_DATABASE = {"check", "exclude", "foreignkey", "index", "primary", "unique"}
 
 # Kinds that no model has: left alone, but compared by the tests of each revision.
-NOT_IN_MODELS = {"function", "materialized", "trigger"}
+NOT_IN_MODELS = {"event", "function", "materialized", "procedure", "trigger"}
 
 
 @dataclass(frozen=True)
