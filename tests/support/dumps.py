@@ -66,6 +66,9 @@ def dump_text(url: URL) -> str:
 
 # Names that PostgreSQL chooses, with the numbers that make them different.
 NUMBERED = re.compile(r"_(check|key|excl|fkey|idx)\d+\b")
+# An IN list of a VARCHAR has its casts elsewhere once its own text was read again.
+ELEMENT = re.compile(r"\(('(?:[^']|'')*'::character varying)\)::text")
+ARRAY = re.compile(r"\((ARRAY\[[^\]]*\])\)::text\[\]")
 
 
 def statements(text: str) -> Iterator[str]:
@@ -73,6 +76,7 @@ def statements(text: str) -> Iterator[str]:
     text = re.sub(r"(?m)^(--.*|\\.*|SET .*|SELECT pg_catalog\.set_config.*)\n", "", text)
     for statement in re.split(r";\n\n+", text):
         statement = NUMBERED.sub(r"_\1", statement.strip())
+        statement = ARRAY.sub(r"\1", ELEMENT.sub(r"\1", statement))
         if not statement:
             continue
         if statement.startswith(("CREATE TABLE", "CREATE UNLOGGED TABLE")):
@@ -214,9 +218,7 @@ def clauses(item: str) -> list[str]:
             found.append("")
         depth += {"(": 1, ")": -1}.get(token, 0)
         found[-1] = f"{found[-1]} {token}".strip()
-    # Brackets around a default say nothing.
-    bare = [re.sub(r"^DEFAULT \( ([^()]*) \)$", r"DEFAULT \1", one) for one in found[1:]]
-    return [found[0], *sorted(bare)]
+    return [found[0], *sorted(found[1:])]
 
 
 LISTS = {"mariadb": mariadb, "mysql": mariadb, "sqlite": sqlite}
