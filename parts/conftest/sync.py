@@ -1,7 +1,7 @@
 """Fixtures for tests with a database, which the migrations made.
 
 `session` is for most tests: it rolls everything back. `fresh_database` is for a test that needs
-a database of its own, because it commits from several connections, say.
+its own database, because tasks, threads or several connections commit. `Session` uses it then.
 
 The folder `testing` of migration_kit makes the databases; if you delete it, delete this file too.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from migration_kit.testing import ScratchDatabase{{ other_imports }}
+from migration_kit.testing.sharing import explain_sharing, refuse_sharing
 from sqlalchemy import Engine, orm
 
 ALEMBIC_INI = Path(__file__).parents[1] / "alembic.ini"
@@ -21,6 +22,12 @@ scratch = ScratchDatabase(ALEMBIC_INI)
 os.environ["DATABASE_URL"] = scratch.url.render_as_string(hide_password=False){{ other_fixtures }}
 
 from {{ package_name }}.engine import Session, engine, make_engine
+
+
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> None:
+    """Say what to do where tasks or threads share a session."""
+    if call.excinfo:
+        explain_sharing(call.excinfo.value)
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +54,7 @@ def session(database: Engine) -> Iterator[orm.Session]:
     """
     with database.connect() as connection:
         connection.begin()
+        refuse_sharing(connection)
         Session.configure(bind=connection, join_transaction_mode="create_savepoint")
         with Session() as session:
             yield session
@@ -55,8 +63,10 @@ def session(database: Engine) -> Iterator[orm.Session]:
 
 @pytest.fixture
 def fresh_database(template: ScratchDatabase) -> Iterator[Engine]:
-    """An engine on a migrated database of the test's own."""
+    """An engine on the test's own migrated database, which `Session` is bound to as well."""
     with ScratchDatabase(ALEMBIC_INI).create(template) as fresh:
-        engine = make_engine(fresh.url)
-        yield engine
-        engine.dispose()
+        own = make_engine(fresh.url)
+        Session.configure(bind=own)
+        yield own
+        Session.configure(bind=engine)
+        own.dispose()

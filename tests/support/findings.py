@@ -254,6 +254,17 @@ CASES: list[tuple[str, str | dict[str, str]]] = [
         ),
         "drop-table masks",
     ),
+    # What a value is as text.
+    (to("age", "sa.String(12)"), narrowed("age", copied=True)),
+    (to("age", "sa.String(11)"), narrowed("age", copied=True)),
+    (to("age", "sa.String(10)"), narrowed("age", *SERVERS)),
+    (to("big", "sa.String(20)"), narrowed("big", copied=True)),
+    (to("big", "sa.String(19)"), narrowed("big", *SERVERS)),
+    (to("price", "sa.String(12)"), narrowed("price", copied=True)),
+    (to("price", "sa.String(11)"), narrowed("price", *SERVERS)),
+    (to("day", "sa.String(10)"), narrowed("day", copied=True)),
+    (to("day", "sa.String(9)"), narrowed("day", *SERVERS)),
+    (to("zoned", "sa.String(31)"), narrowed("zoned", *SERVERS)),
 ]
 
 # SQL of a revision's own; the ones before the mark are found without sqlglot too.
@@ -267,6 +278,7 @@ SQL: list[tuple[str, str | dict[str, str]]] = [
         "ALTER TABLE masks RENAME TO hoods; CREATE VIEW masks AS SELECT * FROM hoods",
         "",
     ),
+    ("CREATE VIEW hoods AS SELECT * FROM masks; DROP TABLE masks", "drop-table masks"),
     ("TRUNCATE TABLE masks", dict.fromkeys(SERVERS, "delete-all masks")),
     ("RENAME TABLE masks TO hoods", dict.fromkeys(MYSQL, "rename-table masks")),
     ("DELETE FROM masks", "delete-all masks"),
@@ -283,6 +295,11 @@ SQL: list[tuple[str, str | dict[str, str]]] = [
 ]
 SQL_BY_SQLGLOT: list[tuple[str, str | dict[str, str]]] = [
     ("CREATE UNIQUE INDEX ix ON capes (age)", "unique ix"),
+    (
+        "CREATE MATERIALIZED VIEW hats AS SELECT age FROM capes WITH NO DATA;"
+        " CREATE UNIQUE INDEX ix ON hats (age)",
+        "",
+    ),
     (
         "ALTER TABLE capes ADD CONSTRAINT uq UNIQUE (age)",
         dict.fromkeys(SERVERS, "unique uq"),

@@ -502,3 +502,37 @@ def test_real_project_is_adopted(
         output = run(venv / "bin" / "python", "-c", EACH, cwd=project, env=env)
         assert "nothing imports" not in output
         assert len(tables(url)) == package.tables
+
+
+def test_answers_of_another_template_are_left_alone(
+    template: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, DECLARATIVE)
+    theirs = tmp_path / ".copier-answers.yml"
+    theirs.write_text("_src_path: gh:others/app\n_commit: v1\ndatabase: postgresql\n")
+    before = contents(tmp_path)
+    given = {"base_location": "existing", "base_import": "shop.models:Base"}
+    for data in ({}, given):
+        with pytest.raises(ValueError, match="--answers-file ") as error:
+            copier.run_copy(str(template), tmp_path, data=data, defaults=True)
+        assert ".copier-answers.yml belongs to another template" in str(error.value)
+        assert "\n" not in str(error.value)
+        assert contents(tmp_path) == before
+
+    own = ".copier-answers.migrations.yml"
+    copier.run_copy(
+        str(template), tmp_path, data=given, defaults=True, answers_file=own
+    )
+    assert "database: sqlite\n" in (tmp_path / own).read_text()
+    assert f"--answers-file {own} --data" in capfd.readouterr().err
+    after = contents(tmp_path)
+    assert {name: after[name] for name in before} == before
+    copier.run_copy(
+        *(str(template), tmp_path, {"database": "mariadb"}),
+        answers_file=own,
+        defaults=True,
+        overwrite=True,
+        quiet=True,
+    )
+    assert "database: mariadb\n" in (tmp_path / own).read_text()
+    assert theirs.read_bytes() == before[theirs.name]

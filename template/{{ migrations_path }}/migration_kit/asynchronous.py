@@ -2,13 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from sqlalchemy import URL, Connection, pool
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy import URL, Connection, Engine, pool
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.util import greenlet_spawn
 
 from .connect import connecting
 
@@ -21,8 +22,7 @@ def run_on_async(
     """Call a function with a connection of an async engine; `source` says where its URL is."""
 
     async def run() -> T:
-        async with connect_async(engine, source) as connection:
-            return await connection.run_sync(function)
+        return await greenlet_spawn(run_apart, engine.sync_engine, source, function)
 
     try:
         asyncio.get_running_loop()
@@ -33,27 +33,24 @@ def run_on_async(
         return thread.submit(asyncio.run, run()).result()
 
 
-@asynccontextmanager
-async def connect_async(
-    engine: AsyncEngine, source: str
-) -> AsyncIterator[AsyncConnection]:
-    """Open a connection of the running event loop."""
+def run_apart(engine: Engine, source: str, function: Callable[[Connection], T]) -> T:
+    """Call a function with a connection of the running event loop, and with the engine's options."""
     # A pooled connection belongs to the loop that opened it, so we leave the caller's pool
     # alone; but a static pool is its one connection, for example to a database in memory.
     shared = isinstance(engine.pool, pool.StaticPool)
-    if not shared:
-        engine = create_async_engine(engine.url, pool=engine.pool.recreate())
+    apart = engine.pool if shared else engine.pool.recreate()
     try:
         with connecting(engine.url, source):
             refuse_missing_folder(engine.url)
-            connection = await engine.connect()
-        try:
-            yield connection
-        finally:
-            await connection.close()
+            try:
+                connection = Connection(engine, apart.connect())
+            except engine.dialect.loaded_dbapi.Error as error:
+                raise DBAPIError(None, None, error) from error
+        with connection:
+            return function(connection)
     finally:
         if not shared:
-            await engine.dispose()
+            apart.dispose()
 
 
 def refuse_missing_folder(url: URL) -> None:

@@ -19,9 +19,6 @@ T = TypeVar("T")
 
 SECRET = re.compile("passw|secret|token", re.IGNORECASE)
 
-# What is left to say where no remedy of the kind of database fits.
-START = "start the server, or correct host and port in {source}"
-
 
 def create_connectable(url: URL) -> "Engine | AsyncEngine":
     """Return an engine that keeps no connection open.
@@ -61,7 +58,7 @@ def connecting(url: URL, source: str) -> Iterator[None]:
     except (SQLAlchemyError, OSError, AssertionError) as error:
         reason = " ".join(str(getattr(error, "orig", error)).split())
         reason = hide_password(reason, url)
-        remedies = database_of(url.get_backend_name()).remedies | {"": START}
+        remedies = database_of(url.get_backend_name()).remedies
         known = next(known for known in remedies if re.search(known, reason.lower()))
         remedy = remedies[known].format(source=source)
         raise CommandError(f"cannot connect to {url}: {reason}; {remedy}") from error

@@ -16,6 +16,7 @@ from .settings import get_seconds, setting
 log = logging.getLogger(f"alembic.{__name__}")
 
 FILL_FIRST = "fill the rows first: add the column nullable, UPDATE, then NOT NULL"
+ONE_EACH = "give each statement its own op.execute()"
 
 
 class Database:
@@ -25,13 +26,13 @@ class Database:
         aftermath: what is left of a revision that failed.
         needs_lock: whether the lock stays, even if the user says that only one job migrates.
         remedies: patterns of errors of a driver that cannot connect, each with its fix;
-            `{source}` says where the URL is.
-        hints: patterns of errors in a revision, each with its fix.
+            `{source}` says where the URL is. The last pattern fits all.
+        hints: patterns of errors in a revision, and of their SQL below, each with its fix.
     """
 
     aftermath = ""
     needs_lock = False
-    remedies: dict[str, str] = {}
+    remedies = {"": "start the server, or correct host and port in {source}"}
     hints: dict[str, str] = {}
 
     def options(self) -> dict[str, Any]:

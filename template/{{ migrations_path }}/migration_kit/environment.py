@@ -1,5 +1,6 @@
 """Runs the migrations, in the shape of Alembic's own env.py; `run` is what env.py calls."""
 
+import io
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -93,7 +94,7 @@ def metadata_of(owner: Any) -> Any:
 
 
 def run_migrations_offline(options: dict[str, Any]) -> None:
-    """Print the migrations as SQL, for `--sql`.
+    """Print the migrations as SQL, for `--sql`: all of it, or after an error nothing.
 
     By skipping the Engine creation we don't even need a DBAPI to be available.
     """
@@ -106,9 +107,13 @@ def run_migrations_offline(options: dict[str, Any]) -> None:
         for room in rooms():
             room.check_history(context.script)
         context.configure(url=get_url()[0], **put_together(kits, options))
+        impl = context.get_context().impl
+        output, impl.output_buffer = impl.output_buffer, io.StringIO()
         with context.begin_transaction():
-            database_of(context.get_context().dialect.name).before_sql()
+            database_of(impl.dialect.name).before_sql()
             context.run_migrations()
+        sql = impl.output_buffer.getvalue()
+    print(sql, end="", file=output, flush=True)
 
 
 def do_run_migrations(connection: Connection, options: dict[str, Any]) -> None:

@@ -2,11 +2,13 @@
 
 import os
 import re
+import sys
 import sysconfig
 import traceback
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from textwrap import shorten
 
 from alembic import context
 from alembic.script import ScriptDirectory
@@ -45,15 +47,23 @@ def one_line(
     """
     try:
         yield
-    except CommandError as error:
-        section = context.config.config_ini_section if script_of_run() else FIRST
-        remedy = commands_for(section, remedy_for(str(error)))
-        if remedy and remedy not in str(error):  # of a context within this one
-            raise CommandError(f"{str(error).rstrip('.')}; {remedy}") from error
-        raise
     except Exception as error:
-        line = f"{doing}: {describe(error, database)}"
-        raise CommandError(f"{line}; {aftermath}" if aftermath else line) from error
+        line = str(error)
+        if isinstance(error, CommandError):
+            section = context.config.config_ini_section if script_of_run() else FIRST
+            remedy = commands_for(section, remedy_for(line))
+            if remedy and remedy not in line:  # of a context within this one
+                line = f"{line.rstrip('.')}; {remedy}"
+        else:
+            line = f"{doing}: {describe(error, database)}"
+            line = f"{line}; {aftermath}" if aftermath else line
+        given = getattr(getattr(context, "config", None), "cmd_opts", None)
+        if getattr(given, "sql", False) and not getattr(given, "raiseerr", False):
+            print(f"FAILED: {line}", file=sys.stderr)  # Alembic prints it among the SQL
+            sys.exit(-1)
+        if line == str(error):
+            raise
+        raise CommandError(line) from error
 
 
 def remedy_for(message: str) -> str:
@@ -95,29 +105,31 @@ def migration_errors(
 
 
 def describe(error: Exception, database: Database | None = None) -> str:
-    """Return where in the project an error arose, its first line, and what helps."""
+    """Return where in the project an error arose, what the database says, and how to fix it."""
     if isinstance(error, SyntaxError):
         return f"{where(error.filename or '?', error.lineno)}: {error.msg}"
-    message = next(iter(str(error).splitlines()), "")
-    message = re.sub(r"^\([\w.]+\) ", "", message)  # the class of the driver's error
-    message = f"{type(getattr(error, 'orig', None) or error).__name__}: {message}"
+    orig = getattr(error, "orig", None) or error
+    said = [f"{type(orig).__name__}: {next(iter(str(orig).splitlines()), '')}"]
+    diagnostics = getattr(orig, "diag", orig.__cause__)  # psycopg's, asyncpg's
+    for name in ("detail", "hint"):
+        more = getattr(diagnostics, f"message_{name}", getattr(diagnostics, name, ""))
+        # asyncpg adds what it thinks of PgBouncer, even if there is none.
+        more = ", ".join(str(more or "").partition("\nNOTE: ")[0].splitlines())
+        said += [f"{name.upper()}: {shorten(more.rstrip('.'), 300)}"] if more else []
     if isinstance(error, ImportError):
-        remedy = remedy_for_import(error)
-        message += f"; {remedy}" if remedy else ""
+        said.append(remedy_for_import(error))
     elif database:
-        said = f"{message} {getattr(error, 'statement', '')}"
-        hint = database.hint(error, said)
-        message += f"; {hint}" if hint else ""
+        statement = getattr(error, "statement", "")
+        said.append(database.hint(error, f"{said[0]}\n{statement}"))
     frames = traceback.extract_tb(error.__traceback__)
     script = script_of_run()
-    versions = (
-        tuple(str(folder) for folder in script._version_locations) if script else ()
-    )
+    versions = tuple(map(str, script._version_locations if script else ()))
     own = [frame for frame in frames if frame.filename.startswith(versions)]
     own = own or [frame for frame in frames if not frame.filename.startswith(LIBRARIES)]
     if isinstance(error, KeyError) and not own:
         # Alembic's revision map has no better error for it.
-        message += "; a revision names it, but has no file: restore it"
+        said.append("a revision names it, but has no file: restore it")
+    message = "; ".join(filter(None, said))
     return f"{where(own[-1].filename, own[-1].lineno)}: {message}" if own else message
 
 
@@ -134,7 +146,6 @@ def remedy_for_import(error: ImportError) -> str:
 
 def where(filename: str, line: int | None) -> str:
     """Name a place in a file, relative to the current folder where it lies below it."""
-    path = Path(filename)
-    if path.is_relative_to(Path.cwd()):
-        path = path.relative_to(Path.cwd())
-    return f"{path}, line {line}"
+    path, here = Path(filename), Path.cwd()
+    shown = path.relative_to(here) if path.is_relative_to(here) else path
+    return f"{shown}, line {line}"

@@ -50,11 +50,14 @@ def config_of_revision(config: Config, revision: str) -> Config:
 
 
 def load_options(config: Config) -> dict[str, Any]:
-    """Run env.py without a database, as for `--sql`, and return the options that it gave."""
+    """Run env.py without a database, as for `--sql`, and return the options that it gave.
+
+    And `dialect`: that of its database.
+    """
     found: dict[str, Any] = {}
 
     def remember(_: object, migration: Any) -> list[Any]:
-        found.update(migration.opts)
+        found.update(migration.opts, dialect=migration.dialect)
         return []
 
     silent = read_config(

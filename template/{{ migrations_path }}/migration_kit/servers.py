@@ -34,9 +34,15 @@ class Server(Database):
     users: Sequence[str] = ()
     unseen = ""
     remedies = {
-        "password|authentication|access denied": "check user and password in {source}",
-        "does not exist|unknown database": "create the database, or correct {source}",
-    }
+        "too many c|connection slots|has exceeded": "end other sessions, or raise the limit",
+        "starting up|shutting down|recovery mode|not yet": "wait until the server is ready",
+        "denied .*database ['\"]|not currently accepting|not allowed to|pg_hba.conf": "let "
+        "the server allow this user, host and database, or correct {source}",
+        "database .*does not exist|unknown database": "create the database, or correct "
+        "{source}",
+        "(no|empty) password|authentication|access denied": "check user and password in {source}",
+        "ssl (was|upgrade|neg|conn|err)|certificate": "correct host, port or TLS in {source}",
+    } | Database.remedies
 
     def session(
         self, connection: Connection, timeout: float
@@ -111,7 +117,7 @@ class Server(Database):
         callers_transaction = connection.in_transaction()
         for query in self.users:
             rows: Sequence[Row[Any]] = ()
-            with suppress(DBAPIError):  # not every user may look everywhere
+            with suppress(DBAPIError):  # of a privilege, of a transaction that failed
                 rows = connection.execute(text(query), {"statement": statement}).all()
             if not callers_transaction:
                 connection.rollback()
@@ -128,9 +134,6 @@ def refuse_without_lock(
     Args:
         version: what its version() says.
         servers: names, patterns of versions, and the first releases whose locks hold, if any.
-
-    Raises:
-        CommandError: naming the server and the setting.
     """
     for server, pattern, since in servers:
         found = re.search(pattern, version)

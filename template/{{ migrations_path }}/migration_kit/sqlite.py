@@ -10,7 +10,7 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection, event
 
 from .command import is_autocommit, is_read_only, is_up_to_date
-from .dialects import FILL_FIRST, Database
+from .dialects import FILL_FIRST, ONE_EACH, Database
 from .lock import wait
 
 
@@ -20,10 +20,12 @@ class SQLite(Database):
     aftermath = "all was rolled back"
     needs_lock = True
     remedies = {
-        "unable to open database": "check that its folder exists and that you may write to it"
+        "unable to open database": "check that its folder exists and that you may write to it",
+        "": "check that {source} names a SQLite database that no other process locks",
     }
     hints = {
-        "NOT NULL constraint failed: _alembic_tmp|Cannot add a NOT NULL column": FILL_FIRST
+        "NOT NULL constraint failed: _alembic_tmp|Cannot add a NOT NULL column": FILL_FIRST,
+        "one statement at a time": ONE_EACH,
     }
 
     def options(self) -> dict[str, Any]:

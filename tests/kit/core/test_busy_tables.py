@@ -82,7 +82,7 @@ with create_engine(URL).begin() as connection:
         print(error)
         connection.rollback()
 """)
-    assert "a table that another session uses: pg_stat_activity shows it; " in output
+    assert "a table that another session uses: pg_stat_activity shows it, " in output
 
 
 def columns(project: Project) -> list[tuple[str]]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from sqlalchemy import URL
 
+from support.databases import SERVERS, execute
 from support.projects import Database, New, Project, Render, alembic, last_line
 from support.revisions import HERO
 from support.variants import (
@@ -17,6 +20,8 @@ from support.variants import (
     Engine,
     Variant,
 )
+
+MARIADB = ENGINE_OF["mariadb-pymysql-sync"]
 
 
 @pytest.mark.parametrize("engine", DIFFERENT, ids=str)
@@ -88,6 +93,259 @@ def test_unknown_user(new: New, engine: str) -> None:
     project = project.on(project.url.set(username="nobody_here"))
     output = project.alembic("current", fails=True)
     assert "nobody_here" in last_line(output)
+
+
+@contextmanager
+def role(project: Project, *options: str) -> Iterator[Project]:
+    """Give a project on a user of its own; `{}` in options is the database."""
+    name, server = f"u{project.url.database}"[:30], SERVERS["postgresql"]
+    execute(server, f"CREATE ROLE {name} LOGIN")
+    try:
+        for option in options:
+            execute(server, option.format(name, project.url.database))
+        yield project.on(project.url.set(username=name))
+    finally:
+        execute(server, f"DROP OWNED BY {name}")
+        execute(server, f"DROP ROLE {name}")
+
+
+@pytest.mark.parametrize(
+    "engine", ["postgresql-psycopg-sync", "postgresql-asyncpg-async"]
+)
+@pytest.mark.parametrize(
+    ("options", "remedy"),
+    [
+        (
+            ["ALTER ROLE {0} CONNECTION LIMIT 0"],
+            "end other sessions, or raise the limit",
+        ),
+        (
+            ["ALTER ROLE {0} NOLOGIN"],
+            "create that user with LOGIN, or correct the user",
+        ),
+        (
+            ["REVOKE CONNECT ON DATABASE {1} FROM PUBLIC"],
+            "let the server allow this user, host and database, or correct DATABASE_URL",
+        ),
+    ],
+    ids=["limit", "no login", "no connect"],
+)
+def test_postgresql_that_refuses_a_user(
+    new: New, engine: str, options: list[str], remedy: str
+) -> None:
+    """The server runs, and host and port are right."""
+    with role(new(ENGINE_OF[engine]), *options) as project:
+        line = last_line(project.alembic("current", fails=True))
+    assert line.endswith(remedy) or f"; {remedy} in DATABASE_URL" in line
+
+
+@pytest.mark.parametrize(
+    ("engine", "query", "remedy"),
+    [
+        (
+            "postgresql-psycopg-sync",
+            {"sslmode": "require"},
+            "correct host, port or TLS",
+        ),
+        ("postgresql-asyncpg-async", {"ssl": "require"}, "correct host, port or TLS"),
+        (
+            "postgresql-asyncpg-async",
+            {"ssl": "verify-full"},
+            "correct host, port or TLS",
+        ),
+    ],
+)
+def test_postgresql_without_tls(
+    new: New, engine: str, query: dict[str, str], remedy: str
+) -> None:
+    """A certificate that does not exist is no database that does not exist."""
+    project = new(ENGINE_OF[engine])
+    project = project.on(project.url.update_query_dict(query))
+    line = last_line(project.alembic("current", fails=True))
+    assert line.endswith(f"; {remedy} in DATABASE_URL")
+
+
+@pytest.mark.parametrize("engine", ONE_OF_EACH[1:], ids=str)
+def test_name_of_a_database_is_not_what_happened(new: New, engine: Engine) -> None:
+    project = new(engine)
+    for name in ("passwords", "recovery", "authentication"):
+        missing = project.on(project.url.set(database=f"nowhere_{name}"))
+        line = last_line(missing.alembic("current", fails=True))
+        assert line.endswith("; create the database, or correct DATABASE_URL")
+
+
+def test_mariadb_user_without_the_database(new: New) -> None:
+    project = new(ENGINE_OF["mariadb-pymysql-sync"])
+    name, server = f"u{project.url.database}"[:30], SERVERS["mariadb"]
+    execute(server, f"CREATE USER {name} IDENTIFIED BY 'x'")
+    try:
+        other = project.on(project.url.set(username=name, password="x"))
+        line = last_line(other.alembic("current", fails=True))
+    finally:
+        execute(server, f"DROP USER {name}")
+    assert "let the server allow this user, host and database" in line
+
+
+# What servers say that a test cannot make them say, or not on a server that it shares.
+SAID = {
+    "postgresql": {
+        "FATAL: sorry, too many clients already": "end other sessions",
+        "FATAL: remaining connection slots are reserved for roles": "end other sessions",
+        "FATAL: the database system is starting up": "wait until the server is ready",
+        "FATAL: the database system is not yet accepting connections": "wait until",
+        'FATAL: database "x" is not currently accepting connections': "let the server",
+        'FATAL: no pg_hba.conf entry for host "h", user "u", database "x"': "let the server",
+        'FATAL: password authentication failed for user "u"': "check user and password",
+        "fe_sendauth: no password supplied": "check user and password",
+        "session is read-only": "name the primary as well",
+        "server is in hot standby mode": "name the primary as well",
+        'prepared statement "_pg3_0" already exists': "connect to PostgreSQL directly",
+        'connection to server at "ssl.example", port 5432 failed: Connection refused': "start",
+        "failed to resolve host 'password.example'": "start the server",
+    },
+    "mysql": {
+        "(1040, 'Too many connections')": "end other sessions",
+        "(1226, \"User 'u' has exceeded the 'max_user_connections' resource\")": "end other",
+        "(1130, \"Host 'h' is not allowed to connect to this MariaDB server\")": "let the",
+        "(1045, \"Access denied for user 'u'@'h' (using password: YES)\")": "check user",
+        "(2026, 'SSL connection error: certificate verify failed')": "correct host, port",
+        "(1047, 'WSREP has not yet prepared node for application use')": "this node has lost",
+        "(2003, \"Can't connect to MySQL server on 'h' ([Errno 111])\")": "start the server",
+    },
+    "sqlite": {"file is not a database": "check that it names a SQLite database"},
+}
+
+
+@pytest.mark.parametrize("kind", SAID)
+def test_each_reason_has_its_own_fix(new: New, kind: str) -> None:
+    project = new(
+        {"sqlite": ONE_OF_EACH[0], "postgresql": POSTGRESQL}.get(kind, MARIADB)
+    )
+    output = project.python(f"""
+import sys
+sys.path.append("migrations")
+from migration_kit.connect import connecting
+from sqlalchemy import make_url
+for reason, remedy in {SAID[kind]!r}.items():
+    try:
+        with connecting(make_url("{kind}://h/x"), "it"):
+            raise OSError(reason)
+    except Exception as error:
+        said = str(error).rpartition(reason + "; ")[2]
+        print(said.startswith(remedy), error)
+""")
+    assert output.count("True ") == len(SAID[kind]), output
+
+
+TWO = "CREATE TABLE one (id int);\n  CREATE TABLE two (id int)"
+
+
+@pytest.mark.parametrize(
+    ("engine", "arguments"),
+    [
+        ("sqlite-pysqlite-sync", repr(TWO)),
+        ("sqlite-aiosqlite-async", repr(TWO)),
+        ("postgresql-asyncpg-async", repr(TWO)),
+        ("postgresql-psycopg-sync", 'sa.text("SELECT :x; SELECT 2").bindparams(x=1)'),
+        ("mariadb-pymysql-sync", repr(TWO)),
+    ],
+    ids=lambda value: value.partition("(")[0],
+)
+def test_two_statements_in_one(new: New, engine: str, arguments: str) -> None:
+    project = new(ENGINE_OF[engine])
+    project.add_revision("two", f"op.execute({arguments})", down_revision=None)
+    line = last_line(project.alembic("upgrade", "two", fails=True))
+    assert "; give each statement its own op.execute(); " in line
+    assert "PgBouncer" not in line
+
+
+TRIGGER = (
+    "CREATE TRIGGER t BEFORE INSERT ON heroes FOR EACH ROW BEGIN "
+    "SET NEW.id = 1; SETT NEW.id = 2; END"
+)
+
+
+@pytest.mark.parametrize(
+    ("engine", "statement"),
+    [
+        ("postgresql-asyncpg-async", "EXECUTE mine"),
+        ("postgresql-psycopg-sync", "EXECUTE mine"),
+        ("postgresql-psycopg-sync", "SELECT 'prepared statement' FROM nowhere"),
+        ("mariadb-pymysql-sync", TRIGGER),
+        ("mariadb-pymysql-sync", "SELECT 1, FROM heroes"),
+        ("mariadb-pymysql-sync", "INSERT INTO heroes (id) VALUES ('x')"),
+    ],
+)
+def test_error_without_a_fix_has_none(new: New, engine: str, statement: str) -> None:
+    """A wrong one sends you to the wrong place: the aftermath follows the error."""
+    project = new(ENGINE_OF[engine])
+    project.add_revision("one", f"op.execute({statement!r})")
+    line = last_line(project.alembic("upgrade", "head", fails=True))
+    assert not any(fix in line for fix in ("op.execute()", "PgBouncer", "rows"))
+
+
+@pytest.mark.parametrize(
+    "statement", ["ENUM('a') NOT NULL", "varchar(2)", "varchar(9) NOT NULL"]
+)
+def test_rows_that_do_not_fit_in_mariadb(new: New, statement: str) -> None:
+    """The server says the same of NULL and of a value that is too long."""
+    project = new(MARIADB)
+    rows = "op.execute('CREATE TABLE t (c varchar(9))')\nop.execute(\"INSERT t VALUES (ROW)\")\n"
+    rows = rows.replace("ROW", "NULL" if "9" in statement else "'long'")
+    project.add_revision(
+        "one", f'{rows}op.execute("ALTER TABLE t MODIFY c {statement}")'
+    )
+    line = last_line(project.alembic("upgrade", "head", fails=True))
+    assert "; some rows have NULL, or a value that the new type cannot hold: " in line
+
+
+SETUP = """
+op.execute("CREATE TABLE t (id int)")
+op.execute("CREATE VIEW v AS SELECT * FROM t")
+op.execute("CREATE VIEW w AS SELECT * FROM t")
+op.execute("INSERT INTO t VALUES (1), (1)")
+"""
+
+
+@pytest.mark.parametrize(
+    "engine",
+    ["postgresql-psycopg-sync", "postgresql-psycopg-async", "postgresql-asyncpg-async"],
+)
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        (
+            "CREATE UNIQUE INDEX u ON t (id)",
+            "; DETAIL: Key (id)=(1) is duplicated; its",
+        ),
+        (
+            "DROP TABLE t",
+            "; DETAIL: view v depends on table t, view w depends on table t; HINT: Use DROP",
+        ),
+        (
+            "SELECT idd FROM t",
+            '; HINT: Perhaps you meant to reference the column "t.id"; its',
+        ),
+    ],
+    ids=["detail", "several lines", "hint"],
+)
+def test_detail_and_hint_of_postgresql_are_in_the_line(
+    new: New, engine: str, statement: str, said: str
+) -> None:
+    project = new(ENGINE_OF[engine])
+    project.add_revision("one", f'{SETUP}op.execute("{statement}")')
+    assert said in last_line(project.alembic("upgrade", "head", fails=True))
+
+
+def test_long_detail_is_cut(new: New) -> None:
+    project = new(POSTGRESQL)
+    many = (
+        'for n in range(50):\n    op.execute(f"CREATE VIEW view{n} AS SELECT * FROM t")'
+    )
+    project.add_revision("one", f'{SETUP}{many}\nop.execute("DROP TABLE t")')
+    line = last_line(project.alembic("upgrade", "head", fails=True))
+    assert " [...]; HINT: Use DROP ... CASCADE" in line
+    assert len(line) < 800
 
 
 def test_missing_driver(render: Render) -> None:

@@ -270,3 +270,70 @@ with create_engine(os.environ["TEST_URL"]).begin() as connection:
     outputs = [process.finish(60) for process in processes]
     assert [process.returncode for process in processes] == [0] * 8, outputs
     assert project.version() == [HERO]
+
+
+# An engine with whatever a program may give to it; `said` collects what is heard of it.
+OPTIONS = """
+import json
+from datetime import date
+from sqlalchemy import JSON, Column, MetaData, Table, literal, pool
+
+said, heard = [], set()
+
+def serializer(value):
+    return json.dumps(value, default=str)
+
+def made(**options):
+    engine = create_async_engine(
+        URL, json_serializer=serializer, execution_options={"mine": 1}, **options
+    )
+    event.listen(engine.sync_engine, "connect", lambda *_: heard.add("connect"))
+    event.listen(engine.sync_engine, "engine_connect", lambda c: heard.add("engine_connect"))
+    event.listen(engine.sync_engine, "before_cursor_execute", lambda *_: heard.add("execute"))
+    event.listen(engine.sync_engine, "checkin", lambda *_: heard.add("checkin"))
+    return engine
+"""
+USES_OPTIONS = """
+    import __main__
+    from datetime import date
+    given = dict(op.get_bind().get_execution_options())
+    days = op.create_table("days", sa.Column("doc", sa.JSON()))
+    op.bulk_insert(days, [{"doc": {"day": date(2026, 1, 1)}}])
+    async def count(connection):
+        return await connection.scalar(sa.text("SELECT count(*) FROM days"))
+    __main__.said.append((given.get("mine"), given.get("more"), op.run_async(count)))
+"""
+
+
+@pytest.mark.parametrize("thread", [False, True], ids=["loop", "thread"])
+@pytest.mark.parametrize("engine", ASYNC_ENGINES, ids=str)
+def test_async_engine_keeps_its_options(new: New, engine: Engine, thread: bool) -> None:
+    """Also one that shares its pool and listeners with the engine that it was made of."""
+    project = new(Variant(engine, example="none"))
+    project.add_revision(
+        "one", USES_OPTIONS.replace("\n    ", "\n"), down_revision=None
+    )
+    output = project.program(
+        OPTIONS
+        + """
+async def main():
+    engine = made().execution_options(more=2)
+    own = engine.pool
+    config.attributes["connection"] = engine
+    UPGRADE
+    assert engine.pool is own and own.checkedout() == 0
+    async with engine.connect() as connection:
+        await connection.execute(text("SELECT * FROM days"))
+    await engine.dispose()
+
+asyncio.run(main())
+print(said, sorted(heard))
+""".replace(
+            "UPGRADE",
+            'await asyncio.to_thread(command.upgrade, config, "head")'
+            if thread
+            else 'command.upgrade(config, "head")',
+        )
+    )
+    heard = ["checkin", "connect", "engine_connect", "execute"]
+    assert f"[(1, 2, 1)] {heard}" in output

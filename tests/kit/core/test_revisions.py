@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from support.projects import New
+from support.damage import change_model
+from support.projects import New, last_line
 from support.revisions import HERO
 from support.variants import ONE_OF_EACH, Engine, Variant
 
@@ -36,3 +37,44 @@ def test_empty_downgrade_refuses(new: New, engine: Engine) -> None:
     assert path.read_text().count("    # ") == 3
     project.ruff()
     project.mypy()
+
+
+LONG = "2026_12_01_0900_create_the_table_points"
+POINTS = "op.create_table('points', sa.Column('id', sa.Integer(), primary_key=True))"
+WIDER = {
+    "postgresql": "ALTER TABLE alembic_version ALTER version_num TYPE text",
+    "mariadb": "ALTER TABLE alembic_version MODIFY version_num varchar(64)",
+}
+
+
+@pytest.mark.parametrize("engine", ONE_OF_EACH, ids=str)
+def test_identifier_that_cannot_be_recorded_is_refused_before_its_ddl(
+    new: New, engine: Engine
+) -> None:
+    project = new(engine)
+    project.add_revision(LONG, POINTS, "op.drop_table('points')")
+    for command in ("upgrade", "stamp"):
+        line = last_line(project.alembic(command, "heads", fails=True))
+        assert line.startswith(f"migrations/versions/{LONG}.py: shorten the ident")
+        assert line.endswith("alembic_version has room for 32 characters")
+    assert project.tables() == set()
+
+    project.alembic("ensure_version")
+    if wider := WIDER.get(engine.database):
+        project.query(wider)
+        project.upgraded()
+        assert project.version() == [LONG]
+        assert "points" in project.tables()
+        project.alembic("downgrade", "base")
+
+
+def test_new_identifier_that_cannot_be_recorded_is_named(new: New) -> None:
+    project = new().upgraded()
+    change_model(project)
+    written = len(project.revisions)
+    command = ["revision", "-m", "x", "--rev-id", LONG]
+    line = last_line(project.alembic(*command, "--autogenerate", fails=True))
+    assert line.startswith("--rev-id: shorten the identifier")
+    assert "32" in line
+    assert len(project.revisions) == written
+    assert f"{LONG} has more than 32 characters" in project.alembic(*command)

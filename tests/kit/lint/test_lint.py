@@ -337,6 +337,24 @@ def test_squawk_says_what_locks_and_nothing_is_said_twice(new: New) -> None:
     assert "  safe: Use `concurrently` to avoid blocking writes." in lines
 
 
+def test_index_of_a_new_materialized_view_blocks_nobody(new: New) -> None:
+    project = new(POSTGRESQL)
+    project.commit()
+    project.add_revision(
+        "one",
+        "op.execute('CREATE MATERIALIZED VIEW one AS SELECT id, name FROM heroes')\n"
+        "select = sa.select(sa.literal(1).label('id'))\n"
+        "op.execute(sa.schema.CreateView(select, 'two', materialized=True))\n"
+        "op.create_index('ix_one', 'one', ['id'], unique=True)\n"
+        "op.create_index('ix_two', 'two', ['id'])\n"
+        "op.execute('CREATE INDEX ix_name ON one (name)')\n"
+        "op.create_index('ix', 'heroes', ['name'])",
+    )
+    lines = project.lint(fails=True).splitlines()
+    found = [line.split(":", 1)[1] for line in lines if line.startswith("migrations/")]
+    assert found == ["19: require-concurrent-index-creation heroes"]
+
+
 def test_comments_for_squawk_go_on_to_accept(new: New) -> None:
     project = new(POSTGRESQL)
     project.commit()

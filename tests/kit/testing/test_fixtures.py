@@ -77,6 +77,18 @@ def test_fresh_database_is_its_own(session, fresh_database, number):
     assert session.scalar(COUNT) == 1
 
 
+def test_application_is_on_the_fresh_database(fresh_database):
+    save()
+    with fresh_database.connect() as other:
+        assert other.scalar(COUNT) == 2
+    with engine.Session() as own:
+        assert own.get_bind() is fresh_database
+
+
+def test_nothing_was_committed_to_the_shared_database(session):
+    assert session.scalar(COUNT) == 1
+
+
 def test_application_reaches_no_other_database(database):
     assert engine.engine is database
     assert "_test_" in database.url.database
@@ -136,6 +148,18 @@ async def test_fresh_database_is_its_own(async_session, fresh_database, number):
     assert await async_session.scalar(COUNT) == 1
 
 
+async def test_application_is_on_the_fresh_database(fresh_database):
+    await save()
+    async with fresh_database.connect() as other:
+        assert await other.scalar(COUNT) == 2
+    async with engine.Session() as own:
+        assert own.get_bind() is fresh_database.sync_engine
+
+
+async def test_nothing_was_committed_to_the_shared_database(async_session):
+    assert await async_session.scalar(COUNT) == 1
+
+
 async def test_application_reaches_no_other_database(database):
     assert engine.engine is database
     assert "_test_" in database.url.database
@@ -161,11 +185,185 @@ def test_fixtures_isolate_tests(new: New, engine: Engine, workers: str) -> None:
         fails=True,
         DATABASE_URL="sqlite:////nowhere/production.db",
     )
-    assert "1 failed, 8 passed" in output
+    assert "1 failed, 10 passed" in output
     assert "RuntimeError: on purpose" in output
     if workers == "0":
         # One template, the others are copies.
         assert (project / "runs").read_text().split() == ["ran"]
+
+
+SYNC_SHARING = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+from my_app.engine import Session
+from my_app.models.hero import Hero
+from sqlalchemy import func, select
+
+COUNT = select(func.count()).select_from(Hero)
+begun = Barrier(3)
+
+
+def add(own):
+    own.add(Hero(name="Deadpond", secret_name="?"))
+    own.flush()
+
+
+def save():
+    with Session() as own:
+        add(own)
+        own.commit()
+
+
+def save_together():
+    with Session() as own:
+        own.scalar(COUNT)
+        begun.wait(10)
+        own.rollback()
+        add(own)
+        own.commit()
+
+
+def in_threads(jobs):
+    sys.setswitchinterval(1e-5)
+    with ThreadPoolExecutor(3) as pool:
+        return [job.exception() for job in [pool.submit(job) for job in jobs]]
+
+
+def test_fresh_database_is_for_threads(fresh_database):
+    job = save if fresh_database.dialect.name == "sqlite" else save_together
+    assert in_threads([job] * 3) == [None] * 3
+    with Session() as own:
+        assert own.scalar(COUNT) == 3
+
+
+def test_one_after_the_other(session):
+    add(session)
+    for _ in range(3):
+        assert in_threads([save]) == [None]
+    session.commit()
+    assert session.scalar(COUNT) == 4
+
+
+def test_threads_fail(session):
+    def count():
+        with Session() as own:
+            for _ in range(200):
+                own.scalar(COUNT)
+            add(own)
+            own.commit()
+
+    for _ in range(20):
+        for error in in_threads([count] * 3):
+            if error:
+                raise error
+
+
+def test_overlapping_sessions_fail(session):
+    with Session() as one, Session() as two:
+        add(one)
+        add(two)
+        one.commit()
+        two.commit()
+
+
+def test_own_savepoints_and_sessions_left_open(session):
+    left = Session()
+    add(left)
+    session.commit()
+    with Session() as own:
+        with own.begin_nested(), own.begin_nested():
+            add(own)
+        own.begin_nested()
+        own.begin_nested()
+        own.rollback()
+        own.begin_nested()
+        own.commit()
+    session.rollback()
+"""
+
+ASYNC_SHARING = """
+import asyncio
+
+from my_app.engine import Session
+from my_app.models.hero import Hero
+from sqlalchemy import func, select
+
+COUNT = select(func.count()).select_from(Hero)
+
+
+async def add(own):
+    own.add(Hero(name="Deadpond", secret_name="?"))
+    await own.flush()
+
+
+async def save():
+    async with Session() as own:
+        await add(own)
+        await own.commit()
+
+
+async def test_fresh_database_is_for_tasks(fresh_database):
+    if fresh_database.dialect.name == "sqlite":
+        await save(), await save(), await save()
+    else:
+        await asyncio.gather(save(), save(), save())
+    async with Session() as own:
+        assert await own.scalar(COUNT) == 3
+
+
+async def test_one_after_the_other(async_session):
+    await add(async_session)
+    for _ in range(3):
+        await asyncio.create_task(save())
+    await async_session.commit()
+    assert await async_session.scalar(COUNT) == 4
+
+
+async def test_tasks_fail(async_session):
+    await asyncio.gather(save(), save(), save())
+
+
+async def test_tasks_with_one_session_fail(async_session):
+    await asyncio.gather(async_session.scalar(COUNT), async_session.scalar(COUNT))
+
+
+async def test_group_with_one_session_fails(async_session):
+    async with asyncio.TaskGroup() as group:
+        for _ in range(2):
+            group.create_task(async_session.scalar(COUNT))
+
+
+async def test_own_savepoints_and_sessions_left_open(async_session):
+    left = Session()
+    await add(left)
+    await async_session.commit()
+    async with Session() as own:
+        async with own.begin_nested(), own.begin_nested():
+            await add(own)
+        await own.begin_nested()
+        await own.begin_nested()
+        await own.rollback()
+        await own.begin_nested()
+        await own.commit()
+    await async_session.rollback()
+"""
+
+
+@pytest.mark.parametrize("engine", DIFFERENT, ids=str)
+def test_sharing_a_session_is_one_clear_line(new: New, engine: Engine) -> None:
+    """And not what each driver says of it; what works is let through."""
+    project = new(engine)
+    tests = ASYNC_SHARING if engine.async_engine else SYNC_SHARING
+    project.write("tests/test_app.py", tests)
+    output = project.own_tests("tests/test_app.py", fails=True)
+    failed = re.findall(r"(?m)^FAILED .*::(\w+)", output)
+    assert failed == re.findall(r"def (test_\w+_fails?)\(", tests), output
+    said = "tasks or threads share the one connection of this test's session. Use the"
+    for name in failed:
+        [report] = re.findall(rf"(?s)\n_+ {name} _+\n(.*?)\n(?=___|===)", output)
+        assert re.search(rf"(?m)^(E|  [ |]+).*{said} `fresh_database` fixture", report)
 
 
 # Whatever a revision may leave behind in MariaDB, in an order that a copy cannot keep.

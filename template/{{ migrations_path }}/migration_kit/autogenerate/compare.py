@@ -6,6 +6,7 @@ they say each difference as it is; else the table is written in plain SQL.
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from alembic import context as alembic_context
@@ -53,6 +54,9 @@ ALTERED: dict[str, tuple[str, Any]] = {
     "comment": ("modify_comment", False),
 }
 
+# Those that env.py may compare itself.
+USERS = {"type": "types", "default": "server_default"}
+
 
 class Comparison:
     """The shadow of a run, and the differences that count.
@@ -67,6 +71,7 @@ class Comparison:
         equal: tables without a difference.
         inspected: tables with differences as Alembic sees them, and its operations.
         unsaid: places whose differences are written in plain SQL.
+        asked: columns of which Alembic left a comparison to the kit.
         kept: objects that are left alone, as no model has them and no revision made them.
     """
 
@@ -85,6 +90,7 @@ class Comparison:
         self.real, self.made = renamed(shadow.real), shadow.made
         self.inspected: dict[Place, tuple[Table, ops.ModifyTableOps]] = {}
         self.kept: list[str] = []
+        self.asked: set[tuple[str, str, str]] = set()
         for table, reason in shadow.not_made.items():
             self.made.pop(self.models.key(table), None)
             log.warning("compared by Alembic alone: %s: %s", table.key, reason)
@@ -176,20 +182,17 @@ class Comparison:
             else:
                 is_said &= any(is_about(op, one) for op in table_ops.ops)
             is_said &= kind.is_said(one)
-        columns: list[ops.MigrateOperation] = []
-        for op in table_ops.ops:
-            ended = {one.aspect for one in found if is_about(op, one)}
-            if isinstance(op, ops.AlterColumnOp):
-                for aspect in ALTERED.keys() - ended:
-                    setattr(op, *ALTERED[aspect])
-            columns += [op] if ended else []
-        table_ops.ops = [*drops, *columns, *creates] if is_said else []
+        others = [op for op in table_ops.ops if any(is_about(op, one) for one in found)]
+        table_ops.ops = [*drops, *others, *creates] if is_said else []
         if not is_said:
             self.unsaid.add(place)
 
     def is_left_out(self, one: Difference, table: Table, inspected: Table) -> bool:
         """Return whether env.py leaves an object out, as Alembic asks for it."""
         ours, theirs = self.item_of(table, one), self.item_of(inspected, one)
+        if isinstance(ours, Column) and theirs is not None and one.aspect in USERS:
+            # A function of env.py that compares has found nothing.
+            return (one.table, one.name, one.aspect) not in self.asked
         item, kind = theirs if ours is None else ours, one.kind
         context: Any = self.context  # its type names no other kinds
         if kind not in {"column", "index"}:
@@ -299,6 +302,32 @@ def remember(
     return PriorityDispatchResult.CONTINUE
 
 
+def compare_column(
+    aspect: str, context: AutogenContext, alter: ops.AlterColumnOp, *of_column: Any
+) -> PriorityDispatchResult:
+    """Say that a column differs if it differs in the catalogs, in place of Alembic."""
+    schema, table, name, inspected, modelled = of_column
+    comparison: Comparison = context.migration_context.opts["comparison"]
+    real, made = (
+        catalog.get((schema or "", table))
+        for catalog in (comparison.real, comparison.made)
+    )
+    if not real or not made:
+        return PriorityDispatchResult.CONTINUE
+    comparison.asked.add((table, name, aspect))
+    item = "column", name, aspect
+    if aspect == "type":
+        alter.existing_type = inspected.type
+    else:
+        alter.existing_server_default = inspected.server_default
+        if modelled.table.autoincrement_column is modelled:
+            alter.kw["autoincrement"] = True
+    if real.get(item) != made.get(item):
+        value = modelled.type if aspect == "type" else modelled.server_default
+        setattr(alter, ALTERED[aspect][0], value)
+    return PriorityDispatchResult.STOP
+
+
 def write_the_rest(
     context: AutogenContext, upgrade: ops.UpgradeOps, schemas: Any
 ) -> PriorityDispatchResult:
@@ -311,6 +340,13 @@ plugin = Plugin(__name__)
 plugin.add_autogenerate_comparator(
     cast_shadow, "schema", priority=DispatchPriority.FIRST
 )
+for aspect, group in USERS.items():
+    plugin.add_autogenerate_comparator(
+        partial(compare_column, aspect),
+        "column",
+        group,
+        priority=DispatchPriority.FIRST,
+    )
 plugin.add_autogenerate_comparator(remember, "table", priority=DispatchPriority.LAST)
 plugin.add_autogenerate_comparator(
     write_the_rest, "schema", priority=DispatchPriority.LAST

@@ -6,15 +6,27 @@ the database; its settings may stand in pyproject.toml, under [tool.paracelsus].
 
 import argparse
 import io
+import re
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from alembic.config import Config
 from alembic.script import Script
 from alembic.util import CommandError, to_tuple
-from sqlalchemy import MetaData
+from sqlalchemy import (
+    Column,
+    Dialect,
+    Enum,
+    ForeignKey,
+    MetaData,
+    Table,
+    UniqueConstraint,
+)
+from sqlalchemy.exc import CompileError
+from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from ..histories import histories, load_options
 from ..paths import invocation
@@ -28,11 +40,24 @@ ESCAPES = str.maketrans(
     {"#": "#35;", "&": "#amp;", '"': "#quot;", "<": "#lt;", ">": "#gt;"}
 )
 
+# paracelsus draws no schemas: in what it sees, this is the dot between schema and table.
+DOT = "\ue000"
+
 
 class Models:
     """What paracelsus imports from here."""
 
     metadata = MetaData()
+
+
+class Shown(UserDefinedType[object]):
+    """A type in the words of its database, as one word, which Mermaid needs."""
+
+    def __init__(self, text: str) -> None:
+        self.text = re.sub(r"[^\w()[\],]+", "_", text.replace(", ", ",")).strip("_")
+
+    def get_col_spec(self) -> str:
+        return self.text
 
 
 PAGE = """\
@@ -107,12 +132,49 @@ def draw_tables(config: Config, root: Path) -> list[str]:
     tables = tables_of(options["target_metadata"]).values()
     Models.metadata = MetaData()
     for table in tables:
-        table.to_metadata(Models.metadata)
+        copy(table, Models.metadata, options["dialect"])
     graph = ["graph", f"{__name__}:{Models.__name__}"]
     graph += ["--config", str(root / "pyproject.toml")]
     with redirect_stdout(io.StringIO()) as output:
         import_module("paracelsus.cli").app(graph, standalone_mode=False)
-    return output.getvalue().splitlines()
+    dotted = re.sub(rf"\w+{DOT}\w+", r'"\g<0>"', output.getvalue())
+    return dotted.replace(DOT, ".").splitlines()
+
+
+def type_shown(kind: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
+    """Return what paracelsus is to draw; its ENUM has more to say than a VARCHAR."""
+    try:
+        text = kind.compile(dialect)
+    except CompileError:  # of another kind of database
+        return kind
+    return kind if isinstance(kind, Enum) and "(" in text else Shown(text)
+
+
+def copy(table: Table, metadata: MetaData, dialect: Dialect) -> None:
+    """Copy what paracelsus draws of a table."""
+    columns = [
+        Column(
+            one.name,
+            type_shown(one.type, dialect),
+            *(
+                ForeignKey(re.sub(r"\.(?=.*\.)", DOT, name))
+                for name in sorted(key.target_fullname for key in one.foreign_keys)
+            ),
+            key=one.key,
+            primary_key=one.primary_key,
+            nullable=one.nullable,
+            unique=one.unique,
+            index=one.index,
+            comment=one.comment,
+        )
+        for one in table.columns
+    ]
+    unique = [
+        UniqueConstraint(*one.columns.keys())
+        for one in table.constraints
+        if isinstance(one, UniqueConstraint)
+    ]
+    Table(table.fullname.replace(".", DOT), metadata, *columns, *unique)
 
 
 def diagram(lines: list[str]) -> str:

@@ -13,9 +13,16 @@ from typing import Any
 from alembic.operations import ops
 from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Column, Delete, Dialect, Update, types
-from sqlalchemy.schema import PrimaryKeyConstraint, UniqueConstraint
+from sqlalchemy.schema import CreateView, PrimaryKeyConstraint, UniqueConstraint
 
-from .raw_sql import CreateViewOp, DeleteAllOp, FillOp, UnknownOp, operations_of
+from .raw_sql import (
+    CreateViewOp,
+    DeleteAllOp,
+    FillOp,
+    UnknownOp,
+    new_view,
+    operations_of,
+)
 from .reading import Reading, Recorded, read_revision, table_key
 from .rules import Rules, rules_of
 
@@ -250,6 +257,8 @@ class Schema:
         if not isinstance(operation, ops.ExecuteSQLOp):
             return [operation]
         sql: Any = operation.sqltext
+        if isinstance(sql, CreateView) and sql.materialized:
+            return [new_view(sql.table.name, sql.table.schema)]
         if isinstance(sql, Delete | Update):
             table: Any = sql.table
             if isinstance(sql, Update):

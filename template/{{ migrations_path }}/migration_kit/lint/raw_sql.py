@@ -31,11 +31,14 @@ COMMENTS_AND_STRINGS = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.DOTAL
 # Their bodies run later, and not in the revision.
 ROUTINE = pattern(
     r"\s*CREATE\s+(OR\s+REPLACE\s+)?(DEFINER\s*=\s*\S+\s+)?"
-    r"(FUNCTION|PROCEDURE|TRIGGER|CONSTRAINT\s+TRIGGER|RULE|EVENT|(MATERIALIZED\s+)?VIEW)\b"
+    r"(FUNCTION|PROCEDURE|TRIGGER|CONSTRAINT\s+TRIGGER|RULE|EVENT)\b"
 )
 
 UPDATE = pattern(rf"\bUPDATE\s+(?:ONLY\s+)?({NAME})\s+(?:AS\s+)?(?:\w+\s+)?SET\b")
 VIEW = pattern(rf"\bCREATE\s+(?:OR\s+REPLACE\s+)?(?:\w+\s*=\s*\w+\s+)*VIEW\s+({NAME})")
+MATERIALIZED = pattern(
+    rf"\bCREATE\s+MATERIALIZED\s+VIEW\s+(?:IF\s+NOT\s+EXISTS\s+)?({NAME})"
+)
 DROP_TABLE = pattern(rf"\bDROP\s+TABLE\s+(?:IF\s+EXISTS\s+)?{NAMES}")
 DELETE = pattern(rf"\bDELETE\s+FROM\s+(?:ONLY\s+)?({NAME})([^;]*)")
 ALTER_TABLE = pattern(
@@ -116,6 +119,7 @@ def operations_of(sql: str, rules: "Rules") -> list[ops.MigrateOperation]:
     """
     plain = COMMENTS_AND_STRINGS.sub(quoted_nothing, sql)
     filled: list[ops.MigrateOperation] = [
+        *(new_view(*split(name)) for name in MATERIALIZED.findall(plain)),
         *(FillOp(*split(name)) for name in UPDATE.findall(plain)),
         *(CreateViewOp(*split(name)) for name in VIEW.findall(plain)),
     ]
@@ -124,6 +128,11 @@ def operations_of(sql: str, rules: "Rules") -> list[ops.MigrateOperation]:
     if not has_sqlglot():
         return [*filled, *by_pattern(plain, rules)]
     return [*filled, *by_sqlglot(sql, rules)]
+
+
+def new_view(name: str, schema: str | None) -> ops.CreateTableOp:
+    """Return what a new materialized view is like: a table that nobody reads yet."""
+    return ops.CreateTableOp(name, [], schema=schema)
 
 
 def quoted_nothing(match: re.Match[str]) -> str:

@@ -15,6 +15,8 @@ TRUNCATE = pattern(rf"\bTRUNCATE\s+(?:TABLE\s+)?(?:ONLY\s+)?{NAMES}")
 INTEGERS = {"TINYINT": 1, "SMALLINT": 2, "SMALL_INTEGER": 2, "MEDIUMINT": 3}
 INTEGERS |= {"BIGINT": 8, "BIG_INTEGER": 8}
 DIGITS = {1: 3, 2: 5, 3: 8, 4: 10, 8: 19}
+# Characters of other values as text.
+CHARACTERS = {"boolean": 5, "uuid": 36, "date": 10, "time": 15, "datetime": 26}
 
 
 class Server(Rules):
@@ -63,7 +65,7 @@ class Server(Rules):
             ):
                 return ""
             case (_, "string"):
-                is_short = self.length(new) < 19
+                is_short = self.length(new) < self.characters(old)
                 return f"longer values {self.refused}" if is_short else ""
             case "binary", "binary":
                 before, after = (one.length or 2**32 for one in (old, new))
@@ -77,6 +79,17 @@ class Server(Rules):
     def length(self, type_: Any) -> int:
         """Return how long a text may be."""
         return type_.length or 2**31
+
+    def characters(self, type_: Any) -> int:
+        """Return how many characters a value that is no text may have as text."""
+        kind = family(type_)
+        if kind == "integer":
+            return DIGITS[size(type_)] + 1  # its sign
+        if kind == "number" and not isinstance(type_, types.Float):
+            return self.digits(type_)[0] + 2  # its sign and point
+        kind = kind_of_time(type_) if kind == "time" else kind
+        zone = 6 if getattr(type_, "timezone", False) else 0
+        return CHARACTERS.get(kind, 19) + zone
 
     def digits(self, type_: Any) -> tuple[int, int]:
         """Return the digits of a number, and how many of them are behind the point."""

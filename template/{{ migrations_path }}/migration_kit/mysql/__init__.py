@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection
 
-from ..dialects import FILL_FIRST
+from ..dialects import FILL_FIRST, ONE_EACH
 from ..servers import Server
 from .lock import mysql_lock
 
@@ -39,7 +39,13 @@ class MySQL(Server):
     remedies = {
         "wsrep has not yet": "this node has lost its cluster; name another one in {source}"
     } | Server.remedies
-    hints = {"Invalid use of NULL|Data truncated for column.* NOT NULL": FILL_FIRST}
+    hints = {
+        "Invalid use of NULL": FILL_FIRST,
+        r"Data truncated for column.*\n\s*ALTER": "some rows have NULL, or a value that the "
+        "new type cannot hold: UPDATE them first",
+        # The server names what follows the first statement, unless that is a trigger's body.
+        r"(?is)near '(.{6})(?!.*\bBEGIN\b).*;\s*\1": ONE_EACH,
+    }
 
     hold = mysql_lock
 

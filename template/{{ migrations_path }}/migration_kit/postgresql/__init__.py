@@ -9,11 +9,14 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..command import after_each_revision, is_autocommit
-from ..dialects import FILL_FIRST
+from ..dialects import FILL_FIRST, ONE_EACH
 from ..servers import Server
 from ..settings import get_seconds
 from .lock import postgresql_lock
 from .pooler import CONNECT_DIRECTLY
+
+# A driver's own statement is in another session; a revision may PREPARE others.
+PREPARED = {'prepared statement "_+(pg3|asyncpg)_|unnamed prepared': CONNECT_DIRECTLY}
 
 # Who uses the table that a statement waited for: table, process, name and state.
 USERS = """
@@ -34,17 +37,23 @@ class PostgreSQL(Server):
 
     aftermath = "its open transaction was rolled back"
     users = [USERS]
-    unseen = "it has gone meanwhile"
+    unseen = "pg_stat_activity shows it, unless it has ended"
     remedies = {
-        "prepared statement": CONNECT_DIRECTLY,
         "'cockroachdb": "it needs a dialect of its own, sqlalchemy-cockroachdb, named in "
         "{source}, and has no lock: let only one job migrate, and say so with -x lock=none",
         "could not determine version": "it needs another dialect of SQLAlchemy, named in "
         "{source}",
-        "read-only|target attribute": "name the primary as well in {source}",
-        "role .* does not exist": "create that user, or correct the user in {source}",
-    } | Server.remedies
-    hints = {"contains null values": FILL_FIRST, "prepared statement": CONNECT_DIRECTLY}
+        "read-only|standby|target attribute": "name the primary as well in {source}",
+        "role .* (does not exist|not permitted)": "create that user with LOGIN, or correct "
+        "the user in {source}",
+        **PREPARED,
+        **Server.remedies,
+    }
+    hints = {
+        **PREPARED,
+        "contains null values": FILL_FIRST,
+        "insert multiple commands": ONE_EACH,
+    }
 
     hold = postgresql_lock
 
@@ -91,11 +100,6 @@ class PostgreSQL(Server):
                 set_lock_timeout(connection, before)
                 connection.commit()
 
-    def users_of_table(self, connection: Connection, statement: str) -> str:
-        if connection.in_transaction():  # of the caller, which takes no more statements
-            return "pg_stat_activity shows it"
-        return super().users_of_table(connection, statement)
-
     def before_sql(self) -> None:
         timeout = int(get_seconds("ddl_lock_timeout", 5) * 1000)
         context.execute(f"SET LOCAL lock_timeout = {timeout}")
@@ -113,10 +117,8 @@ class PostgreSQL(Server):
 def set_lock_timeout(
     connection: Connection, value: str, is_local: bool = False
 ) -> None:
-    connection.execute(
-        text("SELECT set_config('lock_timeout', :value, :is_local)"),
-        {"value": value, "is_local": is_local},
-    )
+    statement = text("SELECT set_config('lock_timeout', :value, :is_local)")
+    connection.execute(statement, {"value": value, "is_local": is_local})
 
 
 database = PostgreSQL()

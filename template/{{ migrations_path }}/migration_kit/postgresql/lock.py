@@ -31,12 +31,8 @@ def postgresql_lock(
     In a transaction of the caller the lock is that transaction's, and ends with it.
     """
     callers_transaction = connection.in_transaction()
-    server = connection.execute(
-        text(
-            "SELECT pg_is_in_recovery() AS standby, pg_backend_pid() AS pid, "
-            "version() AS version"
-        )
-    ).one()
+    query = "SELECT pg_is_in_recovery() AS standby, pg_backend_pid() AS pid, version()"
+    server = connection.execute(text(query)).one()
     if server.standby:
         raise CommandError("this server is a hot standby; connect to the primary")
     refuse_without_lock(server.version, WITHOUT_LOCK)

@@ -56,7 +56,7 @@ OR EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e'))
     def cast(self, connection: Connection, models: Models) -> Shadow:
         """Cast the shadow."""
         shadow = cast(connection, models)
-        if enums:
+        if enums and not shadow.note:
             enums.show_on_both_sides(shadow)
         self.real = shadow.real
         return shadow

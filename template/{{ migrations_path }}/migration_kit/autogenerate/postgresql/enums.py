@@ -58,8 +58,8 @@ def position(op: ops.MigrateOperation) -> int:
 
 def show_on_both_sides(shadow: Shadow) -> None:
     """Show types of one side on the other one: operations of the library make or drop them."""
-    for place in [*shadow.made]:
-        sides = shadow.real.setdefault(place, {}), shadow.made[place]
+    for place in [one for one in (*shadow.real, *shadow.made) if not one[1]]:
+        sides = [one.setdefault(place, {}) for one in (shadow.real, shadow.made)]
         for one, two in (sides, sides[::-1]):
             for item in [item for item in one if item[0] == "enum" and item not in two]:
                 two[item] = one[item]

@@ -75,7 +75,8 @@ class Change:
     def __init__(self, old: Catalog, new: Catalog, dialect: Dialect) -> None:
         self.old, self.new = grouped(old), grouped(new)
         self.quote = dialect.identifier_preparer.quote
-        self.places = list(dict.fromkeys([*old, *new]))
+        # Tables go before their types, and the latter are below the table "".
+        self.places = sorted(dict.fromkeys([*old, *new]), key=lambda one: not one[1])
         types = [
             (self.name(schema, name), kind, one, two)
             for schema, table in self.places
@@ -404,12 +405,12 @@ class Change:
             yield 2 if again else 3, f"ALTER TABLE {table} DROP COLUMN {column}"
         if two and (again or not one):
             kind, sequence = number_of(two)
-            if kind == "SERIAL":
-                yield 2, f"CREATE SEQUENCE {two['sql']} {sequence}"
-                yield 3, f"ALTER SEQUENCE {two['sql']} OWNED BY {table}.{column}"
             if self.old[place]:
                 add = f"ALTER TABLE {table} ADD COLUMN {column} {self.words(two)}"
                 yield 4 if again else 3, add
+            if kind == "SERIAL":
+                yield 2, f"CREATE SEQUENCE {two['sql']} {sequence}"
+                yield 3, f"ALTER SEQUENCE {two['sql']} OWNED BY {table}.{column}"
         elif two:
             if "computed" in one and "computed" not in two:
                 yield 2, f"{alter} DROP EXPRESSION"

@@ -1,0 +1,64 @@
+"""One clear error where tasks or threads share the connection of a test's session."""
+
+from threading import get_ident
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Connection, ExceptionContext, event
+
+__tracebackhide__ = True  # pytest shows the line of the test instead
+
+NOT_SHARED = (
+    "tasks or threads share the one connection of this test's session. Use the `{}` fixture "
+    "instead, and let each of them open its own session"
+)
+
+# The thread whose statement runs.
+running: "WeakKeyDictionary[Connection, int]" = WeakKeyDictionary()
+
+
+def refuse_sharing(connection: Connection, fixture: str = "fresh_database") -> None:
+    """Raise RuntimeError where the driver or the server would say something obscure.
+
+    That is a savepoint that ended with another session's, or a second thread's statement. Sessions
+    within each other work, whichever task or thread each is in.
+
+    Args:
+        connection: the one that the application's sessions join.
+        fixture: the one to use instead.
+    """
+    savepoints: list[str] = []
+
+    def run(connection: Connection, _: Any, statement: str, *__: Any) -> None:
+        alone = running.setdefault(connection, get_ident()) == get_ident()
+        does, _, name = statement.partition("SAVEPOINT ")
+        ends = does in {"RELEASE ", "ROLLBACK TO "}
+        if not alone or (ends and name not in savepoints):
+            raise RuntimeError(NOT_SHARED.format(fixture))
+        if ends:
+            del savepoints[savepoints.index(name) :]
+        elif not does:
+            savepoints.append(name)
+
+    event.listen(connection, "before_cursor_execute", run)
+    event.listen(connection, "after_cursor_execute", succeed)
+    event.listen(connection.engine, "handle_error", fail)
+
+
+def succeed(connection: Connection, *_: Any) -> None:
+    running.pop(connection, None)
+
+
+def fail(context: ExceptionContext) -> None:
+    connection = context.connection
+    if connection is not None and running.get(connection) == get_ident():
+        del running[connection]
+
+
+def explain_sharing(error: BaseException) -> None:
+    """Add a note to what SQLAlchemy says of a session that several tasks or threads use."""
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            explain_sharing(each)
+    elif getattr(error, "code", None) == "isce":
+        error.add_note(NOT_SHARED.format("fresh_database"))
