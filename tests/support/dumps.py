@@ -107,8 +107,19 @@ def mariadb(connection: Connection) -> Iterator[str]:
         text = re.sub(r"CONSTRAINT `(CONSTRAINT_\d+|\w+_ibfk_\d+)`", "CONSTRAINT", text)
         first, *lines = text.split("\n")
         end = next(number for number, line in enumerate(lines) if line.startswith(")"))
-        inner = sorted(line.strip().rstrip(",") for line in lines[:end])
+        inner = sorted(nameless_keys([line.strip().rstrip(",") for line in lines[:end]]))
         yield "\n".join([first, *inner, *lines[end:]])
+
+
+def nameless_keys(lines: list[str]) -> Iterator[str]:
+    """Yield the lines of a table: its keys for foreign keys, which may come of themselves, without names."""
+    named = {match[1] for line in lines if (match := re.search(r"FOREIGN KEY (\(.*?\)) REF", line))}
+    for line in lines:
+        found = re.fullmatch(r"KEY `(?:[^`]|``)+` (\(.*\))", line)
+        if found and found[1] in named:
+            line = f"KEY {found[1]}"
+        # Both are what happens without a word.
+        yield re.sub(r" ON (DELETE|UPDATE) (NO ACTION|RESTRICT)", "", line)
 
 
 # ---------------------------------------------------------------------------------------- SQLite
