@@ -455,7 +455,7 @@ has("ENUM: new value as a default", "pm", *(
     Part((Column("c", MOOD.format(values), (f"server_default={default}",), "'a'"),))
     for values, default in (("'a', 'b'", "'a'"), ("'a', 'b', 'c'", "'c'"))
 ))  # fmt: skip
-has("ENUM in a CHECK", "pm", *enums(more=(ck("c <> 'b'"),)))
+has("ENUM in a CHECK", "pm", *enums(more=(ck("c = 'a'"),)))
 has("ENUM in an index", "pm", *enums(more=("sa.Index('ic_$t', 'c')",)))
 has("ENUM in a UNIQUE", "pm", *enums(more=(uq("'c'", "@x"),)))
 has("ENUM in a partial index", "p", *enums(

@@ -66,6 +66,9 @@ def dump_text(url: URL) -> str:
 
 # Names that PostgreSQL chooses, with the numbers that make them different.
 NUMBERED = re.compile(r"_(check|key|excl|fkey|idx)\d+\b")
+# An IN list of a VARCHAR has its casts elsewhere once its own text was read again.
+ELEMENT = re.compile(r"\(('(?:[^']|'')*'::character varying)\)::text")
+ARRAY = re.compile(r"\((ARRAY\[[^\]]*\])\)::text\[\]")
 
 
 def statements(text: str) -> Iterator[str]:
@@ -73,6 +76,7 @@ def statements(text: str) -> Iterator[str]:
     text = re.sub(r"(?m)^(--.*|\\.*|SET .*|SELECT pg_catalog\.set_config.*)\n", "", text)
     for statement in re.split(r";\n\n+", text):
         statement = NUMBERED.sub(r"_\1", statement.strip())
+        statement = ARRAY.sub(r"\1", ELEMENT.sub(r"\1", statement))
         if not statement:
             continue
         if statement.startswith(("CREATE TABLE", "CREATE UNLOGGED TABLE")):
@@ -103,8 +107,19 @@ def mariadb(connection: Connection) -> Iterator[str]:
         text = re.sub(r"CONSTRAINT `(CONSTRAINT_\d+|\w+_ibfk_\d+)`", "CONSTRAINT", text)
         first, *lines = text.split("\n")
         end = next(number for number, line in enumerate(lines) if line.startswith(")"))
-        inner = sorted(line.strip().rstrip(",") for line in lines[:end])
+        inner = sorted(nameless_keys([line.strip().rstrip(",") for line in lines[:end]]))
         yield "\n".join([first, *inner, *lines[end:]])
+
+
+def nameless_keys(lines: list[str]) -> Iterator[str]:
+    """Yield the lines of a table: its keys for foreign keys, which may come of themselves, without names."""
+    named = {match[1] for line in lines if (match := re.search(r"FOREIGN KEY (\(.*?\)) REF", line))}
+    for line in lines:
+        found = re.fullmatch(r"KEY `(?:[^`]|``)+` (\(.*\))", line)
+        if found and found[1] in named:
+            line = f"KEY {found[1]}"
+        # Both are what happens without a word.
+        yield re.sub(r" ON (DELETE|UPDATE) (NO ACTION|RESTRICT)", "", line)
 
 
 # ---------------------------------------------------------------------------------------- SQLite
@@ -214,9 +229,7 @@ def clauses(item: str) -> list[str]:
             found.append("")
         depth += {"(": 1, ")": -1}.get(token, 0)
         found[-1] = f"{found[-1]} {token}".strip()
-    # Brackets around a default say nothing.
-    bare = [re.sub(r"^DEFAULT \( ([^()]*) \)$", r"DEFAULT \1", one) for one in found[1:]]
-    return [found[0], *sorted(bare)]
+    return [found[0], *sorted(found[1:])]
 
 
 LISTS = {"mariadb": mariadb, "mysql": mariadb, "sqlite": sqlite}
