@@ -21,7 +21,8 @@ from ...catalogs import plain
 from ...catalogs.sqlite import Constraint, Part, Statement, parse, tokens
 
 # They are kept.
-warnings.filterwarnings("ignore", message="Unnamed CHECK constraint on reflected table")
+for unknown in ("Unnamed CHECK constraint", "Skipped unsupported reflection of expr"):
+    warnings.filterwarnings("ignore", message=unknown)
 
 OBJECTS = """
 SELECT name, sql FROM sqlite_master
@@ -60,10 +61,12 @@ class KeepingSQLiteImpl(SQLiteImpl):
             other = Table(target, table.metadata, extend_existing=True)
             if name not in other.c:
                 other.append_column(Column(name))
+        transfers = batch_impl.column_transfers
         for column in (*table.c, *new_table.c):
             if isinstance(column.type, NullType):  # a column may have no type
                 column.type = Text()
-        transfers = batch_impl.column_transfers
+            if column.computed is not None and transfers.get(column.key, True):
+                column.computed.sqltext = text("0")  # reflection may read too much
         gone = {c.name.lower() for c in table.c if c.key not in transfers}
         again = {key.lower() for key, transfer in transfers.items() if not transfer}
         statement = parse(self.objects("table", table.name)[0][1])
