@@ -221,15 +221,30 @@ class Comparison:
             if of_schema and table_ops.ops:  # what depends on a type, for example
                 table_ops.ops = []
                 self.unsaid.add(place)
-        known = {id(table_ops) for _, table_ops in self.inspected.values()}
-        upgrade.ops = [op for op in upgrade.ops if id(op) not in known]
+        kind, known = (
+            kind_of(self.dialect),
+            {id(one) for _, one in self.inspected.values()},
+        )
+        new = {
+            place
+            for place in self.made.keys() - self.real.keys()
+            if not kind.creates(self.made[place])
+        }
+        self.unsaid |= new
+        upgrade.ops = [
+            op
+            for op in upgrade.ops
+            if id(op) not in known
+            and (getattr(op, "schema", None) or "", getattr(op, "table_name", ""))
+            not in new
+        ]
         upgrade.ops += [one for _, one in self.inspected.values() if one.ops]
         found = [one for place in sorted(self.unsaid) for one in self.found(place)]
         if found:
-            new = self.real | {place: self.made[place] for place in self.unsaid}
-            statements = kind_of(self.dialect).statements
-            up = statements(self.real, new, self.dialect)
-            put_around(upgrade.ops, up, statements(new, self.real, self.dialect), found)
+            wanted = self.real | {place: self.made[place] for place in self.unsaid}
+            up = kind.statements(self.real, wanted, self.dialect)
+            down = kind.statements(wanted, self.real, self.dialect)
+            put_around(upgrade.ops, up, down, found)
 
 
 def models_of(context: AutogenContext, dialect: Dialect, connection: Any) -> Models:

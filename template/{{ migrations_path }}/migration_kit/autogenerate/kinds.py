@@ -6,7 +6,7 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, DefaultClause, Dialect
 
-from ..catalogs import Catalog
+from ..catalogs import Catalog, Objects
 from ..rooms import part
 from .differences import Difference
 from .shadow import Models, Shadow
@@ -35,6 +35,10 @@ class Kind:
 
     def is_said(self, difference: Difference) -> bool:
         """Return whether an operation of Alembic's says a difference as it is, both ways."""
+        return True
+
+    def creates(self, made: Objects) -> bool:
+        """Return whether Alembic's operation that creates a table says all of its objects."""
         return True
 
     def statements(
