@@ -470,6 +470,8 @@ class Change:
         drop = f"DROP SEQUENCE {aside}" if was == "SERIAL" else f"{alter} DROP IDENTITY"
         counter = f"coalesce(max({self.quote(name)}), 0) + 1, false) FROM {table}"
         if was and kind:
+            if was == "SERIAL":  # so that the column has one sequence
+                first.append(f"ALTER SEQUENCE {one['sql']} OWNED BY NONE")
             rename = f"RENAME TO {aside.rpartition('.')[2]}"
             first.append(f"ALTER SEQUENCE {one['sql']} {rename}")
             counter = f"nextval({literal(aside)}), false)"
