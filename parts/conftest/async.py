@@ -12,7 +12,11 @@ from pathlib import Path
 
 import pytest
 from migration_kit.testing import ScratchDatabase{{ other_imports }}
-from migration_kit.testing.sharing import explain_sharing, refuse_sharing
+from migration_kit.testing.sharing import (
+    explain_sharing,
+    refuse_sharing,
+    wait_for_tasks,
+)
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 ALEMBIC_INI = Path(__file__).parents[1] / "alembic.ini"
@@ -58,6 +62,7 @@ async def async_session(database: AsyncEngine) -> AsyncIterator[AsyncSession]:
         Session.configure(bind=connection, join_transaction_mode="create_savepoint")
         async with Session() as session:
             yield session
+            await wait_for_tasks(connection)
         Session.configure(bind=database, join_transaction_mode="conditional_savepoint")
 
 

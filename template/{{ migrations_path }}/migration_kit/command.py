@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from alembic import context
 from alembic.util import CommandError
@@ -53,8 +54,8 @@ def refuse_long_identifier(revision: str, path: str) -> None:
     if len(revision) > most:
         table = (now.version_table, now.version_table_schema)
         with suppress(InvalidRequestError):  # there is no table yet
-            column = inspect(now.connection).get_columns(*table)[0]
-            most = column["type"].length or len(revision)
+            column: Any = inspect(now.connection).get_columns(*table)[0]["type"]
+            most = column.length or len(revision)
     if len(revision) > most:
         place = f"{os.path.relpath(path)}: shorten the identifier {revision}"
         raise CommandError(

@@ -44,7 +44,7 @@ def differences(place: Place, real: Objects, made: Objects) -> Iterator[Differen
 
 def is_in_models(kind: str) -> bool:
     """Return whether models can have a kind of objects; the others are for the roundtrip."""
-    return kind not in {"function", "materialized", "trigger"}
+    return kind not in {"event", "function", "materialized", "procedure", "trigger"}
 
 
 def pair(real: Objects, made: Objects, table: Table | None, dialect: Dialect) -> None:

@@ -18,6 +18,7 @@ TOKEN = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 SAME = {"==": "=", "!=": "<>"}
+TYPES = {"bool": "boolean", "decimal": "numeric", "int": "integer"}
 
 # Words that begin a clause of a column, unless they go on with one: SET NULL, NOT DEFERRABLE.
 CLAUSES = {"as", "check", "collate", "constraint", "default", "foreign", "generated"}
@@ -27,6 +28,7 @@ IMPLIED = re.compile(
     r" (on (delete|update) no action|match simple|not deferrable( initially \w+)?"
     r"|initially immediate|asc|autoincrement)(?= |$)"
 )
+ACTIONS = re.compile(r" (?=on (?:delete|update) |(?:not )?deferrable|match )")
 OBJECTS = """
 SELECT type, name, tbl_name, sql FROM {} WHERE sql IS NOT NULL
 AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid
@@ -131,6 +133,9 @@ class Statement:
             elif part.name:
                 words = "primary key" if word == "primary" else "unique"
                 definition = definition.replace(words, f"{words} {own}", 1)
+            if kind == "foreignkey":  # its actions may come in any order
+                start, *rest = re.split(ACTIONS, definition)
+                definition = " ".join([start, *sorted(rest)])
             part.constraints.append(Constraint(kind, name, definition, source))
 
     def source(self, items: Sequence[Token]) -> str:
@@ -141,9 +146,17 @@ class Statement:
         found: Objects = {("table", "", "sql"): self.sql}
         if self.options:
             found["table", "", "options"] = ", ".join(sorted(self.options))
+        primary = {one[::2] for part in self.parts for one in part.constraints}
         for part in self.parts:
+            key = ("primary", f"primary key ( {part.name.lower()} )") in primary
             for aspect, (value, _) in part.aspects.items():
+                if aspect == "type" and not key:
+                    value = re.sub(
+                        r"^\w+", lambda one: TYPES.get(one[0], one[0]), value
+                    )
                 found["column", part.name, aspect] = value
+                if key and (aspect, value) == ("type", "integer"):
+                    found["column", part.name, "nullable"] = "not null"
             for one in part.constraints:
                 found[one.kind, one.name or one.definition, "definition"] = (
                     one.definition

@@ -56,7 +56,7 @@ class Shown(UserDefinedType[object]):
     def __init__(self, text: str) -> None:
         self.text = re.sub(r"[^\w()[\],]+", "_", text.replace(", ", ",")).strip("_")
 
-    def get_col_spec(self) -> str:
+    def get_col_spec(self, **_: Any) -> str:
         return self.text
 
 

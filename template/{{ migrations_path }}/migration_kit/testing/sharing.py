@@ -1,10 +1,14 @@
 """One clear error where tasks or threads share the connection of a test's session."""
 
+import asyncio
 from threading import get_ident
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, ExceptionContext, event
+
+if TYPE_CHECKING:  # importing it takes greenlet, which a sync project need not install
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 __tracebackhide__ = True  # pytest shows the line of the test instead
 
@@ -13,8 +17,8 @@ NOT_SHARED = (
     "instead, and let each of them open its own session"
 )
 
-# The thread whose statement runs.
-running: "WeakKeyDictionary[Connection, int]" = WeakKeyDictionary()
+# The threads whose statements run.
+running: "WeakKeyDictionary[Connection, list[int]]" = WeakKeyDictionary()
 
 
 def refuse_sharing(connection: Connection, fixture: str = "fresh_database") -> None:
@@ -30,7 +34,9 @@ def refuse_sharing(connection: Connection, fixture: str = "fresh_database") -> N
     savepoints: list[str] = []
 
     def run(connection: Connection, _: Any, statement: str, *__: Any) -> None:
-        alone = running.setdefault(connection, get_ident()) == get_ident()
+        threads = running.setdefault(connection, [])
+        if alone := set(threads) <= {get_ident()}:
+            threads.append(get_ident())
         does, _, name = statement.partition("SAVEPOINT ")
         ends = does in {"RELEASE ", "ROLLBACK TO "}
         if not alone or (ends and name not in savepoints):
@@ -46,13 +52,21 @@ def refuse_sharing(connection: Connection, fixture: str = "fresh_database") -> N
 
 
 def succeed(connection: Connection, *_: Any) -> None:
-    running.pop(connection, None)
+    if get_ident() in (threads := running.get(connection, [])):
+        threads.remove(get_ident())
 
 
 def fail(context: ExceptionContext) -> None:
-    connection = context.connection
-    if connection is not None and running.get(connection) == get_ident():
-        del running[connection]
+    if context.connection is not None:
+        succeed(context.connection)
+
+
+async def wait_for_tasks(connection: "AsyncConnection") -> None:
+    """Wait for statements of tasks that a failed test has left, for some seconds."""
+    for _ in range(500):
+        if not running.get(await connection.run_sync(lambda sync: sync)):
+            return
+        await asyncio.sleep(0.01)
 
 
 def explain_sharing(error: BaseException) -> None:

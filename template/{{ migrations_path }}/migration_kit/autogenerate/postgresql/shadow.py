@@ -22,7 +22,7 @@ from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable
 from sqlalchemy.sql.visitors import iterate
 from sqlalchemy.types import TypeDecorator
 
-from ...catalogs import Catalog, plain
+from ...catalogs import Catalog, Objects, plain
 from ...catalogs.postgresql import read, read_shown, search, undone
 from .. import shadow as common
 from ..shadow import Models, Shadow, make, reason_of, translated
@@ -38,6 +38,7 @@ SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'
 
 NAME = r"""(?:character varying|bit varying|double precision|"[^"]+"|[\w.]+)"""
 TYPE = rf"{NAME}(?:\([\d,]+\))?(?: with(?:out)? time zone)?"
+LABEL = re.compile(r"'((?:[^']|'')*)'")
 CAST = re.compile(f"::({TYPE})")
 # A default that nothing computes: it may be asked for.
 CONSTANT = re.compile(
@@ -55,26 +56,17 @@ def cast(connection: Connection, models: Models) -> Shadow:
     token = token_hex(4)
     names = {real: f"{PREFIX}{token}_{n}" for n, real in enumerate(shown)}
     with undone(connection):
-        if refused := create_schemas(connection, names):
+        try:
+            with connection.begin_nested():
+                for name in names.values():
+                    connection.execute(text(f"CREATE SCHEMA {name}"))
+        except SQLAlchemyError as error:
             if len(names) > 1:
-                shadow.note = f"no schema can be made: {refused}"
+                shadow.note = f"no schema can be made: {reason_of(error)}"
                 return shadow
             names = dict.fromkeys(names, "pg_temp")
         Caster(connection, models, names, shadow).cast()
     return shadow
-
-
-def create_schemas(connection: Connection, names: dict[str, str]) -> str:
-    """Create schemas; return the reason why not, or nothing."""
-    savepoint = connection.begin_nested()
-    try:
-        for name in names.values():
-            connection.execute(text(f"CREATE SCHEMA {name}"))
-    except SQLAlchemyError as error:
-        savepoint.rollback()
-        return reason_of(error)
-    savepoint.commit()
-    return ""
 
 
 class Caster:
@@ -104,7 +96,7 @@ class Caster:
         search(self.connection, f"{self.translation[None]}, {path}")
         tables = self.models.tables
         for start in range(0, len(tables), TABLES_OF_PART):
-            part = tables[start : start + TABLES_OF_PART]
+            part = list(tables[start : start + TABLES_OF_PART])
             with (
                 common.undone(self.connection),
                 translated(self.connection, self.translation),
@@ -151,10 +143,9 @@ class Caster:
             if (one.schema, one.name) not in created or one not in types:
                 self.create_type(one)
         for table, some in keys.items():
-            columns = {column.name: column for key in some for column in key}
             items: list[Any] = [
-                Column(name, column.type, autoincrement=False)
-                for name, column in columns.items()
+                Column(name, type_, autoincrement=False)
+                for name, type_ in {c.name: c.type for key in some for c in key}.items()
             ]
             items += [UniqueConstraint(*(one.name for one in key)) for key in some]
             other = Table(table.name, MetaData(), *items, schema=table.schema)
@@ -192,30 +183,33 @@ class Caster:
             names |= dict.fromkeys(schemas, "")
         return read_shown(self.connection, schemas, shown | names, only)
 
-    def even_defaults(self, key: tuple[str, str], made: dict[Any, str]) -> None:
+    def even_defaults(self, key: tuple[str, str], made: Objects) -> None:
         """Give equal constants the database's words: a column keeps casts of a type that it had."""
         real = self.shadow.real.get(key, {})
         for (kind, name, aspect), ours in list(made.items()):
-            theirs, type_ = real.get((kind, name, aspect), ours), (kind, name, "type")
-            constants = CONSTANT.fullmatch(ours) and CONSTANT.fullmatch(theirs)
-            if aspect != "default" or ours == theirs or not constants:
-                continue
-            if made[type_] != real.get(type_):
-                continue
-            one, two = (
-                f"CAST(CAST(({sql}) AS {made[type_]}) AS text)"
-                for sql in (ours, theirs)
+            theirs, type_ = (
+                real.get((kind, name, aspect), ours),
+                made.get((kind, name, "type")),
             )
-            if self.tried(f"SELECT {one} IS NOT DISTINCT FROM {two}"):
-                made[kind, name, aspect] = theirs
-
-    def tried(self, sql: str) -> Any:
-        """Return what a query returns; nothing if it fails."""
-        try:
-            with self.connection.begin_nested():
-                return self.connection.scalar(plain(sql))
-        except SQLAlchemyError:
-            return None
+            if (
+                aspect != "default"
+                or ours == theirs
+                or type_ != real.get((kind, name, "type"))
+            ):
+                continue
+            if CONSTANT.fullmatch(ours) and CONSTANT.fullmatch(theirs):
+                sides = [
+                    f"CAST(CAST(({sql}) AS {type_}) AS text)" for sql in (ours, theirs)
+                ]
+                try:
+                    with self.connection.begin_nested():
+                        query = plain(
+                            f"SELECT {sides[0]} IS NOT DISTINCT FROM {sides[1]}"
+                        )
+                        if self.connection.scalar(query):
+                            made[kind, name, aspect] = theirs
+                except SQLAlchemyError:
+                    pass
 
     def retrace(self, table: Table) -> None:
         """Give a CHECK or an index the database's words, if only its column's past differs.
@@ -246,30 +240,27 @@ class Caster:
                     made[item] = wanted
                     break
 
-    def made_with(
-        self, one: Any, column: Column[Any], type_: str, own: str
-    ) -> dict[Any, str]:
+    def made_with(self, one: Any, column: Column[Any], type_: str, own: str) -> Objects:
         """Return a table whose column had another type when a CHECK or an index was made."""
         table, quote = column.table, self.preparer.quote
         schema = self.translation[table.schema]
-        name = self.preparer.format_constraint(one)
         place = f"{schema}.{quote(table.name)}"
         alter = f"ALTER TABLE {place} ALTER {quote(column.name)}"
+        drop = f"ALTER TABLE {place} DROP CONSTRAINT "
+        create: Any = AddConstraint(one, isolate_from_table=False)
         if isinstance(one, Index):
-            drop, create = f"DROP INDEX {schema}.{name}", CreateIndex(one)
-        else:
-            drop = f"ALTER TABLE {place} DROP CONSTRAINT {name}"
-            create = AddConstraint(one, isolate_from_table=False)
+            drop, create = f"DROP INDEX {schema}.", CreateIndex(one)
+        statements = [
+            plain(f"{drop}{self.preparer.format_constraint(one)}"),
+            plain(f"{alter} DROP DEFAULT"),
+            plain(f"{alter} TYPE {type_} USING NULL"),
+            create,
+            plain(f"{alter} TYPE {own} USING NULL"),
+        ]
         with common.undone(self.connection):
             try:
-                self.connection.execute(plain(drop))
-                self.connection.execute(plain(f"{alter} DROP DEFAULT"))
-                self.connection.execute(plain(f"{alter} TYPE {type_} USING NULL"))
-                self.connection.execute(create)
-                self.connection.execute(plain(f"{alter} TYPE {own} USING NULL"))
+                for statement in statements:
+                    self.connection.execute(statement)
             except SQLAlchemyError:
                 return {}
             return self.read(table.name).get(self.models.key(table), {})
-
-
-LABEL = re.compile(r"'((?:[^']|'')*)'")

@@ -84,9 +84,7 @@ class Change:
             if kind in {"enum", "domain"}
         ]
         self.types = {type_ for type_, *_ in types}
-        self.replaced = {
-            type_ for type_, *one in types if self.is_replaced(type_, *one)
-        }
+        self.replaced = {each[0] for each in types if self.is_replaced(*each)}
         self.again: dict[Place, set[str]] = {}
         self.touched = {place: self.touched_columns(place) for place in self.places}
         self.views = self.views_that_go()

@@ -34,15 +34,17 @@ WHERE virtual.sql LIKE 'CREATE VIRTUAL TABLE%' AND :schema IS NULL
 
     def is_said(self, difference: Difference) -> bool:
         """Return whether batch mode and reflection know it."""
-        texts = f"{difference.real} {difference.model}"
+        found = [text for text in (difference.real, difference.model) if text]
+        if any(" on conflict " in text for text in found):
+            return False
         match difference.kind:
             case "column":
                 return difference.aspect in {"type", "nullable", "default"}
             case "check" | "unique" | "foreignkey":
-                own = difference.name not in {difference.real, difference.model}
-                return own and " conflict " not in texts
+                return difference.name not in found
             case "index":
-                return not re.search(r"\(.*\(| desc\b| collate | where ", texts)
+                special = re.compile(r"\(.*\(| desc\b| collate | where ")
+                return not any(map(special.search, found))
         return False
 
     def statements(

@@ -6,12 +6,14 @@ counter, COLLATE, STRICT, generated columns, ON CONFLICT, CHECKs without a name,
 expressions, triggers, and views of the table.
 """
 
+import re
 import warnings
 from typing import Any
 
 from alembic.ddl.sqlite import SQLiteImpl
 from alembic.util import CommandError
-from sqlalchemy import Cast, Table, cast, literal_column, text
+from sqlalchemy import Column, Table, Text, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.types import NullType
 
@@ -19,10 +21,15 @@ from ...catalogs import plain
 from ...catalogs.sqlite import Constraint, Part, Statement, parse, tokens
 
 # They are kept.
-warnings.filterwarnings("ignore", message="Unnamed CHECK constraint on reflected table")
+for unknown in ("Unnamed CHECK constraint", "Skipped unsupported reflection of expr"):
+    warnings.filterwarnings("ignore", message=unknown)
 
-OBJECTS = "SELECT name, sql FROM sqlite_master WHERE type = :kind AND tbl_name = :table"
-COUNTER = "SELECT seq FROM sqlite_sequence WHERE name = :name"
+OBJECTS = """
+SELECT name, sql FROM sqlite_master
+WHERE type = :kind AND sql IS NOT NULL AND (:table = '' OR tbl_name = :table COLLATE NOCASE)
+ORDER BY rowid
+"""
+COUNTER = "SELECT seq FROM sqlite_sequence WHERE name = :name COLLATE NOCASE"
 
 
 class KeepingSQLiteImpl(SQLiteImpl):
@@ -32,46 +39,61 @@ class KeepingSQLiteImpl(SQLiteImpl):
     pending: Any = None
 
     def prep_table_for_batch(self, batch_impl: Any, table: Table) -> None:
-        """Prepare the copy of a table.
+        """Prepare the copy of a table, unless the caller says what it is like.
 
         Raises:
             CommandError: if something that stays needs a column that goes.
         """
         super().prep_table_for_batch(batch_impl, table)
-        if not batch_impl.reflected:
+        self.pending, new_table = None, batch_impl.new_table
+        given = batch_impl.table_args or batch_impl.table_kwargs != dict(table.kwargs)
+        if given or not batch_impl.reflected or table.schema:
             return
-        quote = self.dialect.identifier_preparer.quote
-        names = {old: column.name for old, column in batch_impl.columns.items()}
-        for old, new in names.items():
-            if old in table.c and table.c[old].name != new:  # in all that names it
-                place = f"ALTER TABLE {quote(table.name)} RENAME COLUMN"
-                self._exec(plain(f"{place} {quote(old)} TO {quote(new)}"))
-                transfer = batch_impl.column_transfers[old]
-                kept, renamed = transfer["expr"], literal_column(quote(new), NullType())
-                is_cast = isinstance(kept, Cast)
-                transfer["expr"] = cast(renamed, kept.type) if is_cast else renamed
-        original, *_ = (sql for _, sql in self.objects("table", table.name))
-        if not original.lstrip().lower().startswith("create table"):
-            raise CommandError(
-                f"{table.name} is a virtual table, which cannot be copied"
-            )
-        gone = [column.name for column in table.c if column.key not in names]
-        kept_objects = self.kept_objects(batch_impl, table, gone)
+        found = self.objects("table", table.name)
+        if found[0][1].startswith("CREATE VIRTUAL"):
+            raise CommandError(f"{table.name} is a virtual table: it can't be copied")
+        for key, column in batch_impl.columns.items():
+            if key in table.c and table.c[key].name != column.name:
+                self.rename_column(table, table.c[key], column.name)
+        # A copy for a naming convention has no other tables.
+        for one in table.foreign_keys:
+            target, _, name = one.target_fullname.rpartition(".")
+            other = Table(target, table.metadata, extend_existing=True)
+            if name not in other.c:
+                other.append_column(Column(name))
+        transfers = batch_impl.column_transfers
+        for column in (*table.c, *new_table.c):
+            if isinstance(column.type, NullType):  # a column may have no type
+                column.type = Text()
+            if column.computed is not None and transfers.get(column.key, True):
+                column.computed.sqltext = text("0")  # reflection may read too much
+        gone = {c.name.lower() for c in table.c if c.key not in transfers}
+        again = {key.lower() for key, transfer in transfers.items() if not transfer}
+        statement = parse(self.objects("table", table.name)[0][1])
         base, wanted = (
             Statement(str(CreateTable(one).compile(dialect=self.dialect)))
-            for one in (table, batch_impl.new_table)
+            for one in (table, new_table)
         )
-        for part in base.parts:
-            part.name = names.get(part.name, part.name)
-        edited = merged(parse(original), base, wanted, {*map(str.lower, gone)})
-        for key, column in batch_impl.new_table.c.items():
+        edited = merged(statement, base, wanted, gone, again)
+        kept = self.kept(batch_impl, table, gone)
+        for key, column in new_table.c.items():
             if column.computed is not None:
-                batch_impl.column_transfers[key].pop("expr", None)
+                transfers[key].pop("expr", None)
         batch_impl.indexes.clear()
         counter = []
-        if "autoincrement" in parse(original).options:
+        if "autoincrement" in statement.options:
             counter = self.run(COUNTER, name=table.name)
-        self.pending = batch_impl.new_table, edited, kept_objects, counter
+        self.pending = new_table, edited, kept, counter, gone
+
+    def rename_column(self, table: Table, column: Any, name: str) -> None:
+        """Rename a column in all that names it; one that has the name makes way for it."""
+        quote = self.dialect.identifier_preparer.quote
+        for other in table.c:
+            if other is not column and other.name.lower() == name.lower():
+                self.rename_column(table, other, f"_alembic_tmp_{name}")
+        names = f"{quote(column.name)} TO {quote(name)}"
+        self._exec(plain(f"ALTER TABLE {quote(table.name)} RENAME COLUMN {names}"))
+        column.name = name
 
     def run(self, query: str, **values: Any) -> list[Any]:
         """Return the rows of a query."""
@@ -79,36 +101,24 @@ class KeepingSQLiteImpl(SQLiteImpl):
         result = self.connection.execute(text(query), values)
         return [*result] if result.returns_rows else []
 
-    def objects(self, kind: str, table: str) -> list[tuple[str, str]]:
-        """Return names and statements of what belongs to a table."""
-        found = self.run(OBJECTS, kind=kind, table=table)
-        return [(name, sql) for name, sql in found if sql]
+    def objects(self, kind: str, table: str = "") -> list[Any]:
+        """Return names and statements of what belongs to a table, or of all tables."""
+        return self.run(OBJECTS, kind=kind, table=table)
 
-    def kept_objects(self, batch_impl: Any, table: Table, gone: list[str]) -> list[str]:
+    def kept(self, batch_impl: Any, table: Table, gone: set[str]) -> list[str]:
         """Return the statements of indexes and triggers, to be made again."""
-        reflected = {index.name for index in table.indexes}
-        found = [
-            (f"index {name}", sql)
-            for name, sql in self.objects("index", table.name)
-            if name not in reflected or name in batch_impl.indexes
-        ]
-        dropped = {
-            f"index {index.name}"
+        left = {
+            index.name
             for index in table.indexes
-            if {column.name for column in index.columns} & set(gone)
+            if index.name not in batch_impl.indexes
+            or gone & {column.name.lower() for column in index.columns}
         }
-        found = [(name, sql) for name, sql in found if name not in dropped]
-        found += [
-            (f"trigger {name}", sql)
-            for name, sql in self.objects("trigger", table.name)
-        ]
-        for column in gone:
-            for name, sql in found:
-                if column.lower() in {token.value for token in tokens(sql)}:
-                    raise CommandError(
-                        f"{name} uses {table.name}.{column}: drop it before the column"
-                    )
-        return [sql for _, sql in found]
+        found = [("index", *one) for one in self.objects("index", table.name)]
+        found = [one for one in found if one[1] not in left]
+        found += [("trigger", *one) for one in self.objects("trigger", table.name)]
+        for kind, name, sql in found:
+            refuse(f"{kind} {name}", sql, gone)
+        return [sql for *_, sql in found]
 
     def create_table(self, table: Table, **kw: Any) -> None:
         """Create the copy by the edited statement."""
@@ -123,75 +133,118 @@ class KeepingSQLiteImpl(SQLiteImpl):
     ) -> None:
         """Give the copy the name of the table, and bring back what belongs to it."""
         pending, self.pending = self.pending, None
-        if not pending:
+        if not pending or pending[0].name != old_table_name:
             super().rename_table(old_table_name, new_table_name, schema)
             return
         # Without it SQLite looks at views, whose table is not there at this moment.
         self._exec(text("PRAGMA legacy_alter_table = ON"))
         super().rename_table(old_table_name, new_table_name, schema)
         self._exec(text("PRAGMA legacy_alter_table = OFF"))
-        _, _, kept, counter = pending
+        _, _, kept, counter, gone = pending
         for sql in kept:
             self._exec(plain(sql))
         for (seq,) in counter:
             values = {"name": str(new_table_name), "seq": seq}
             self.run("DELETE FROM sqlite_sequence WHERE name = :name", **values)
             self.run("INSERT INTO sqlite_sequence VALUES (:name, :seq)", **values)
+        quote = self.dialect.identifier_preparer.quote
+        for name, sql in self.objects("view") if gone else ():
+            if str(new_table_name).lower() in {one.value for one in tokens(sql)}:
+                try:
+                    self._exec(plain(f"EXPLAIN SELECT * FROM {quote(name)}"))
+                except OperationalError:
+                    refuse(f"view {name}", sql, gone)
+
+
+def refuse(user: str, sql: str, gone: set[str]) -> None:
+    """Refuse to drop a column that something else uses.
+
+    Raises:
+        CommandError: naming both.
+    """
+    for column in sorted(gone & {token.value for token in tokens(sql)}):
+        raise CommandError(
+            f"{user} uses the column {column}: drop it before the column"
+        )
 
 
 def merged(
-    original: Statement, base: Statement, wanted: Statement, gone: set[str]
+    original: Statement,
+    base: Statement,
+    wanted: Statement,
+    gone: set[str],
+    again: set[str],
 ) -> str:
-    """Return a statement from its first bracket on, with the changes from base to wanted."""
-    columns = {part.name: part for part in original.parts if part.name}
-    known = {part.name: part.aspects for part in base.parts if part.name}
-    before, after = constraints(base), constraints(wanted)
-    there: set[tuple[str, str]] = set()
+    """Return a statement from its first bracket on, with the changes from base to wanted.
+
+    Args:
+        gone: columns that go.
+        again: new columns with the name of one that goes.
+    """
+    ours, known = columns(original), columns(base)
+    # Alembic takes no CHECK over that has no name.
+    before = [one for one in constraints(base) if one.name or one.kind != "check"]
+    after = constraints(wanted)
+    new = [one.definition for one in after if one not in before]
+    done: list[Constraint] = []
+    retyped: set[str] = set()
 
     def kept(part: Part) -> list[str]:
         """Return the sources of the constraints that stay."""
-        sources = []
-        for one in part.constraints:
-            key = one.kind, one.definition
-            unknown = key not in before or (one.kind == "check" and not one.name)
-            uses = gone & {token.value for token in tokens(one.definition)}
-            same = key in after and before.get(key, after[key]).name == after[key].name
-            if same or (unknown and not uses):
-                there.add(key)
-                sources.append(one.source)
-        return sources
+        return [one.source for one in part.constraints if stays(one)]
+
+    def stays(one: Constraint) -> bool:
+        alike = [two for two in before if two.kind == one.kind]
+        found = [two for two in alike if one.name and two.name == one.name]
+        found = (found or [two for two in alike if known_as(two) == known_as(one)])[:1]
+        used = {token.value for token in tokens(one.definition)}
+        if used & again and not used & gone:
+            return False
+        done.extend(found)
+        if used & gone or found or one.kind == "primary":
+            return not used & gone and bool(found) and found[0] in after
+        # The values of an Enum go with its type, or when others come.
+        values = re.match(r"(.+?) in \(", one.definition)
+        others = any(two.startswith(values[0]) for two in new) if values else False
+        return not values or (values[1] not in retyped and not others)
 
     lines: list[str] = []
-    for part in (part for part in wanted.parts if part.name):
-        ours, aspects = columns.get(part.name), known.get(part.name, {})
-        if ours is None:
+    for name, part in columns(wanted).items():
+        if name not in ours or name.lower() in again:
             lines.append(part.source)
             continue
+        own, aspects = ours[name], known[name].aspects
+        refuse(f"column {name}", own.aspects.get("computed", ("",))[0], gone)
         changed = {
-            aspect
+            aspect: part.aspects.get(aspect, ("", ""))
             for aspect in aspects.keys() | part.aspects.keys()
             if aspects.get(aspect, ("",))[0] != part.aspects.get(aspect, ("",))[0]
         }
-        sources = kept(ours)
-        if not changed and len(sources) == len(ours.constraints):
-            lines.append(ours.source)
+        retyped |= {name.lower()} if "type" in changed else set()
+        sources = kept(own)
+        if not changed and len(sources) == len(own.constraints):
+            lines.append(own.source)
         else:
-            stay = {key: one for key, one in ours.aspects.items() if key not in changed}
-            new = {key: one for key, one in part.aspects.items() if key in changed}
-            types = [source for _, source in [(stay | new).pop("type")]]
-            others = [one for key, (_, one) in (stay | new).items() if key != "type"]
-            lines.append(" ".join([*types, *others, *sources]))
+            clauses = [source for _, source in (own.aspects | changed).values()]
+            lines.append(" ".join([*filter(None, clauses), *sources]))
     for part in original.parts:
         lines += [] if part.name else kept(part)
-    lines += [one.source for key, one in after.items() if key not in there]
-    tail = original.tail if base.tail == wanted.tail else wanted.tail
-    return "(\n\t" + ", \n\t".join(lines) + f"\n){tail}"
+    lines += [one.source for one in after if one not in done]
+    return "(\n\t" + ", \n\t".join(lines) + f"\n){original.tail}"
 
 
-def constraints(statement: Statement) -> dict[tuple[str, str], Constraint]:
-    """Return the constraints of a statement by kind and definition."""
-    return {
-        (one.kind, one.definition): one
-        for part in statement.parts
-        for one in part.constraints
-    }
+def columns(statement: Statement) -> dict[str, Part]:
+    """Return the columns of a statement by name."""
+    return {part.name: part for part in statement.parts if part.name}
+
+
+def constraints(statement: Statement) -> list[Constraint]:
+    """Return the constraints of a statement."""
+    return [one for part in statement.parts for one in part.constraints]
+
+
+def known_as(one: Constraint) -> str:
+    """Return as much of a definition as reflection tells."""
+    if one.kind == "foreignkey":
+        return "".join(re.findall(r"^.*? references \S+", one.definition))
+    return re.sub(r" on conflict \w+", "", one.definition)
