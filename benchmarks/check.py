@@ -81,6 +81,7 @@ def cost(project: Path, url: URL) -> Cost:
         [sys.executable, "-c", CHECK],
         cwd=project,
         env=environment(url),
+        check=False,
         capture_output=True,
         text=True,
     )
@@ -157,8 +158,12 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5, help="of each kind")
     parser.add_argument("--database", choices=DRIVERS, action="append")
     given = parser.parse_args()
-    print(f"`alembic check`, {given.pairs} pairs; {given.against}, then this checkout\n")
-    print("| database | tables | seconds | ratio | CPU | ratio | MiB at the peak | ratio |")
+    print(
+        f"`alembic check`, {given.pairs} pairs; {given.against}, then this checkout\n"
+    )
+    print(
+        "| database | tables | seconds | ratio | CPU | ratio | MiB at the peak | ratio |"
+    )
     print("| --- |" + " ---: |" * 7)
     for database in given.database or DRIVERS:
         with made(database, {"other": given.against, "ours": ""}) as projects:

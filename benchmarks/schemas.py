@@ -18,7 +18,6 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 from queue import SimpleQueue
@@ -32,7 +31,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 from support.changes import Change, changes, properties, smaller_changes, take
-from support.roundtrip import Outcome, Runner, running, runners, template_copy
+from support.roundtrip import Outcome, Runner, runners, running, template_copy
 from support.schemas import DATABASES, Case, cases, shrink
 
 Pair = tuple[Outcome, Outcome]
@@ -193,7 +192,14 @@ class Changes:
 
 
 OTHER = {"refused", "no change"}
-UNSEEN = {"unseen", "false alarm", "first revision", "first upgrade", "revision", "died"}
+UNSEEN = {
+    "unseen",
+    "false alarm",
+    "first revision",
+    "first upgrade",
+    "revision",
+    "died",
+}
 
 
 def changes_table(tally: Tally, databases: list[str]) -> str:

@@ -108,8 +108,7 @@ def extras(kind: str, value: str, *texts: str) -> Iterator[Part]:
 def keys(*texts: str, kind: str = "sa.Integer()") -> Iterator[Part]:
     """Yield a part for each text of a primary key."""
     for text in texts:
-        extra = ("primary_key=True", text) if "=" in text[:14] else (text, "primary_key=True")
-        extra = tuple(one for one in extra if one)
+        extra = tuple(one for one in (text, "primary_key=True") if one)
         yield Part(key=(Column("id", kind, extra, "" if "Identity" in text else "1"),))
 
 
@@ -181,7 +180,9 @@ has("index: expression", "sp", *items(
     ix(sql("lower($m)"), "@n"), ix(sql("coalesce($n, 'A')")), ix(sql("coalesce($n, 'a')")),
     ix(sql("($x + $y)")), ix(sql("($x + $y)"), "unique=True"), "",
 ))  # fmt: skip
-has("index: DESC", "spm", *items(ix("@x"), ix(sql("$x DESC")), ix("@y", sql("$x DESC"))))
+has(
+    "index: DESC", "spm", *items(ix("@x"), ix(sql("$x DESC")), ix("@y", sql("$x DESC")))
+)
 has("index: NULLS FIRST", "p", *items(
     ix("@x"), ix(sql("$x NULLS FIRST")), ix(sql("$x DESC NULLS LAST"))))  # fmt: skip
 has("index: fillfactor", "p", *items(
@@ -232,12 +233,20 @@ has("EXCLUDE", "p", *items(
     EXCLUDE.format("&&", ", deferrable=True"), EXCLUDE.format("&&", ", using='spgist'"),
     columns=RANGE,
 ))  # fmt: skip
-A, B = (Column(name, "sa.Integer()", ("autoincrement=False", "nullable=False"), "1") for name in "ab")
+A, B = (
+    Column(name, "sa.Integer()", ("autoincrement=False", "nullable=False"), "1")
+    for name in "ab"
+)
 has("primary key: columns", "spm", *(
     Part(key=(A, B), items=(f"sa.PrimaryKeyConstraint({names})",))
     for names in ("'a'", "'a', 'b'", "'b', 'a'", "'b'")
 ))  # fmt: skip
-has("primary key: type", "spm", *keys("", kind="sa.Integer()"), *keys("", kind="sa.BigInteger()"))
+has(
+    "primary key: type",
+    "spm",
+    *keys("", kind="sa.Integer()"),
+    *keys("", kind="sa.BigInteger()"),
+)
 has("primary key: ON CONFLICT", "s", *(
     Part(key=(A,), items=(f"sa.PrimaryKeyConstraint('a'{more})",))
     for more in ("", ", sqlite_on_conflict='REPLACE'")
@@ -413,7 +422,11 @@ has("Identity", "p", *extras(
     "sa.BigInteger()", "1", "nullable=False", "sa.Identity()", "sa.Identity(always=True)",
     "sa.Identity(increment=5)"))  # fmt: skip
 has("autoincrement", "pm", *keys("", "autoincrement=False"))
-has("autoincrement of BIGINT", "pm", *keys("", "autoincrement=False", kind="sa.BigInteger()"))
+has(
+    "autoincrement of BIGINT",
+    "pm",
+    *keys("", "autoincrement=False", kind="sa.BigInteger()"),
+)
 has("AUTOINCREMENT", "s", *options("", "sqlite_autoincrement=True"))
 SEQUENCE = "sa.Sequence('s_$t', metadata=metadata{})"
 has("sequence", "pm", *(
@@ -435,12 +448,19 @@ has("sequence as a default", "p", *(
 # ---- comments
 has("comment of a column", "pm", *extras(
     "sa.Integer()", "1", "comment='a'", "comment=\"it's b\"", "", "comment='100%'"))  # fmt: skip
-has("comment of a table", "pm", *options("comment='a'", "comment=\"it's b:c\"", ""))
+has("comment of a table", "pm", *options("comment='a'", 'comment="it\'s b:c"', ""))
 has("comment of a constraint", "p", *items(
     ck("$x > 0"), *(ck("$x > 0")[:-1] + f", comment={one!r})" for one in ("a", "b"))))  # fmt: skip
 # ---- ENUM, domains
 MOOD = "sa.Enum({}, name='mood_$t')"
-VALUES = ("'a', 'b'", "'a', 'b', 'c'", "'a'", "'b', 'a'", "'a', 'c', 'b'", "'a', \"it's\"")
+VALUES = (
+    "'a', 'b'",
+    "'a', 'b', 'c'",
+    "'a'",
+    "'b', 'a'",
+    "'a', 'c', 'b'",
+    "'a', \"it's\"",
+)
 
 
 def enums(*extra: str, more: tuple[str, ...] = ()) -> Iterator[Part]:
@@ -471,7 +491,11 @@ has("ENUM in a key and a foreign key", "pm", *(
          others=(Table("r_$t", (Column("k", MOOD.format(values), ("primary_key=True",), "'a'"),)),))
     for values in VALUES[:4]
 ))  # fmt: skip
-has("ENUM and text", "pm", *types("'a'", MOOD.format(VALUES[0]), "sa.String(9)", "sa.Text()"))
+has(
+    "ENUM and text",
+    "pm",
+    *types("'a'", MOOD.format(VALUES[0]), "sa.String(9)", "sa.Text()"),
+)
 has("ENUM and text, with a default", "pm", *types(
     "'a'", MOOD.format(VALUES[0]), "sa.String(9)", extra="server_default='a'"))  # fmt: skip
 has("ENUM, native or not", "pm", *types(
@@ -487,7 +511,11 @@ has("DOMAIN", "p", *types("1", *(
                  ", check='VALUE > 0', default='6'",
                  ", check='VALUE > 0', constraint_name='is_age'")
 )))  # fmt: skip
-has("DOMAIN and its type", "p", *types("1", DOMAIN.format(", check='VALUE > 0'"), "sa.Integer()"))
+has(
+    "DOMAIN and its type",
+    "p",
+    *types("1", DOMAIN.format(", check='VALUE > 0'"), "sa.Integer()"),
+)
 # ---- tables
 has("table: fillfactor", "p", *options(
     "", "postgresql_with={'fillfactor': 70}", "postgresql_with={'fillfactor': 50}"))  # fmt: skip
@@ -497,8 +525,14 @@ has("table: PARTITION BY", "p", *options(
 has("table: STRICT", "s", *(
     replace(part, text="sa.Text()") for part in options("", "sqlite_strict=True")))  # fmt: skip
 has("table: WITHOUT ROWID", "s", *options("", "sqlite_with_rowid=False"))
-has("table: ENGINE", "m", *options("", "mysql_engine='Aria'", "mariadb_engine='MyISAM'"))
-has("table: CHARSET", "m", *options("", "mariadb_charset='latin1'", "mysql_charset='utf8mb3'"))
+has(
+    "table: ENGINE", "m", *options("", "mysql_engine='Aria'", "mariadb_engine='MyISAM'")
+)
+has(
+    "table: CHARSET",
+    "m",
+    *options("", "mariadb_charset='latin1'", "mysql_charset='utf8mb3'"),
+)
 has("table: COLLATE", "m", *options(
     "", "mariadb_collate='utf8mb4_bin'", "mysql_collate='utf8mb4_unicode_ci'"))  # fmt: skip
 has("table: ROW_FORMAT", "m", *options(
@@ -674,7 +708,9 @@ def contexts(draw: st.DrawFn, database: str, table: str, part: Part) -> Context:
     columns_ = {token: token for token in "xynm"}
     if draw(chance(3)):
         odd = draw(st.permutations(COLUMN_NAMES))
-        columns_ |= dict(zip(draw(st.sampled_from(["x", "n", "xy", "xynm"])), odd, strict=False))
+        columns_ |= dict(
+            zip(draw(st.sampled_from(["x", "n", "xy", "xynm"])), odd, strict=False)
+        )
     schema = "other" if database == "postgresql" and draw(chance(6)) else ""
     names = Names(database, table, schema, columns_)
     plain = Context(names)
@@ -688,9 +724,13 @@ def contexts(draw: st.DrawFn, database: str, table: str, part: Part) -> Context:
     found = [
         text
         for number in range(draw(st.integers(0, 2)))
-        if (text := draw(draw(st.sampled_from([unique, check, index]))(database, around, number)))
+        if (
+            text := draw(
+                draw(st.sampled_from([unique, check, index]))(database, around, number)
+            )
+        )
     ]
-    given = ()
+    given: tuple[str, ...] = ()
     if database != "sqlite" and draw(chance(4)):
         given = (f"comment={draw(st.sampled_from(COMMENTS))}",)
     return replace(context, items=tuple(found), options=given)
@@ -711,7 +751,9 @@ def changes(draw: st.DrawFn, database: str, one: Property) -> Change:
         context = replace(context, neighbours=(), items=())
     convention = (CONVENTION,) if draw(st.booleans()) else ()
     items = (*before.items, *after.items, *context.items)
-    if any(one.startswith("sa.CheckConstraint") and "name=" not in one for one in items):
+    if any(
+        one.startswith("sa.CheckConstraint") and "name=" not in one for one in items
+    ):
         convention = ()  # the convention wants a name
     rows = draw(st.sampled_from([1, 1, 2, 0]))
     return change_of(context, one.name, (before, after), convention, rows)
@@ -726,7 +768,7 @@ def change_of(
 ) -> Change:
     """Return a change of a property."""
     before, after = (replace(context.schema(one), options=convention) for one in pair)
-    more = ()
+    more: tuple[str, ...] = ()
     if rows > 1:
         more = tuple(second_rows(before, context.names.database))
     return Change(before, after, bool(rows), property=name, more_rows=more)
@@ -739,7 +781,10 @@ def second_rows(schema: Schema, database: str) -> Iterator[str]:
         found = [
             replace(column, value="2" if column.value == "1" else column.value)
             for column in table.columns
-            if any("primary_key=True" in one or "nullable=False" in one for one in column.extra)
+            if any(
+                "primary_key=True" in one or "nullable=False" in one
+                for one in column.extra
+            )
         ]
         tables.append(replace(table, columns=tuple(found)))
     return rows_of(replace(schema, tables=tuple(tables)), database)

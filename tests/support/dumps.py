@@ -7,13 +7,13 @@ do the names that a database chooses.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import URL, Connection, Engine
 
@@ -53,14 +53,14 @@ def dump_text(url: URL) -> str:
     program = pg_dump()
     if not program:
         raise RuntimeError("pg_dump is not there: install PostgreSQL's client")
+    address = url.set(drivername="postgresql").render_as_string(False)
+    options = ["--schema-only", "--no-owner", "--no-privileges", "--no-tablespaces"]
+    options += ["--exclude-schema=extensions", "--exclude-table=*.alembic_*"]
     return subprocess.run(
-        [program, "--schema-only", "--no-owner", "--no-privileges"]
-        + ["--exclude-schema=extensions", "--exclude-table=*.alembic_*"]
-        + ["--no-tablespaces", f"--dbname={url.set(drivername='postgresql').render_as_string(False)}"],
+        [program, *options, f"--dbname={address}"],
         check=True,
         capture_output=True,
         text=True,
-        env=os.environ | {"PGCONNECT_TIMEOUT": "20"},
     ).stdout
 
 
@@ -73,7 +73,9 @@ ARRAY = re.compile(r"\((ARRAY\[[^\]]*\])\)::text\[\]")
 
 def statements(text: str) -> Iterator[str]:
     """Yield the statements of a dump; the lines of a table are sorted."""
-    text = re.sub(r"(?m)^(--.*|\\.*|SET .*|SELECT pg_catalog\.set_config.*)\n", "", text)
+    text = re.sub(
+        r"(?m)^(--.*|\\.*|SET .*|SELECT pg_catalog\.set_config.*)\n", "", text
+    )
     for statement in re.split(r";\n\n+", text):
         statement = NUMBERED.sub(r"_\1", statement.strip())
         statement = ARRAY.sub(r"\1", ELEMENT.sub(r"\1", statement))
@@ -107,13 +109,19 @@ def mariadb(connection: Connection) -> Iterator[str]:
         text = re.sub(r"CONSTRAINT `(CONSTRAINT_\d+|\w+_ibfk_\d+)`", "CONSTRAINT", text)
         first, *lines = text.split("\n")
         end = next(number for number, line in enumerate(lines) if line.startswith(")"))
-        inner = sorted(nameless_keys([line.strip().rstrip(",") for line in lines[:end]]))
+        inner = sorted(
+            nameless_keys([line.strip().rstrip(",") for line in lines[:end]])
+        )
         yield "\n".join([first, *inner, *lines[end:]])
 
 
 def nameless_keys(lines: list[str]) -> Iterator[str]:
     """Yield the lines of a table: its keys for foreign keys, which may come of themselves, without names."""
-    named = {match[1] for line in lines if (match := re.search(r"FOREIGN KEY (\(.*?\)) REF", line))}
+    named = {
+        match[1]
+        for line in lines
+        if (match := re.search(r"FOREIGN KEY (\(.*?\)) REF", line))
+    }
     for line in lines:
         found = re.fullmatch(r"KEY `(?:[^`]|``)+` (\(.*\))", line)
         if found and found[1] in named:
@@ -145,10 +153,14 @@ def sqlite(connection: Connection) -> Iterator[str]:
                     yield f"{name}: foreign key {row[1:]}"
                 elif row[3] != "c":
                     # The number of an index of a constraint depends on the order.
-                    parts = [part[2:] for part in asked(connection, "index_xinfo", row[1])]
+                    parts = [
+                        part[2:] for part in asked(connection, "index_xinfo", row[1])
+                    ]
                     yield f"{name}: {row[2:]} {parts}"
                 else:
-                    parts = [part[2:] for part in asked(connection, "index_xinfo", row[1])]
+                    parts = [
+                        part[2:] for part in asked(connection, "index_xinfo", row[1])
+                    ]
                     yield f"{name}: index {row[1:]} {parts}"
         inner, _, options = body(text)
         yield f"{name}: options {plain(options)}"
@@ -164,7 +176,7 @@ def sqlite(connection: Connection) -> Iterator[str]:
                 yield f"{name}: {' | '.join(kept)}"
 
 
-def asked(connection: Connection, pragma: str, name: str) -> list[tuple[object, ...]]:
+def asked(connection: Connection, pragma: str, name: str) -> list[tuple[Any, ...]]:
     """Return what a pragma tells."""
     rows = connection.exec_driver_sql(f"SELECT * FROM pragma_{pragma}(?)", (name,))
     return [tuple(row) for row in rows]
@@ -218,7 +230,16 @@ def split(text: str) -> list[str]:
 
 
 # Each begins a clause of a column.
-CLAUSES = {"NOT", "DEFAULT", "COLLATE", "GENERATED", "CHECK", "UNIQUE", "REFERENCES", "PRIMARY"}
+CLAUSES = {
+    "NOT",
+    "DEFAULT",
+    "COLLATE",
+    "GENERATED",
+    "CHECK",
+    "UNIQUE",
+    "REFERENCES",
+    "PRIMARY",
+}
 
 
 def clauses(item: str) -> list[str]:

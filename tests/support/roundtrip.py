@@ -195,7 +195,8 @@ class Project:
             self.step("revision", name="first revision")
             self.step("upgrade", name="first upgrade")
         except Failed as error:
-            return self.refused(before) or Outcome(*error.args, "", self.revisions())
+            step, message = error.args
+            return self.refused(before) or Outcome(step, message, "", self.revisions())
         with self.engine.begin() as connection:
             insert(connection, before.rows)
         first = set(Path("migrations/versions").glob("*.py"))
@@ -219,7 +220,8 @@ class Project:
             self.step("check", name="check again")
         except Failed as error:
             revision = self.revisions(first)
-            return Outcome(*error.args, "", revision, "REVIEW" in revision)
+            step, message = error.args
+            return Outcome(step, message, "", revision, "REVIEW" in revision)
         return Outcome(review="REVIEW" in self.revisions(first))
 
     def refused(self, program: Program) -> Outcome | None:

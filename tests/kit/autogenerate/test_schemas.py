@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
-from pytest import Subtests
 
 from support.changes import Change, plain_changes, take, together
 from support.databases import missing
@@ -214,7 +213,7 @@ def unlike(columns: list[Column]) -> list[Column]:
 
 
 def test_each_property_is_seen_and_changes_both_ways(
-    pair: dict[str, Runner], subtests: Subtests
+    pair: dict[str, Runner], subtests: pytest.Subtests
 ) -> None:
     """Of all changes that a database accepts, together where they can be."""
     changes = list(plain_changes(name_of(pair)))
