@@ -251,3 +251,40 @@ if "serial" in old:
 def test_a_change_runs_both_ways_with_its_dependents(new: New, change: str) -> None:
     old, later, rows = CHANGES[change]
     new(POSTGRESQL).python(CAST + CHANGE, OLD=old, NEW=later, ROWS=rows)
+
+
+MODEL = """
+from sqlalchemy import Column, Enum, Integer, Sequence, Table
+from sqlalchemy.dialects.postgresql import DOMAIN
+
+from my_app.models.base import Base
+
+numbers = Sequence("numbers", metadata=Base.metadata)
+for name in ("caps", "hats"):
+    Table(
+        name,
+        Base.metadata,
+        Column("id", Integer, primary_key=True),
+        Column("age", DOMAIN("age", Integer, check="VALUE > 0")),
+        Column("n", Integer, server_default=numbers.next_value()),
+        Column("mood", Enum("sad", "glad", name="mood"), server_default="sad"),
+    )
+"""
+LATER = {'"sad", "glad",': '"glad", "sad",', "VALUE > 0": "VALUE > 1", "caps": "gowns"}
+
+
+def test_revisions_bring_types_and_sequences_and_change_them(new: New) -> None:
+    project = new(POSTGRESQL).upgraded()
+    model = project / "src/my_app/models/hats.py"
+    later = MODEL
+    for old, word in LATER.items():
+        later = later.replace(old, word)
+    for text in (MODEL, later, ""):
+        model.write_text(text.lstrip())
+        commands = [["revision", "--autogenerate", "-m", "x"], ["upgrade", "head"]]
+        commands += [["check"], ["downgrade", "-1"], ["upgrade", "head"], ["check"]]
+        for command in commands:
+            project.alembic(*command)
+    left = "SELECT to_regtype('mood'), to_regtype('age'), to_regclass('numbers')"
+    assert project.query(left) == [(None, None, None)]
+    assert project.tables() == {"heroes"}

@@ -97,6 +97,11 @@ def render_type(item: Any, context: AutogenContext) -> str | Literal[False]:
     if module.startswith("sqlalchemy."):
         if isinstance(item, postgresql.JSON) and context.dialect.name != "postgresql":
             context.imports.add("from sqlalchemy import Text")  # for its `astext_type`
+        if isinstance(item, postgresql.DOMAIN):  # a statement of its own creates it
+            context.imports.add("from sqlalchemy.dialects import postgresql")
+            stored = _repr_type(item.data_type, context)
+            where = f"schema={item.schema!r}, create_type=False"
+            return f"postgresql.DOMAIN({item.name!r}, {stored}, {where})"
         if isinstance(item, sqlalchemy.Interval):
             return f"sa.{generic_repr(item)}"  # SQLAlchemy's own lacks the precision
         return False

@@ -258,8 +258,8 @@ class Change:
 
     def alter_sequence(self, name: str, one: Aspects, two: Aspects) -> Statements:
         if two:
-            verb = "ALTER" if one else "CREATE"
-            yield 2, f"{verb} SEQUENCE {name} {two['definition']}"
+            phase, verb = (2, "ALTER") if one else (0, "CREATE")
+            yield phase, f"{verb} SEQUENCE {name} {two['definition']}"
         else:
             yield 8, f"DROP SEQUENCE {name}"
 
@@ -321,7 +321,8 @@ class Change:
         if one and two:
             yield 2, f"ALTER {kind} {name} RENAME TO {old.rpartition('.')[2]}"
         if two:
-            yield 2, f"CREATE {kind} {name} {words}"
+            # Before operations of Alembic's that create tables with it, on both ways.
+            yield 2 if one else 0, f"CREATE {kind} {name} {words}"
         if one:
             yield 8, f"DROP {kind} {old}"
 
