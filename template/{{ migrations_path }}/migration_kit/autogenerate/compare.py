@@ -204,6 +204,8 @@ class Comparison:
     def item_of(self, table: Table, one: Difference) -> Any:
         """Return the column, index or constraint of a table that a difference is about, or None."""
         items: Any = (*table.columns, *table.indexes, *table.constraints)
+        if one.kind == "unique":  # reflection shows its index as well
+            items = reversed(items)
         preparer: Any = self.dialect.identifier_preparer
         for item in items:
             if item.name and isinstance(item, CLASSES.get(one.kind, Constraint)):

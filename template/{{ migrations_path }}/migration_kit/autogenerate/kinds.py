@@ -17,13 +17,9 @@ class Kind:
 
     Attributes:
         parts: SQL that returns the tables of `:schema` that belong to an extension or a table.
-        after_trial: SQL that drops a temporary table, where a rollback does not.
-        noise: a pattern of what means nothing in a default.
     """
 
     parts = ""
-    after_trial = ""
-    noise = "$"
 
     def default_sql(self, default: DefaultClause, sql: str, dialect: Dialect) -> str:
         """Return the SQL of a default as a revision writes it."""

@@ -448,7 +448,8 @@ class Change:
         array = "[]" if old.endswith("[]") and new.endswith("[]") else ""
         if {old.removesuffix("[]"), new.removesuffix("[]")} & self.types:
             return f"{column}::text{array}::{new}"
-        return f"{column}::{new}"
+        text = "::text" if "range" in old else ""  # ranges have no casts
+        return f"{column}{text}::{new}"
 
     def numbers(
         self, table: str, name: str, one: Aspects, two: Aspects
