@@ -217,28 +217,25 @@ class Comparison:
 
     def write(self, upgrade: ops.UpgradeOps) -> None:
         """Write what no operation of Alembic's says, around those that there are."""
-        of_schema = any(not table for _, table in self.unsaid)
+        kind = kind_of(self.dialect)
+        changed = {one.kind for place in self.unsaid for one in self.found(place)}
+        of_types = bool(changed & {"domain", "enum"})  # tables depend on them
         for place, (inspected, table_ops) in self.inspected.items():
             self.settle(place, inspected, table_ops)
-            if of_schema and table_ops.ops:  # what depends on a type, for example
+            if of_types and table_ops.ops:
                 table_ops.ops = []
                 self.unsaid.add(place)
-        kind, known = (
-            kind_of(self.dialect),
-            {id(one) for _, one in self.inspected.values()},
-        )
         new = {
             place
             for place in self.made.keys() - self.real.keys()
-            if not kind.creates(self.made[place])
+            if of_types or not kind.creates(self.made[place])
         }
         self.unsaid |= new
         upgrade.ops = [
             op
             for op in upgrade.ops
-            if id(op) not in known
-            and (getattr(op, "schema", None) or "", getattr(op, "table_name", ""))
-            not in new
+            if not isinstance(op, ops.CreateTableOp | ops.ModifyTableOps)
+            or ((op.schema or "", op.table_name) not in new | self.inspected.keys())
         ]
         upgrade.ops += [one for _, one in self.inspected.values() if one.ops]
         found = [one for place in sorted(self.unsaid) for one in self.found(place)]

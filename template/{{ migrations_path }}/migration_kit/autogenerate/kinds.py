@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, DefaultClause, Dialect
+from sqlalchemy import Connection, Dialect
 
 from ..catalogs import Catalog, Objects
 from ..rooms import part
@@ -20,10 +20,6 @@ class Kind:
     """
 
     parts = ""
-
-    def default_sql(self, default: DefaultClause, sql: str, dialect: Dialect) -> str:
-        """Return the SQL of a default as a revision writes it."""
-        return sql
 
     def cast(self, connection: Connection, models: Models) -> Shadow:
         """Return the catalogs of the database and of the models; nothing is left of the latter."""
