@@ -1,0 +1,130 @@
+"""Autogenerate on SQLite: the shadow is in `temp`, and a table is copied to change it."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, Dialect
+
+from ...catalogs import Catalog, Objects, read_catalog
+from ..differences import Difference, differences
+from ..kinds import Kind
+from ..shadow import Models, Shadow, make, translated, undone
+
+CREATE = re.compile(r"""(?is)^CREATE\s+TABLE\s+(?:"(?:[^"]|"")*"|[^\s(]+)""")
+
+
+class SQLite(Kind):
+    """SQLite has virtual tables, each with tables of its own."""
+
+    parts = """
+SELECT part.name FROM sqlite_master AS part JOIN sqlite_master AS virtual
+ON part.name = virtual.name OR part.name LIKE virtual.name || '\\_%' ESCAPE '\\'
+WHERE virtual.sql LIKE 'CREATE VIRTUAL TABLE%' AND :schema IS NULL
+"""
+
+    def cast(self, connection: Connection, models: Models) -> Shadow:
+        """Make temporary tables; those of an attached database are left to Alembic."""
+        real = read_catalog(connection, {"main": ""})
+        own = [table for table in models.tables if table.schema is None]
+        with undone(connection), translated(connection, {None: "temp"}):
+            refused = make(connection, own)
+            return Shadow(real, read_catalog(connection, {"temp": ""}), refused)
+
+    def is_said(self, difference: Difference) -> bool:
+        """Return whether batch mode and reflection know it."""
+        found = [text for text in (difference.real, difference.model) if text]
+        if any(" on conflict " in text for text in found):
+            return False
+        match difference.kind:
+            case "column":
+                return difference.aspect in {"type", "nullable", "default"}
+            case "check" | "unique" | "foreignkey":
+                return difference.name not in found
+            case "index":
+                special = re.compile(r"\(.*\(| desc\b| collate | where ")
+                return not any(map(special.search, found))
+        return False
+
+    def creates(self, made: Objects) -> bool:
+        """Return whether no constraint has a clause that a revision's source lacks."""
+        return not any(
+            " conflict " in f"{sql} "
+            for (*_, aspect), sql in made.items()
+            if aspect == "definition"
+        )
+
+    def statements(
+        self, old: Catalog, new: Catalog, dialect: Dialect
+    ) -> Iterator[tuple[int, str]]:
+        """Yield what copies each table that differs, or makes its indexes again."""
+        quote = dialect.identifier_preparer.quote
+        for place in dict.fromkeys([*old, *new]):
+            before, after = old.get(place, {}), new.get(place, {})
+            kinds = {one.kind for one in differences(place, before, after)}
+            if kinds:
+                yield from change(place[1], before, after, kinds, quote)
+
+
+def change(
+    table: str, old: Objects, new: Objects, kinds: set[str], quote: Any
+) -> Iterator[tuple[int, str]]:
+    """Yield what brings a table or a view from its old objects to the new ones.
+
+    Args:
+        kinds: of objects that differ.
+    """
+    key, name = ("table", "", "sql"), quote(table)
+    if ("table", "", "view") in {*old, *new}:
+        yield from [(0, f"DROP VIEW {name}")] if old else []
+        yield from [(7, new[key])] if new else []
+        return
+    copies = bool(old and new and kinds - {"index"})
+    if copies:
+        yield from ((3, sql) for sql in copied(table, old, new, quote))
+    elif not new:
+        yield 8, f"DROP TABLE {name}"
+    elif not old:
+        yield 3, new[key]
+    for kind, item, aspect in new if new else ():
+        sql = new[kind, item, aspect]
+        if kind in {"index", "trigger"} and aspect == "sql":
+            before = old.get((kind, item, aspect))
+            if before and before != sql and not copies:
+                yield 1, f"DROP INDEX {quote(item)}"
+            if copies or before != sql:
+                yield 5, sql
+    for kind, item, aspect in old.keys() - new.keys() if new and not copies else ():
+        if kind == "index" and aspect == "sql":
+            yield 1, f"DROP INDEX {quote(item)}"
+
+
+def copied(table: str, old: Objects, new: Objects, quote: Any) -> Iterator[str]:
+    """Yield what copies a table as SQLite's documentation says, with its counter."""
+    name, other, key = (
+        quote(table),
+        quote(f"_alembic_tmp_{table}"),
+        ("table", "", "sql"),
+    )
+    columns = ", ".join(
+        quote(item[1])
+        for item in new
+        if item[0] == "column" and item[2] == "type" and item in old
+        if ("column", item[1], "computed") not in new
+    )
+    yield CREATE.sub(lambda _: f"CREATE TABLE {other}", new[key])
+    yield f"INSERT INTO {other} ({columns}) SELECT {columns} FROM {name}"
+    if all(
+        "autoincrement" in side.get(("table", "", "options"), "") for side in (old, new)
+    ):
+        names = [one.replace("'", "''") for one in (table, f"_alembic_tmp_{table}")]
+        yield f"DELETE FROM sqlite_sequence WHERE name = '{names[1]}'"
+        counter = f"SELECT '{names[1]}', seq FROM sqlite_sequence"
+        yield f"INSERT INTO sqlite_sequence {counter} WHERE name = '{names[0]}'"
+    yield f"DROP TABLE {name}"
+    yield "PRAGMA legacy_alter_table = ON"  # or views of the table stop it
+    yield f"ALTER TABLE {other} RENAME TO {name}"
+    yield "PRAGMA legacy_alter_table = OFF"
+
+
+kind = SQLite()
