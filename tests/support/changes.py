@@ -255,10 +255,6 @@ has("primary key: DEFERRABLE, INCLUDE", "p", *(
     Part(key=(A,), items=(f"sa.PrimaryKeyConstraint('a'{more})",))
     for more in ("", ", deferrable=True", ", postgresql_include=['b']".replace("'b'", "@x"))
 ))  # fmt: skip
-has("primary key: name", "p", *(
-    Part(key=(A,), items=(f"sa.PrimaryKeyConstraint('a', name='{name}_$t')",))
-    for name in ("pk", "key")
-))  # fmt: skip
 # ---- foreign keys
 TEAM = Table("r_$t", (Column("id", "sa.Integer()", ("primary_key=True",), "1"),
                       Column("z", "sa.Integer()", ("unique=True",), "1")))  # fmt: skip

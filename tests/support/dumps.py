@@ -247,6 +247,7 @@ CLAUSES = {
 def clauses(item: str) -> list[str]:
     """Return the parts of a column or constraint; those of a column are sorted."""
     found, depth = [""], 0
+    item = re.sub(r"(?i) ON (DELETE|UPDATE) NO ACTION", "", item)  # as without it
     for token in tokens(item):
         if token.upper() in CLAUSES and not depth:
             found.append("")

@@ -204,6 +204,8 @@ class Comparison:
     def item_of(self, table: Table, one: Difference) -> Any:
         """Return the column, index or constraint of a table that a difference is about, or None."""
         items: Any = (*table.columns, *table.indexes, *table.constraints)
+        if one.kind == "unique":  # reflection shows its index as well
+            items = reversed(items)
         preparer: Any = self.dialect.identifier_preparer
         for item in items:
             if item.name and isinstance(item, CLASSES.get(one.kind, Constraint)):
@@ -215,21 +217,33 @@ class Comparison:
 
     def write(self, upgrade: ops.UpgradeOps) -> None:
         """Write what no operation of Alembic's says, around those that there are."""
-        of_schema = any(not table for _, table in self.unsaid)
+        kind = kind_of(self.dialect)
+        changed = {one.kind for place in self.unsaid for one in self.found(place)}
+        of_types = bool(changed & {"domain", "enum"})  # tables depend on them
         for place, (inspected, table_ops) in self.inspected.items():
             self.settle(place, inspected, table_ops)
-            if of_schema and table_ops.ops:  # what depends on a type, for example
+            if of_types and table_ops.ops:
                 table_ops.ops = []
                 self.unsaid.add(place)
-        known = {id(table_ops) for _, table_ops in self.inspected.values()}
-        upgrade.ops = [op for op in upgrade.ops if id(op) not in known]
+        new = {
+            place
+            for place in self.made.keys() - self.real.keys()
+            if of_types or not kind.creates(self.made[place])
+        }
+        self.unsaid |= new
+        upgrade.ops = [
+            op
+            for op in upgrade.ops
+            if not isinstance(op, ops.CreateTableOp | ops.ModifyTableOps)
+            or ((op.schema or "", op.table_name) not in new | self.inspected.keys())
+        ]
         upgrade.ops += [one for _, one in self.inspected.values() if one.ops]
         found = [one for place in sorted(self.unsaid) for one in self.found(place)]
         if found:
-            new = self.real | {place: self.made[place] for place in self.unsaid}
-            statements = kind_of(self.dialect).statements
-            up = statements(self.real, new, self.dialect)
-            put_around(upgrade.ops, up, statements(new, self.real, self.dialect), found)
+            wanted = self.real | {place: self.made[place] for place in self.unsaid}
+            up = kind.statements(self.real, wanted, self.dialect)
+            down = kind.statements(wanted, self.real, self.dialect)
+            put_around(upgrade.ops, up, down, found)
 
 
 def models_of(context: AutogenContext, dialect: Dialect, connection: Any) -> Models:

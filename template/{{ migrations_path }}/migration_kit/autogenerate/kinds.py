@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, DefaultClause, Dialect
+from sqlalchemy import Connection, Dialect
 
-from ..catalogs import Catalog
+from ..catalogs import Catalog, Objects
 from ..rooms import part
 from .differences import Difference
 from .shadow import Models, Shadow
@@ -17,17 +17,9 @@ class Kind:
 
     Attributes:
         parts: SQL that returns the tables of `:schema` that belong to an extension or a table.
-        after_trial: SQL that drops a temporary table, where a rollback does not.
-        noise: a pattern of what means nothing in a default.
     """
 
     parts = ""
-    after_trial = ""
-    noise = "$"
-
-    def default_sql(self, default: DefaultClause, sql: str, dialect: Dialect) -> str:
-        """Return the SQL of a default as a revision writes it."""
-        return sql
 
     def cast(self, connection: Connection, models: Models) -> Shadow:
         """Return the catalogs of the database and of the models; nothing is left of the latter."""
@@ -35,6 +27,10 @@ class Kind:
 
     def is_said(self, difference: Difference) -> bool:
         """Return whether an operation of Alembic's says a difference as it is, both ways."""
+        return True
+
+    def creates(self, made: Objects) -> bool:
+        """Return whether Alembic's operation that creates a table says all of its objects."""
         return True
 
     def statements(

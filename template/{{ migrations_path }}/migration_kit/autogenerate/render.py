@@ -20,8 +20,6 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlalchemy.util import generic_repr
 
-from .kinds import kind_of
-
 BOUND = re.compile(r"(?<![:\w\\]):(?=\w+(?!:))")  # what text() takes for a parameter
 
 
@@ -67,8 +65,6 @@ def render_default(item: DefaultClause, context: AutogenContext) -> str:
         sql = context.migration_context.impl.render_ddl_sql_expr(
             item.arg, is_server_default=True
         )
-        assert context.dialect is not None
-        sql = kind_of(context.dialect).default_sql(item, sql, context.dialect)
     return f"sa.text({unbound(sql)!r})"
 
 
@@ -97,6 +93,11 @@ def render_type(item: Any, context: AutogenContext) -> str | Literal[False]:
     if module.startswith("sqlalchemy."):
         if isinstance(item, postgresql.JSON) and context.dialect.name != "postgresql":
             context.imports.add("from sqlalchemy import Text")  # for its `astext_type`
+        if isinstance(item, postgresql.DOMAIN):  # a statement of its own creates it
+            context.imports.add("from sqlalchemy.dialects import postgresql")
+            base = _repr_type(item.data_type, context)
+            where = f"schema={item.schema!r}, create_type=False"
+            return f"postgresql.DOMAIN({item.name!r}, {base}, {where})"
         if isinstance(item, sqlalchemy.Interval):
             return f"sa.{generic_repr(item)}"  # SQLAlchemy's own lacks the precision
         return False

@@ -187,7 +187,11 @@ def search(connection: Connection, path: str) -> None:
 def undone(connection: Connection) -> Iterator[None]:
     """Undo everything at the end, within a transaction or on autocommit."""
     own = connection.connection.dbapi_connection
-    autocommit = own and connection.dialect.detect_autocommit_setting(own)
+    autocommit = (
+        own is not None
+        and connection.dialect.detect_autocommit_setting(own)
+        and not connection.in_nested_transaction()
+    )
     if autocommit:
         connection.exec_driver_sql("BEGIN")
     savepoint = connection.begin_nested()

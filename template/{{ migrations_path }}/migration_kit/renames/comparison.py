@@ -48,10 +48,10 @@ def render_other_way(context: AutogenContext, op: OtherWayOp) -> list[str]:
     """Write the operations in comments, ready for use."""
     lines = [*op.lines]
     for one in op.container.ops:
-        first, *others = render_op_text(context, one).splitlines()
+        first, *others = render_op_text(context, one).splitlines() or [""]
         indent = "    " if first.startswith("with ") else ""
         lines += [first, *(f"{indent}{line}" for line in others if line)]
-    return [*(f"# {line}" for line in lines), "# Otherwise:"]
+    return [*(f"# {line}" for line in lines if line), "# Otherwise:"]
 
 
 def find_renames(

@@ -258,8 +258,8 @@ class Change:
 
     def alter_sequence(self, name: str, one: Aspects, two: Aspects) -> Statements:
         if two:
-            verb = "ALTER" if one else "CREATE"
-            yield 2, f"{verb} SEQUENCE {name} {two['definition']}"
+            phase, verb = (2, "ALTER") if one else (0, "CREATE")
+            yield phase, f"{verb} SEQUENCE {name} {two['definition']}"
         else:
             yield 8, f"DROP SEQUENCE {name}"
 
@@ -321,7 +321,8 @@ class Change:
         if one and two:
             yield 2, f"ALTER {kind} {name} RENAME TO {old.rpartition('.')[2]}"
         if two:
-            yield 2, f"CREATE {kind} {name} {words}"
+            # Before operations of Alembic's that create tables with it, on both ways.
+            yield 2 if one else 0, f"CREATE {kind} {name} {words}"
         if one:
             yield 8, f"DROP {kind} {old}"
 
@@ -447,7 +448,8 @@ class Change:
         array = "[]" if old.endswith("[]") and new.endswith("[]") else ""
         if {old.removesuffix("[]"), new.removesuffix("[]")} & self.types:
             return f"{column}::text{array}::{new}"
-        return f"{column}::{new}"
+        text = "::text" if "range" in old else ""  # ranges have no casts
+        return f"{column}{text}::{new}"
 
     def numbers(
         self, table: str, name: str, one: Aspects, two: Aspects
@@ -470,6 +472,8 @@ class Change:
         drop = f"DROP SEQUENCE {aside}" if was == "SERIAL" else f"{alter} DROP IDENTITY"
         counter = f"coalesce(max({self.quote(name)}), 0) + 1, false) FROM {table}"
         if was and kind:
+            if was == "SERIAL":  # so that the column has one sequence
+                first.append(f"ALTER SEQUENCE {one['sql']} OWNED BY NONE")
             rename = f"RENAME TO {aside.rpartition('.')[2]}"
             first.append(f"ALTER SEQUENCE {one['sql']} {rename}")
             counter = f"nextval({literal(aside)}), false)"

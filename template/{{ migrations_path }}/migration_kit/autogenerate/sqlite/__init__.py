@@ -47,6 +47,14 @@ WHERE virtual.sql LIKE 'CREATE VIRTUAL TABLE%' AND :schema IS NULL
                 return not any(map(special.search, found))
         return False
 
+    def creates(self, made: Objects) -> bool:
+        """Return whether no constraint has a clause that a revision's source lacks."""
+        return not any(
+            " conflict " in f"{sql} "
+            for (*_, aspect), sql in made.items()
+            if aspect == "definition"
+        )
+
     def statements(
         self, old: Catalog, new: Catalog, dialect: Dialect
     ) -> Iterator[tuple[int, str]]:
