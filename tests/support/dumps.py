@@ -101,7 +101,9 @@ def mariadb(connection: Connection) -> Iterator[str]:
         if kind == "VIEW":
             yield connection.exec_driver_sql(f"SHOW CREATE VIEW {quoted}").all()[0][1]
             continue
-        text = connection.exec_driver_sql(f"SHOW CREATE TABLE {quoted}").all()[0][1]
+        what = "SEQUENCE" if kind == "SEQUENCE" else "TABLE"
+        query = f"SHOW CREATE {what} {quoted}"
+        text = connection.exec_driver_sql(query).all()[0][1]
         if kind == "SEQUENCE":
             yield text
             continue
