@@ -99,6 +99,10 @@ class Comparison:
         for schema in self.models.shown().values() if self.made else ():
             for catalog in (self.real, self.made):
                 catalog.setdefault((schema, ""), {})
+        for place, objects in self.real.items() if self.made else ():
+            if ("table", "", "view") in objects and place not in self.made:
+                if ownership.is_object_of_history(alembic_context.script, place[1]):
+                    self.made[place] = {}  # its model is gone
         places = self.made.keys() & self.real.keys()
         for place in places:
             pair(
@@ -241,6 +245,7 @@ class Comparison:
         found = [one for place in sorted(self.unsaid) for one in self.found(place)]
         if found:
             wanted = self.real | {place: self.made[place] for place in self.unsaid}
+            wanted = {place: objects for place, objects in wanted.items() if objects}
             up = kind.statements(self.real, wanted, self.dialect)
             down = kind.statements(wanted, self.real, self.dialect)
             put_around(upgrade.ops, up, down, found)

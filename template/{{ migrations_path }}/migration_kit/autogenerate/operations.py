@@ -106,7 +106,7 @@ def process_revision_directives(
             "no models are imported, so this would drop every table of the database; "
             "see that the import of Base in env.py imports the models"
         )
-    render.write_percents_once(migration)
+    render.write_texts(migration)
     comparison = migration.opts["comparison"]
     if get_command() == "check":
         upgrade.ops = [one for op in upgrade.ops for one in comparison.explained(op)]

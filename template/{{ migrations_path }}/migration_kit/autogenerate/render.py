@@ -46,13 +46,16 @@ def write_checks_of_columns(container: ops.OpContainer) -> None:
             table.columns = [*table.columns, *checks]
 
 
-def write_percents_once(migration: MigrationContext) -> None:
-    """Undo what a driver that takes a percent for a parameter needs: op doubles it again."""
+def write_texts(migration: MigrationContext) -> None:
+    """Write SQL so that op reads it as it is: a percent once, and a colon that is no parameter."""
     render = migration.impl.render_ddl_sql_expr
-    if migration.dialect.identifier_preparer._double_percents:
-        migration.impl.render_ddl_sql_expr = lambda *items, **options: render(  # type: ignore[method-assign]
-            *items, **options
-        ).replace("%%", "%")
+    doubled = migration.dialect.identifier_preparer._double_percents
+
+    def rendered(*items: Any, **options: Any) -> str:
+        sql = render(*items, **options)
+        return unbound(sql.replace("%%", "%") if doubled else sql)
+
+    migration.impl.render_ddl_sql_expr = rendered  # type: ignore[method-assign]
 
 
 def render_default(item: DefaultClause, context: AutogenContext) -> str:

@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import SAWarning, SQLAlchemyError
 from sqlalchemy.sql.elements import conv
 
-from ..autogenerate.render import BOUND, write_percents_once
+from ..autogenerate.render import BOUND, write_texts
 from ..tables import full_name
 from .definitions import Definition, Definitions, Kind, kind_of
 
@@ -246,7 +246,7 @@ def indent_lines(code: str) -> str:
 
 def new_context(migration: MigrationContext) -> AutogenContext:
     """Return what renders operations, with the options of env.py."""
-    write_percents_once(migration)
+    write_texts(migration)
     options = migration.opts | {"render_item": render_item(migration)}
     return AutogenContext(migration, opts=options)
 

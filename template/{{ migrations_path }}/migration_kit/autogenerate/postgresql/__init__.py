@@ -9,7 +9,7 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Dialect, inspect
 
-from ...catalogs import Catalog
+from ...catalogs import Catalog, Objects
 from ..differences import Difference
 from ..kinds import Kind
 from ..servers import put_foreign_keys_in_order
@@ -78,9 +78,31 @@ OR EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e'))
                 return True
             case "table", "comment":
                 return True
-            case "index" | "unique" | "foreignkey" | "check" as kind, "definition":
+            case "unique", "definition":
+                plain = all(
+                    re.fullmatch(PLAIN["unique"], one) for one in (real, model) if one
+                )
+                return plain and not self.is_referred_to(difference)
+            case "index" | "foreignkey" | "check" as kind, "definition":
                 return not real or bool(re.fullmatch(PLAIN[kind], real))
         return False
+
+    def is_referred_to(self, difference: Difference) -> bool:
+        """Return whether a foreign key may need a UNIQUE."""
+        return any(
+            kind == "foreignkey"
+            and mentions(sql.partition("REFERENCES")[2], [difference.table])
+            for objects in self.real.values()
+            for (kind, _, _), sql in objects.items()
+        )
+
+    def creates(self, made: Objects) -> bool:
+        """Return whether no constraint has a comment, and no primary key an option."""
+        return not any(
+            (aspect == "comment" and kind not in {"table", "column"})
+            or (kind == "primary" and not sql.endswith(")") or " INCLUDE " in sql)
+            for (kind, _, aspect), sql in made.items()
+        )
 
     def has_dependents(self, difference: Difference) -> bool:
         """Return whether a view or a computed column keeps a column from another type."""
