@@ -31,6 +31,7 @@ from ..tables import schemas_of, tables_of
 from . import ownership
 from .differences import Difference, Place, differences, is_in_models, pair
 from .kinds import kind_of
+from .render import BOUND
 from .shadow import Models
 from .statements import StatementsOp, put_around
 
@@ -185,7 +186,8 @@ class Comparison:
                     creates.append(drop(new).reverse())
             else:
                 is_said &= any(is_about(op, one) for op in table_ops.ops)
-            is_said &= kind.is_said(one)
+            # Reflection takes what follows a colon for a parameter.
+            is_said &= kind.is_said(one) and not BOUND.search(one.real or "")
         others = [op for op in table_ops.ops if any(is_about(op, one) for one in found)]
         table_ops.ops = [*drops, *others, *creates] if is_said else []
         if not is_said:

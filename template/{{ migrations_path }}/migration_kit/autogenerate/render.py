@@ -53,7 +53,8 @@ def write_texts(migration: MigrationContext) -> None:
 
     def rendered(*items: Any, **options: Any) -> str:
         sql = render(*items, **options)
-        return unbound(sql.replace("%%", "%") if doubled else sql)
+        sql = sql.replace("%%", "%") if doubled else sql
+        return sql if options.get("is_index") else unbound(sql)  # that is no text()
 
     migration.impl.render_ddl_sql_expr = rendered  # type: ignore[method-assign]
 
