@@ -89,7 +89,9 @@ def is_made(
     ):
         escaped = re.escape(one)
         parts = {"table_name": escaped, "column_0_label": rf"{escaped}_\w+"}
-        if re.fullmatch(forms % defaultdict(lambda: r"\w+", parts), name, re.I):
+        if re.fullmatch(
+            forms % defaultdict(lambda: r"\w+", parts), name, re.IGNORECASE
+        ):
             return True
     return False
 
