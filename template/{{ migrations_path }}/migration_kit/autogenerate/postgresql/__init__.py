@@ -68,9 +68,7 @@ OR EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e'))
             case "column", "nullable" | "comment":
                 return True
             case "column", "default":
-                return not re.search(
-                    "^SERIAL|nextval", f"{real}\n{model}", re.MULTILINE
-                )
+                return not re.search("(?m)^SERIAL|nextval", f"{real}\n{model}")
             case "column", "type" if real and model:
                 return not self.has_dependents(difference) and any(
                     re.fullmatch(one, real) and re.fullmatch(one, model)
