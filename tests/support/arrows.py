@@ -55,7 +55,7 @@ def place(names: tuple[str, ...]) -> Place:
         names: those of its folders in the kit and its own, without a suffix.
     """
     room = names[0] if names and names[0] in rooms() else ""
-    inner = names[1:] if room else names
+    inner = names[1:] if room or names[:1] == ("catalogs",) else names
     return Place(room, inner[0] if inner and inner[0] in KINDS else "")
 
 

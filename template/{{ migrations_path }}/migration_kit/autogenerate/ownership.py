@@ -16,9 +16,7 @@ from ..rooms import BACKFILL_TABLE, LOCK_TABLE
 from .kinds import kind_of
 
 # The names that databases give to what has none, and the end of a revision's source.
-UNNAMED = (
-    r"%(table_name)s_(\w+_)?(p?key|fkey|check|excl|idx|(ibfk|chk)_)\d*|constraint_\d+"
-)
+UNNAMED = r"(?i)%(table_name)s_(\w+_)?(p?key|fkey|check|excl|idx|(ibfk|chk)_)\d*|constraint_\d+"
 DOWNGRADE = r"(?ms)^(async )?def downgrade.*?(?=^[^\s#)\]}]|\Z)"
 
 # The table that goes, the one that comes, and the schema of both.
@@ -89,7 +87,7 @@ def is_made(
     ):
         escaped = re.escape(one)
         parts = {"table_name": escaped, "column_0_label": rf"{escaped}_\w+"}
-        if re.fullmatch(forms % defaultdict(lambda: r"\w+", parts), name, re.I):
+        if re.fullmatch(forms % defaultdict(lambda: r"\w+", parts), name):
             return True
     return False
 

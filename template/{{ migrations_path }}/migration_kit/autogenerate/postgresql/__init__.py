@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
@@ -17,11 +17,11 @@ from ..shadow import Models, Shadow
 from .shadow import cast
 from .statements import Change, mentions
 
-enums = (
-    import_module(".enums", __package__)
-    if find_spec("alembic_postgresql_enum")
-    else None
-)
+library: Any = None  # of ENUM types
+if find_spec("alembic_postgresql_enum"):
+    from . import enums
+
+    library = enums
 
 # Types of a family become each other without a cast in the statement.
 FAMILIES = [
@@ -56,8 +56,8 @@ OR EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e'))
     def cast(self, connection: Connection, models: Models) -> Shadow:
         """Cast the shadow."""
         shadow = cast(connection, models)
-        if enums and not shadow.note:
-            enums.show_on_both_sides(shadow)
+        if library and not shadow.note:
+            library.show_on_both_sides(shadow)
         self.real = shadow.real
         return shadow
 
@@ -68,7 +68,7 @@ OR EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e'))
             case "column", "nullable" | "comment":
                 return True
             case "column", "default":
-                return not re.search("^SERIAL|nextval", f"{real}\n{model}", re.M)
+                return not re.search("(?m)^SERIAL|nextval", f"{real}\n{model}")
             case "column", "type" if real and model:
                 return not self.has_dependents(difference) and any(
                     re.fullmatch(one, real) and re.fullmatch(one, model)
@@ -128,8 +128,8 @@ OR EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e'))
         there = inspect(migration.connection).get_schema_names() if creates else ()
         missing = {op.schema for op in creates if op.schema} - {*there}
         quote = migration.dialect.identifier_preparer.quote
-        if enums:  # types come before all else, and go last
-            container.ops.sort(key=enums.position)
+        if library:  # types come before all else, and go last
+            container.ops.sort(key=library.position)
         container.ops[:0] = [
             ops.ExecuteSQLOp(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
             for schema in sorted(missing)
