@@ -32,7 +32,8 @@ class Difference:
         aspect = "" if self.aspect == "definition" else self.aspect
         what = " ".join(filter(None, [place, self.kind, self.name, aspect]))
         model, real = (value or "none" for value in (self.model, self.real))
-        return f"{what}: {model} in the models, {real} in the database"
+        line = f"{what}: {model} in the models, {real} in the database"
+        return " ".join(line.split())
 
 
 def differences(place: Place, real: Objects, made: Objects) -> Iterator[Difference]:

@@ -32,7 +32,7 @@ class ReviewOp(ops.MigrateOperation):
 @renderers.dispatch_for(ReviewOp)
 def render_review(context: AutogenContext, op: ReviewOp) -> list[str]:
     """Render the comment."""
-    return [f"# {line}" for line in op.lines]
+    return [f"# {' '.join(line.split())}" for line in op.lines]  # or it ends too early
 
 
 def ask_for_review(

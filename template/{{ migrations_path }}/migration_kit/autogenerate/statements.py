@@ -34,7 +34,9 @@ class StatementsOp(ops.MigrateOperation):
 @renderers.dispatch_for(StatementsOp)
 def render_statements(context: AutogenContext, op: StatementsOp) -> list[str]:
     """Write each statement, or a comment."""
-    comments = [f"# {line[3:]}" for line in op.up if line.startswith("-- ")]
+    comments = [
+        f"# {' '.join(line[3:].split())}" for line in op.up if line.startswith("-- ")
+    ]
     others = [execute(line) for line in op.up if not line.startswith("-- ")]
     return [*comments, *(others or ["pass"])] if comments else others
 
