@@ -5,6 +5,7 @@ they say each difference as it is; else the table is written in plain SQL.
 """
 
 import logging
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -156,8 +157,17 @@ class Comparison:
         if any(item[:2] == (one.kind, one.name) for item in self.made[place]):
             return False
         script, table = alembic_context.script, self.tables.get(place)
+        named = ownership.is_named_by_revision(script, one.name)
         convention = table.metadata.naming_convention if table is not None else {}
-        if ownership.is_made(script, one.table, one.kind, one.name, convention):
+        # Models often cannot say an index of expressions that a revision made by SQL.
+        by_hand = one.kind == "index" and re.search(
+            r"\(.*\(| where ", one.real or "", re.I
+        )
+        if (
+            named
+            or not by_hand
+            and ownership.is_made(script, one.table, one.kind, one.name, convention)
+        ):
             return False
         name = ".".join(filter(None, [one.schema, one.table, one.name]))
         if one.table and name not in self.kept:

@@ -14,6 +14,7 @@ from ..differences import Difference
 from ..kinds import Kind
 from ..servers import put_foreign_keys_in_order
 from ..shadow import Models, Shadow
+from . import concurrently as concurrently
 from .shadow import cast
 from .statements import Change, mentions
 
