@@ -7,6 +7,7 @@ they say each difference as it is; else the table is written in plain SQL.
 import logging
 import re
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import partial
 from typing import Any
 
@@ -72,6 +73,7 @@ class Comparison:
         tables: those of the models, by their place in a catalog.
         equal: tables without a difference.
         inspected: tables with differences as Alembic sees them, and its operations.
+        operations: all those of Alembic's, also of what is written in plain SQL.
         unsaid: places whose differences are written in plain SQL.
         asked: columns of which Alembic left a comparison to the kit.
         kept: objects that are left alone, as no model has them and no revision made them.
@@ -90,6 +92,7 @@ class Comparison:
         self.tables = {self.models.key(table): table for table in self.models.tables}
         shadow = kind_of(self.dialect).cast(connection, self.models)
         self.real, self.made = renamed(shadow.real), shadow.made
+        self.operations: list[ops.MigrateOperation] = []
         self.inspected: dict[Place, tuple[Table, ops.ModifyTableOps]] = {}
         self.kept: list[str] = []
         self.asked: set[tuple[str, str, str]] = set()
@@ -115,7 +118,9 @@ class Comparison:
             )
             self.leave_alone(place, self.is_of_others)
         views = {place for place, table in self.tables.items() if table.is_view}
-        self.equal = {place for place in places if not self.found(place)}
+        asks_user = map(options.get, ("compare_type", "compare_server_default"))
+        self.equal = set() if any(map(callable, asks_user)) else {*places}
+        self.equal = {place for place in self.equal if not self.found(place)}
         self.unsaid = {
             place for place in places - self.equal if place not in self.tables
         } | (views & self.made.keys() - self.equal)
@@ -198,7 +203,11 @@ class Comparison:
                 is_said &= any(is_about(op, one) for op in table_ops.ops)
             # Reflection takes what follows a colon for a parameter.
             is_said &= kind.is_said(one) and not BOUND.search(one.real or "")
-        others = [op for op in table_ops.ops if any(is_about(op, one) for one in found)]
+        others = [
+            op
+            for op in table_ops.ops
+            if any(is_about(op, one) for one in found) or self.is_of_user(op)
+        ]
         table_ops.ops = [*drops, *others, *creates] if is_said else []
         if not is_said:
             self.unsaid.add(place)
@@ -217,6 +226,14 @@ class Comparison:
             item, one.name, kind, ours is None, None if ours is None else theirs
         )
 
+    def is_of_user(self, op: ops.MigrateOperation) -> bool:
+        """Return whether a function of env.py says that a column differs."""
+        return isinstance(op, ops.AlterColumnOp) and any(
+            getattr(op, ALTERED[aspect][0]) is not ALTERED[aspect][1]
+            and (op.table_name, op.column_name, aspect) not in self.asked
+            for aspect in USERS
+        )
+
     def item_of(self, table: Table, one: Difference) -> Any:
         """Return the column, index or constraint of a table that a difference is about, or None."""
         items: Any = (*table.columns, *table.indexes, *table.constraints)
@@ -233,6 +250,7 @@ class Comparison:
 
     def write(self, upgrade: ops.UpgradeOps) -> None:
         """Write what no operation of Alembic's says, around those that there are."""
+        self.operations = [copy(op) for op in upgrade.ops]
         kind = kind_of(self.dialect)
         changed = {one.kind for place in self.unsaid for one in self.found(place)}
         of_types = bool(changed & {"domain", "enum"})  # tables depend on them

@@ -72,7 +72,8 @@ def find_renames(
         return PriorityDispatchResult.CONTINUE
     answers = Answers()
     for find in (find_tables, find_columns):
-        pairs = sorted(find(upgrade.ops, answers.renames), key=str)
+        operations = options["comparison"].operations
+        pairs = sorted(find(operations, answers.renames), key=str)
         if answers.choose(context, pairs):
             script = compare(context.migration_context, answers.renames)
             assert script.upgrade_ops is not None
