@@ -483,3 +483,29 @@ def test_a_check_in_a_column_is_in_the_first_revision(new: New, engine: Engine) 
     model.write_text(f"{cape}    {width}\n")
     assert "ck_capes_thin" in new_revision(project, "widen")
     project.alembic_each(UP_AND_DOWN)
+
+
+def test_index_that_is_built_concurrently_gets_an_autocommit_block(new: New) -> None:
+    project = new(ENGINE_OF["postgresql-psycopg-sync"]).upgraded()
+    model = project / "src/my_app/models/hero.py"
+    source = model.read_text().replace("import String", "import Index, String")
+    model.write_text(
+        source + '\n\nIndex("ix_age", Hero.age, postgresql_concurrently=True)\n'
+    )
+    content = new_revision(project, "concurrently")
+    assert content.count("with op.get_context().autocommit_block():") == 2
+    project.alembic_each(NEWEST_UP_AND_DOWN)
+
+
+@pytest.mark.parametrize("engine", ONE_OF_EACH, ids=str)
+def test_difference_is_one_line_with_both_sides(new: New, engine: Engine) -> None:
+    project = new(engine).upgraded()
+    model = project / "src/my_app/models/hero.py"
+    model.write_text(model.read_text().replace("String(100)", "String(90)", 1))
+    line = last_line(project.alembic("check", fails=True))
+    assert re.search(
+        r"heroes column name type: .*\(90\) in the models, .*\(100\) in the database",
+        line,
+    )
+    content = new_revision(project, "narrower")
+    assert re.search(r"# REVIEW: .*heroes\.name .*SELECT DISTINCT name", content)
