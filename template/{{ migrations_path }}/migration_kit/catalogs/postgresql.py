@@ -35,8 +35,7 @@ sequences AS (
     LEFT JOIN pg_depend ON classid = 'pg_class'::regclass AND objid = seqrelid
     AND deptype IN ('a', 'i')
 )
-SELECT nspname, relname, 'table' AS kind, '' AS name, aspect, value FROM tables c
-LEFT JOIN pg_partitioned_table ON partrelid = c.oid LEFT JOIN pg_am a ON a.oid = relam,
+SELECT nspname, relname, 'table' AS kind, '' AS name, aspect, value FROM tables c,
 LATERAL (VALUES
     ('kind', CASE WHEN relpersistence = 'u' THEN 'UNLOGGED ' ELSE '' END || CASE relkind
         WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'f' THEN 'FOREIGN TABLE'
@@ -44,8 +43,6 @@ LATERAL (VALUES
     ('partition', CASE relkind WHEN 'p' THEN pg_get_partkeydef(c.oid) END),
     ('options', (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(reloptions) o
         WHERE o NOT LIKE 'autovacuum%')),
-    ('tablespace', (SELECT spcname FROM pg_tablespace s WHERE s.oid = reltablespace)),
-    ('method', CASE WHEN amname <> 'heap' THEN amname END),
     ('comment', obj_description(c.oid, 'pg_class')),
     ('view', CASE WHEN relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END)
 ) AS aspects (aspect, value)
@@ -84,12 +81,9 @@ LATERAL (VALUES
 ) AS aspects (aspect, value)
 WHERE contype IN ('c', 'f', 'p', 'u', 'x') AND conparentid = 0
 UNION ALL
-SELECT nspname, c.relname, 'index', i.relname, aspect, value FROM tables c
-JOIN pg_index ON indrelid = c.oid JOIN pg_class i ON i.oid = indexrelid,
-LATERAL (VALUES
-    ('definition', pg_get_indexdef(i.oid) || CASE WHEN indisvalid THEN '' ELSE ' INVALID' END),
-    ('tablespace', (SELECT spcname FROM pg_tablespace s WHERE s.oid = i.reltablespace))
-) AS aspects (aspect, value)
+SELECT nspname, c.relname, 'index', i.relname, 'definition',
+    pg_get_indexdef(i.oid) || CASE WHEN indisvalid THEN '' ELSE ' INVALID' END
+FROM tables c JOIN pg_index ON indrelid = c.oid JOIN pg_class i ON i.oid = indexrelid
 WHERE NOT EXISTS (
     SELECT FROM pg_constraint WHERE conindid = i.oid AND contype IN ('p', 'u', 'x')
 )

@@ -19,8 +19,7 @@ PHASES |= dict.fromkeys(["check", "exclude", "index"], (1, 5))
 KEY = re.compile(r"\(([^)]*)\)(?: REFERENCES (.*?)\((.*?)\))?")
 LABEL = re.compile(r"'(?:[^']|'')*'")
 WORDS = re.compile(r"START|INCREMENT|MINVALUE|MAXVALUE|CACHE|(?:NO )?CYCLE")
-TABLE = [("partition", " PARTITION BY {}"), ("method", " USING {}")]
-TABLE += [("options", " WITH ({})"), ("tablespace", " TABLESPACE {}")]
+TABLE = [("partition", " PARTITION BY {}"), ("options", " WITH ({})")]
 
 
 def grouped(catalog: Catalog) -> dict[Place, dict[tuple[str, str], Aspects]]:
@@ -358,8 +357,6 @@ class Change:
                     yield 3, f"{alter} RESET ({', '.join(names)})"
                 if after:
                     yield 3, f"{alter} SET ({after})"
-            elif aspect == "tablespace":
-                yield 3, f"{alter} SET TABLESPACE {after or 'pg_default'}"
             elif {before, after} == {"TABLE", "UNLOGGED TABLE"}:
                 yield 3, f"{alter} SET {'LOGGED' if after == 'TABLE' else 'UNLOGGED'}"
             else:
