@@ -264,8 +264,8 @@ class Change:
 
     def alter_enum(self, name: str, one: Aspects, two: Aspects) -> Statements:
         old, new = (LABEL.findall(each.get("definition", "")) for each in (one, two))
-        if two:
-            yield from self.review(name, [label for label in old if label not in new])
+        if gone := [label for label in old if two and label not in new]:
+            yield 2, f"-- REVIEW: {name} loses {', '.join(gone)}: no row may have them."
         if not one or not two or name in self.replaced:
             yield from self.replace(name, f"AS ENUM ({', '.join(new)})", one, two)
             return
@@ -274,22 +274,6 @@ class Change:
             if label not in old:
                 yield 2, f"ALTER TYPE {name} ADD VALUE IF NOT EXISTS {label}{where}"
             where = f" AFTER {label}"
-
-    def review(self, type_: str, gone: list[str]) -> Statements:
-        """Yield how to find the rows with a value that goes: they stop the change."""
-        values = ", ".join(gone)
-        for place in self.places if gone else ():
-            for kind, name, one, _ in self.pairs(place):
-                if kind == "column" and one and one["type"].removesuffix("[]") == type_:
-                    test = f"{self.quote(name)}::text IN ({values})"
-                    if one["type"] != type_:
-                        test = f"{self.quote(name)}::text[] && ARRAY[{values}]"
-                    rows = f"SELECT count(*) FROM {self.name(*place)} WHERE {test}"
-                    yield (
-                        2,
-                        f"-- REVIEW: {type_} loses {values}; change such rows first,",
-                    )
-                    yield 2, f"-- with op.execute(sa.update(...)): {rows}"
 
     def alter_domain(self, name: str, one: Aspects, two: Aspects) -> Statements:
         if not one or not two or name in self.replaced:
