@@ -40,13 +40,6 @@ def literal(value: str | None) -> str:
     return "NULL" if value is None else "'" + value.replace("'", "''") + "'"
 
 
-def set_or_drop(aspect: str, value: str | None) -> str:
-    """Return what sets or drops a default, or NOT NULL."""
-    if aspect == "default":
-        return f"SET DEFAULT {value}" if value else "DROP DEFAULT"
-    return f"{'SET' if value else 'DROP'} NOT NULL"
-
-
 def number_of(column: Aspects) -> tuple[str, str]:
     """Return SERIAL, or when an identity is generated, and its sequence."""
     number = column.get("identity", column.get("default", ""))
@@ -133,7 +126,7 @@ class Change:
         if not one or not two:
             return False
         if kind == "domain":
-            return any(one.get(each) != two.get(each) for each in ("type", "collation"))
+            return one != two
         old, new = (LABEL.findall(each["definition"]) for each in (one, two))
         added = [f"{label}::{type_}" for label in new if label not in old]
         # A transaction that adds a value cannot use it.
@@ -276,25 +269,13 @@ class Change:
             where = f" AFTER {label}"
 
     def alter_domain(self, name: str, one: Aspects, two: Aspects) -> Statements:
-        if not one or not two or name in self.replaced:
-            checks = "".join(
-                f" CONSTRAINT {self.quote(aspect[6:])} {sql}"
-                for aspect, sql in two.items()
-                if aspect.startswith("check ")
-            )
-            words = f"AS {self.words(two)}{checks}" if two else ""
-            yield from self.replace(name, words, one, two, "DOMAIN")
-            return
-        for aspect in dict.fromkeys([*one, *two]):
-            before, after = one.get(aspect), two.get(aspect)
-            check = f"CONSTRAINT {self.quote(aspect[6:])}"
-            if before != after and not aspect.startswith("check "):
-                yield 2, f"ALTER DOMAIN {name} {set_or_drop(aspect, after)}"
-            elif before != after:
-                if before:
-                    yield 2, f"ALTER DOMAIN {name} DROP {check}"
-                if after:
-                    yield 2, f"ALTER DOMAIN {name} ADD {check} {after}"
+        checks = "".join(
+            f" CONSTRAINT {self.quote(aspect[6:])} {sql}"
+            for aspect, sql in two.items()
+            if aspect.startswith("check ")
+        )
+        words = f"AS {self.words(two)}{checks}" if two else ""
+        yield from self.replace(name, words, one, two, "DOMAIN")
 
     def replace(
         self, name: str, words: str, one: Aspects, two: Aspects, kind: str = "TYPE"
@@ -416,9 +397,9 @@ class Change:
             using = self.using(column, one["type"], two["type"])
             yield f"{alter} TYPE {two['type']}{collate} USING {using}"
         if before != after:
-            yield f"{alter} {set_or_drop('default', after)}"
+            yield f"{alter} {f'SET DEFAULT {after}' if after else 'DROP DEFAULT'}"
         if one.get("nullable") != two.get("nullable"):
-            yield f"{alter} {set_or_drop('nullable', two.get('nullable'))}"
+            yield f"{alter} {'SET' if 'nullable' in two else 'DROP'} NOT NULL"
 
     def using(self, column: str, old: str, new: str) -> str:
         """Return how a value becomes one of another type."""
