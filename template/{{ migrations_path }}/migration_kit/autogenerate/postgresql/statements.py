@@ -18,7 +18,6 @@ PHASES |= dict.fromkeys(["check", "exclude", "index"], (1, 5))
 
 KEY = re.compile(r"\(([^)]*)\)(?: REFERENCES (.*?)\((.*?)\))?")
 LABEL = re.compile(r"'(?:[^']|'')*'")
-WORDS = re.compile(r"START|INCREMENT|MINVALUE|MAXVALUE|CACHE|(?:NO )?CYCLE")
 TABLE = [("partition", " PARTITION BY {}"), ("options", " WITH ({})")]
 
 
@@ -291,7 +290,7 @@ class Change:
             yield 8, f"DROP {kind} {old}"
 
     def aside(self, name: str) -> str:
-        """Return the name that a type or sequence has until another one took its place."""
+        """Return the name that a type has until another one took its place."""
         schema, dot, own = name.rpartition(".")
         return f"{schema}{dot}{self.quote(own.strip(chr(34))[:59] + '_old')}"
 
@@ -351,55 +350,46 @@ class Change:
         self, place: Place, name: str, one: Aspects, two: Aspects
     ) -> Statements:
         """Yield what adds, drops or alters a column."""
-        again, table, column = (
-            name in self.again[place],
-            self.name(*place),
-            self.quote(name),
-        )
-        alter = f"ALTER TABLE {table} ALTER COLUMN {column}"
         if not self.new[place] or (one == two and name not in self.touched[place]):
             return
+        table, column = self.name(*place), self.quote(name)
+        again = name in self.again[place]
         if again and "computed" not in one:
             lost = f"{table}.{column} is computed from now on: its values go."
             yield 2, f"-- REVIEW: {lost}"
         if again or not two:
             yield 2 if again else 3, f"ALTER TABLE {table} DROP COLUMN {column}"
-        if two and (again or not one):
-            kind, sequence = number_of(two)
-            if self.old[place]:
-                add = f"ALTER TABLE {table} ADD COLUMN {column} {self.words(two)}"
-                yield 4 if again else 3, add
-            if kind == "SERIAL":
-                yield 2, f"CREATE SEQUENCE {two['sql']} {sequence}"
-                yield 3, f"ALTER SEQUENCE {two['sql']} OWNED BY {table}.{column}"
-        elif two:
-            if "computed" in one and "computed" not in two:
-                yield 2, f"{alter} DROP EXPRESSION"
-            first, last = self.numbers(table, name, one, two)
-            for sql in (*first, *self.retype(alter, column, one, two), *last):
-                yield 3, sql
-        before = {} if again else one
-        if two:
-            yield from self.comment(4, f"COLUMN {table}.{column}", before, two)
+        if not two:
+            return
+        one = {} if again else one
+        yield from self.number(table, name, one, two)
+        if one:
+            yield from self.retype(
+                f"ALTER TABLE {table} ALTER {column}", column, one, two
+            )
+        elif self.old[place]:
+            add = f"ALTER TABLE {table} ADD COLUMN {column} {self.words(two)}"
+            yield 4 if again else 3, add
+        yield from self.comment(4, f"COLUMN {table}.{column}", one, two)
 
-    def retype(
-        self, alter: str, column: str, one: Aspects, two: Aspects
-    ) -> Iterator[str]:
+    def retype(self, alter: str, column: str, one: Aspects, two: Aspects) -> Statements:
         """Yield what changes type, collation, default and NOT NULL of a column."""
         before, after = (
             None if number_of(each)[0] else each.get("default") for each in (one, two)
         )
+        if "computed" in one and "computed" not in two:
+            yield 2, f"{alter} DROP EXPRESSION"
         if self.is_retyped(one, two):
             if before:
-                yield f"{alter} DROP DEFAULT"
+                yield 3, f"{alter} DROP DEFAULT"
             before = None
             collate = f" COLLATE {two['collation']}" if "collation" in two else ""
             using = self.using(column, one["type"], two["type"])
-            yield f"{alter} TYPE {two['type']}{collate} USING {using}"
+            yield 3, f"{alter} TYPE {two['type']}{collate} USING {using}"
         if before != after:
-            yield f"{alter} {f'SET DEFAULT {after}' if after else 'DROP DEFAULT'}"
+            yield 3, f"{alter} {f'SET DEFAULT {after}' if after else 'DROP DEFAULT'}"
         if one.get("nullable") != two.get("nullable"):
-            yield f"{alter} {'SET' if 'nullable' in two else 'DROP'} NOT NULL"
+            yield 3, f"{alter} {'SET' if 'nullable' in two else 'DROP'} NOT NULL"
 
     def using(self, column: str, old: str, new: str) -> str:
         """Return how a value becomes one of another type."""
@@ -413,46 +403,35 @@ class Change:
         text = "::text" if "range" in old else ""  # ranges have no casts
         return f"{column}{text}::{new}"
 
-    def numbers(
-        self, table: str, name: str, one: Aspects, two: Aspects
-    ) -> tuple[list[str], list[str]]:
-        """Return what changes SERIAL or an identity, before a change of the type and after it.
-
-        The counter goes on where it was.
-        """
-        (was, old), (kind, new) = number_of(one), number_of(two)
-        alter = f"ALTER TABLE {table} ALTER COLUMN {self.quote(name)}"
-        if (was, old) == (kind, new):
-            return [], []
-        if was == kind == "SERIAL":
-            return [], [f"ALTER SEQUENCE {two['sql']} {new}"]
-        if "identity" in one and "identity" in two:
-            words = WORDS.sub(r"SET \g<0>", new[new.find("START ") :])
-            return [], [f"{alter} SET GENERATED {kind} {words}"]
-        first, last = [f"{alter} DROP DEFAULT"] if was == "SERIAL" else [], []
-        aside = self.aside(one["sql"]) if was and kind else one.get("sql", "")
-        drop = f"DROP SEQUENCE {aside}" if was == "SERIAL" else f"{alter} DROP IDENTITY"
-        counter = f"coalesce(max({self.quote(name)}), 0) + 1, false) FROM {table}"
-        if was and kind:
-            if was == "SERIAL":  # so that the column has one sequence
-                first.append(f"ALTER SEQUENCE {one['sql']} OWNED BY NONE")
-            rename = f"RENAME TO {aside.rpartition('.')[2]}"
-            first.append(f"ALTER SEQUENCE {one['sql']} {rename}")
-            counter = f"nextval({literal(aside)}), false)"
+    def number(self, table: str, name: str, one: Aspects, two: Aspects) -> Statements:
+        """Yield what makes SERIAL or an identity, alters it, or drops it."""
+        (was, old), (kind, new), column = (
+            number_of(one),
+            number_of(two),
+            self.quote(name),
+        )
+        alter = f"ALTER TABLE {table} ALTER {column}"
+        if was and kind and (was == "SERIAL") == (kind == "SERIAL"):
+            if was != kind:
+                yield 3, f"{alter} SET GENERATED {kind}"
+            if old != new:
+                yield 4, f"ALTER SEQUENCE {one['sql']} {new}"
+            return
+        if was == "SERIAL":
+            yield 2, f"{alter} DROP DEFAULT"
+            yield 2, f"DROP SEQUENCE {one['sql']}"
         elif was:
-            first.append(drop)
-        sequence = literal(two.get("sql"))
+            yield 2, f"{alter} DROP IDENTITY"
         if kind == "SERIAL":
-            last.append(f"CREATE SEQUENCE {two['sql']} {new}")
-        elif kind:
-            last.append(f"{alter} ADD {identity(kind, new)}")
-            sequence = f"pg_get_serial_sequence({literal(table)}, {literal(name)})"
-        if kind:
-            last.append(f"SELECT setval({sequence}, {counter}")
-        if was and kind:
-            last.append(drop)
-        if kind == "SERIAL":
-            last.append(f"{alter} SET DEFAULT nextval({sequence})")
-            owner = f"{table}.{self.quote(name)}"
-            last.append(f"ALTER SEQUENCE {two['sql']} OWNED BY {owner}")
-        return first, last
+            yield 2, f"CREATE SEQUENCE {two['sql']} {new}"
+            yield 4, f"ALTER SEQUENCE {two['sql']} OWNED BY {table}.{column}"
+        if kind and one:
+            default = f"SET DEFAULT nextval({literal(two.get('sql'))})"
+            made = default if kind == "SERIAL" else f"ADD {identity(kind, new)}"
+            yield 4, f"{alter} {made}"
+            sequence = f"pg_get_serial_sequence({literal(table)}, {literal(name)}) AS s"
+            number = f"greatest(nextval(s), max({column}) + 1)"
+            yield (
+                4,
+                f"SELECT setval(s, {number}, false) FROM {table}, {sequence} GROUP BY s",
+            )
