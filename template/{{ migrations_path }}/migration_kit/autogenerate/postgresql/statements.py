@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from graphlib import TopologicalSorter
 
 from sqlalchemy import Dialect
 
@@ -16,7 +17,6 @@ Statements = Iterator[tuple[int, str]]
 PHASES = {"primary": (1, 4), "unique": (1, 4), "foreignkey": (0, 6), "trigger": (0, 7)}
 PHASES |= dict.fromkeys(["check", "exclude", "index"], (1, 5))
 
-KEY = re.compile(r"\(([^)]*)\)(?: REFERENCES (.*?)\((.*?)\))?")
 LABEL = re.compile(r"'(?:[^']|'')*'")
 TABLE = [("partition", " PARTITION BY {}"), ("options", " WITH ({})")]
 
@@ -161,29 +161,21 @@ class Change:
         )
 
     def views_that_go(self) -> list[Place]:
-        text = {
-            place: objects["table", ""]["view"]
-            for place, objects in (*self.old.items(), *self.new.items())
-            if "view" in objects.get(("table", ""), {})
+        texts: dict[Place, str] = defaultdict(str)
+        for place, objects in (*self.old.items(), *self.new.items()):
+            texts[place] += objects.get(("table", ""), {}).get("view", "")
+        views = {
+            view: [one for one in texts if one != view and mentions(text, one[1:])]
+            for view, text in texts.items()
+            if text
         }
-        ordered: dict[Place, None] = {}
-
-        def visit(view: Place) -> None:
-            for other in text:
-                if other not in (view, *ordered) and mentions(text[view], [other[1]]):
-                    visit(other)
-            ordered[view] = None
-
-        for view in text:
-            visit(view)
         going: list[Place] = []
-        for view in ordered:
-            if (
+        for view in TopologicalSorter(views).static_order():
+            if view in views and (
                 self.old[view].get(("table", "")) != self.new[view].get(("table", ""))
-                or mentions(text[view], [other for _, other in going])
                 or any(
-                    mentions(text[view], [table]) and mentions(text[view], columns)
-                    for (_, table), columns in self.touched.items()
+                    one in going or mentions(texts[view], self.touched[one])
+                    for one in views[view]
                 )
             ):
                 going.append(view)
@@ -196,24 +188,24 @@ class Change:
             return kind == "foreignkey"
         if sql != two.get("definition"):
             return True
-        if kind == "foreignkey" and (key := KEY.search(sql)):
-            return mentions(key[1], touched) or self.loses_key(key[2], key[3])
+        own, _, other = sql.partition(" REFERENCES ")
         if kind in {"primary", "unique"} or (
             kind == "index" and not re.search(r"\(.*\(| WHERE ", sql)
         ):
             touched = self.again[place]  # PostgreSQL itself makes the others again
-        return mentions(sql.partition(" EXECUTE ")[0], touched)
+        return mentions(own.partition(" EXECUTE ")[0], touched) or any(
+            other.startswith(f"{self.name(*each)}(")
+            and (self.loses_key(each) or mentions(other, self.touched[each]))
+            for each in (self.places if other else ())
+        )
 
-    def loses_key(self, table: str, columns: str) -> bool:
-        """Return whether the key that a foreign key refers to changes."""
-        place = next(one for one in self.places if self.name(*one) == table)
-        return mentions(columns, self.touched[place]) or any(
+    def loses_key(self, place: Place) -> bool:
+        """Return whether a key changes, to which a foreign key may refer."""
+        return any(
             kind in {"primary", "unique"}
-            and one.get("definition") != two.get("definition")
-            and {*columns.split(", ")}
-            == {*KEY.findall(one["definition"])[0][0].split(", ")}
+            and one
+            and one["definition"] != two.get("definition")
             for kind, _, one, two in self.pairs(place)
-            if one
         )
 
     # What goes, comes and changes
@@ -259,7 +251,9 @@ class Change:
         if gone := [label for label in old if two and label not in new]:
             yield 2, f"-- REVIEW: {name} loses {', '.join(gone)}: no row may have them."
         if not one or not two or name in self.replaced:
-            yield from self.replace(name, f"AS ENUM ({', '.join(new)})", one, two)
+            yield from self.replace(
+                "TYPE", name, f"AS ENUM ({', '.join(new)})", one, two
+            )
             return
         where = f" BEFORE {old[0]}" if old else ""
         for label in new:
@@ -268,31 +262,27 @@ class Change:
             where = f" AFTER {label}"
 
     def alter_domain(self, name: str, one: Aspects, two: Aspects) -> Statements:
-        checks = "".join(
-            f" CONSTRAINT {self.quote(aspect[6:])} {sql}"
+        words = [f"AS {self.words(two)}"] if two else []
+        words += [
+            f"CONSTRAINT {self.quote(aspect[6:])} {sql}"
             for aspect, sql in two.items()
             if aspect.startswith("check ")
-        )
-        words = f"AS {self.words(two)}{checks}" if two else ""
-        yield from self.replace(name, words, one, two, "DOMAIN")
+        ]
+        yield from self.replace("DOMAIN", name, " ".join(words), one, two)
 
     def replace(
-        self, name: str, words: str, one: Aspects, two: Aspects, kind: str = "TYPE"
+        self, kind: str, name: str, words: str, one: Aspects, two: Aspects
     ) -> Statements:
         """Yield what creates a type, drops it, or lets another one take its place."""
-        old = self.aside(name) if two else name
+        schema, dot, own = name.rpartition(".")
+        aside = self.quote(own.strip('"')[:59] + "_old")
         if one and two:
-            yield 2, f"ALTER {kind} {name} RENAME TO {old.rpartition('.')[2]}"
+            yield 2, f"ALTER {kind} {name} RENAME TO {aside}"
         if two:
             # Before operations of Alembic's that create tables with it, on both ways.
             yield 2 if one else 0, f"CREATE {kind} {name} {words}"
         if one:
-            yield 8, f"DROP {kind} {old}"
-
-    def aside(self, name: str) -> str:
-        """Return the name that a type has until another one took its place."""
-        schema, dot, own = name.rpartition(".")
-        return f"{schema}{dot}{self.quote(own.strip(chr(34))[:59] + '_old')}"
+            yield 8, f"DROP {kind} {schema}{dot}{aside if two else own}"
 
     def alter_table(self, place: Place, one: Aspects, two: Aspects) -> Statements:
         """Yield what creates a table, drops it, or changes its properties."""
