@@ -22,7 +22,6 @@ schemas AS (SELECT oid, nspname FROM pg_namespace WHERE nspname = ANY(CAST(:sche
 relations AS (
     SELECT c.*, nspname FROM pg_class c JOIN schemas n ON n.oid = relnamespace
     WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND NOT relispartition
-    AND relname = coalesce(CAST(:only AS text), relname)
     AND ('pg_class'::regclass, c.oid) NOT IN (SELECT * FROM extended)
 ),
 tables AS (SELECT * FROM relations WHERE relkind <> 'S'),
@@ -128,10 +127,7 @@ def read(connection: Connection, schemas: Mapping[str, str]) -> Catalog:
 
 
 def read_shown(
-    connection: Connection,
-    schemas: list[str],
-    shown: Mapping[str, str],
-    only: str | None = None,
+    connection: Connection, schemas: list[str], shown: Mapping[str, str]
 ) -> Catalog:
     """Return what schemas have.
 
@@ -139,7 +135,6 @@ def read_shown(
         connection: in a transaction or on autocommit; it is left as it was.
         schemas: those to read.
         shown: names by which to show them, and others that definitions name.
-        only: a table, instead of all.
     """
     quote = connection.dialect.identifier_preparer.quote
     words: dict[str, str] = {}
@@ -156,8 +151,7 @@ def read_shown(
     catalog: Catalog = {}
     with undone(connection):
         search(connection, "")
-        found = connection.execute(text(QUERY), {"schemas": schemas, "only": only})
-        rows = found.all()
+        rows = connection.execute(text(QUERY), {"schemas": schemas}).all()
     for schema, table, kind, name, aspect, value in rows:
         if value is not None:
             objects = catalog.setdefault((shown[schema], table), {})
