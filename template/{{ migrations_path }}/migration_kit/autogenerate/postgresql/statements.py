@@ -214,30 +214,22 @@ class Change:
         self, place: Place, kind: str, name: str, one: Aspects, two: Aspects
     ) -> Statements:
         """Yield what drops and creates a constraint, an index or a trigger."""
-        table, quoted, sql = (
-            self.name(*place),
-            self.quote(name),
-            two.get("definition", ""),
-        )
-        drop, create = f"ALTER TABLE {table} DROP CONSTRAINT {quoted}", sql
-        if kind == "index":
-            drop = f"DROP INDEX {self.name(place[0], name)}"
-        elif kind == "trigger":
+        table, quoted = self.name(*place), self.quote(name)
+        create = two.get("definition", "").removesuffix(" INVALID")
+        drop = f"DROP INDEX {self.name(place[0], name)}"
+        if kind == "trigger":
             drop = f"DROP TRIGGER {quoted} ON {table}"
-        else:
-            create = f"ALTER TABLE {table} ADD CONSTRAINT {quoted} {sql}"
-        (gone, come), again = PHASES[kind], place in self.views
-        if one and not again and self.goes(place, kind, one, two):
+        elif kind != "index":
+            drop = f"ALTER TABLE {table} DROP CONSTRAINT {quoted}"
+            create = f"ALTER TABLE {table} ADD CONSTRAINT {quoted} {create}"
+        (gone, come), of_view = PHASES[kind], place in self.views
+        if one and not of_view and self.goes(place, kind, one, two):
             yield gone, drop
-            again = True
+            one = {}
+        if two and (of_view or not one):
+            yield 7 if of_view else come, create
         if two:
-            come = 7 if place in self.views else come
-            if again or not one:
-                yield come, create.removesuffix(" INVALID")
-            before = {} if again else one
-            yield from self.comment(
-                come, f"CONSTRAINT {quoted} ON {table}", before, two
-            )
+            yield from self.comment(come, f"CONSTRAINT {quoted} ON {table}", one, two)
 
     def alter_sequence(self, name: str, one: Aspects, two: Aspects) -> Statements:
         if two:
@@ -286,7 +278,7 @@ class Change:
 
     def alter_table(self, place: Place, one: Aspects, two: Aspects) -> Statements:
         """Yield what creates a table, drops it, or changes its properties."""
-        table, alter = self.name(*place), f"ALTER TABLE {self.name(*place)}"
+        table = self.name(*place)
         if not two:
             yield 8, f"DROP {one['kind'].removeprefix('UNLOGGED ')} {table}"
             return
@@ -296,30 +288,25 @@ class Change:
                 for (kind, name), column in self.new[place].items()
                 if kind == "column"
             )
-            words = [
-                form.format(two[aspect]) for aspect, form in TABLE if aspect in two
-            ]
+            words = [form.format(two[each]) for each, form in TABLE if each in two]
             yield 3, f"CREATE {two['kind']} {table} ({columns}){''.join(words)}"
         yield from self.comment(3, f"TABLE {table}", one, two)
-        for aspect in dict.fromkeys([*one, *two]) if one else ():
-            before, after = one.get(aspect, ""), two.get(aspect, "")
-            if before == after or aspect == "comment":
-                continue
-            if aspect == "options":
-                names = re.findall(r"(\w+)=", before)
-                if names:
-                    yield 3, f"{alter} RESET ({', '.join(names)})"
-                if after:
-                    yield 3, f"{alter} SET ({after})"
-            elif {before, after} == {"TABLE", "UNLOGGED TABLE"}:
-                yield 3, f"{alter} SET {'LOGGED' if after == 'TABLE' else 'UNLOGGED'}"
-            else:
-                change = f"{before or 'none'} to {after or 'none'}"
-                yield (
-                    3,
-                    f"-- REVIEW: {table}: no ALTER TABLE changes {aspect} {change};",
-                )
-                yield 3, "-- create another table, copy the rows, and rename it."
+        if not one:
+            return
+        if {one["kind"], two["kind"]} == {"TABLE", "UNLOGGED TABLE"}:
+            logged = "LOGGED" if two["kind"] == "TABLE" else "UNLOGGED"
+            yield 3, f"ALTER TABLE {table} SET {logged}"
+        elif any(one.get(each) != two.get(each) for each in ("kind", "partition")):
+            yield (
+                3,
+                f"-- REVIEW: make {table} again: no ALTER TABLE changes what it is.",
+            )
+        before, after = one.get("options", ""), two.get("options", "")
+        if before and before != after:
+            names = ", ".join(re.findall(r"(\w+)=", before))
+            yield 3, f"ALTER TABLE {table} RESET ({names})"
+        if after and before != after:
+            yield 3, f"ALTER TABLE {table} SET ({after})"
 
     def words(self, column: Aspects) -> str:
         """Return the definition of a column or domain."""
