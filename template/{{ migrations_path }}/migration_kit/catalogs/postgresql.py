@@ -121,24 +121,19 @@ VALUE = r"'(?:[^']|'')*'::character varying"
 VALUES = re.compile(rf"\(ARRAY\[({VALUE}(?:, {VALUE})*)\]\)::text\[\]")
 
 
-def read(connection: Connection, schemas: Mapping[str, str]) -> Catalog:
-    """Return what schemas of PostgreSQL have."""
-    return read_shown(connection, list(schemas), schemas)
-
-
-def read_shown(
-    connection: Connection, schemas: list[str], shown: Mapping[str, str]
+def read(
+    connection: Connection, schemas: Mapping[str, str], others: Mapping[str, str] = {}
 ) -> Catalog:
-    """Return what schemas have.
+    """Return what schemas of PostgreSQL have.
 
     Args:
         connection: in a transaction or on autocommit; it is left as it was.
-        schemas: those to read.
-        shown: names by which to show them, and others that definitions name.
+        schemas: those to read, each with the name by which to show it.
+        others: those that definitions name as well.
     """
     quote = connection.dialect.identifier_preparer.quote
     words: dict[str, str] = {}
-    for name, other in shown.items():
+    for name, other in {**others, **schemas}.items():
         quoted = name.replace('"', '""')
         words[f"{name}."] = words[f'"{quoted}".'] = f"{quote(other)}." if other else ""
 
@@ -151,10 +146,10 @@ def read_shown(
     catalog: Catalog = {}
     with undone(connection):
         search(connection, "")
-        rows = connection.execute(text(QUERY), {"schemas": schemas}).all()
+        rows = connection.execute(text(QUERY), {"schemas": [*schemas]}).all()
     for schema, table, kind, name, aspect, value in rows:
         if value is not None:
-            objects = catalog.setdefault((shown[schema], table), {})
+            objects = catalog.setdefault((schemas[schema], table), {})
             if aspect != "comment":
                 value = VALUES.sub(cast_each, WORDS.sub(word, value))
             objects[kind, name, aspect] = value

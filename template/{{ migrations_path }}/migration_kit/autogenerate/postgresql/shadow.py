@@ -21,8 +21,8 @@ from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.visitors import iterate
 from sqlalchemy.types import TypeDecorator
 
-from ...catalogs import Catalog, Objects
-from ...catalogs.postgresql import read, read_shown, search, undone
+from ...catalogs import Objects
+from ...catalogs.postgresql import read, search, undone
 from .. import shadow as common
 from ..shadow import Models, Shadow, make, reason_of, translated
 
@@ -34,6 +34,8 @@ TABLES_OF_PART = 100
 READ_ONLY = """
 SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'
 """
+
+TEMPORARY = "SELECT nspname FROM pg_namespace WHERE oid = pg_my_temp_schema()"
 
 LABEL = re.compile(r"'((?:[^']|'')*)'")
 
@@ -63,7 +65,10 @@ def cast(connection: Connection, models: Models) -> Shadow:
             if len(names) > 1:
                 shadow.note = f"no schema can be made: {reason_of(error)}"
                 return shadow
-            names = dict.fromkeys(names, "pg_temp")
+            # That of temporary tables comes with the first one.
+            connection.execute(text(f"CREATE TEMPORARY TABLE {PREFIX}{token} ()"))
+            temporary = connection.scalar(text(TEMPORARY))
+            names = dict.fromkeys(names, str(temporary))
         Caster(connection, models, names, shadow).cast()
     return shadow
 
@@ -108,7 +113,9 @@ class Caster:
         self.stand_in(whole)
         not_made = make(self.connection, whole)
         self.shadow.not_made |= {t: not_made[t] for t in part if t in not_made}
-        made = self.read()
+        shown = self.models.shown()
+        schemas = {name: shown[real] for real, name in self.names.items()}
+        made = read(self.connection, schemas, shown | {"pg_temp": ""})
         own = {self.models.key(table) for table in part}
         for key, objects in made.items():
             if key in own or not key[1]:
@@ -168,17 +175,6 @@ class Caster:
             found = [one.replace("''", "'") for one in re.findall(LABEL, labels)]
             kind = ENUM(*found, name=kind.name, schema=kind.schema)
         kind.create(self.connection)
-
-    def read(self) -> Catalog:
-        """Return what is made so far."""
-        query = "SELECT nspname FROM pg_namespace WHERE oid = pg_my_temp_schema()"
-        shown = self.models.shown()
-        names = {name: shown[real] for real, name in self.names.items()}
-        schemas = [*names]
-        if "pg_temp" in names:
-            schemas = [*self.connection.scalars(text(query))]
-            names |= dict.fromkeys(schemas, "")
-        return read_shown(self.connection, schemas, shown | names)
 
     def even(self, key: tuple[str, str], made: Objects) -> None:
         """Give what differs in casts the database's words, but not if the model has more of them."""
