@@ -181,10 +181,10 @@ CHANGES = {
         ),
         "INSERT INTO a VALUES (1); INSERT INTO b VALUES (1)",
     ),
-    "numbers go on where they were": (
+    "numbers go on after those of the rows": (
         "CREATE TABLE t (id serial PRIMARY KEY)",
         "CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY)",
-        "INSERT INTO t DEFAULT VALUES; INSERT INTO t DEFAULT VALUES; DELETE FROM t",
+        "INSERT INTO t DEFAULT VALUES; INSERT INTO t DEFAULT VALUES",
     ),
     "a domain changes, and another one comes": (
         "CREATE DOMAIN age AS int CONSTRAINT old CHECK (VALUE > 0); CREATE TABLE t (a age)",
@@ -243,7 +243,7 @@ for _ in range(2):
                 connection.exec_driver_sql("INSERT INTO t DEFAULT VALUES")
 if "serial" in old:
     with engine.connect() as connection:
-        assert connection.scalars(text("SELECT id FROM old.t ORDER BY 1")).all() == [3, 4, 5, 6]
+        assert connection.scalars(text("SELECT id FROM old.t ORDER BY 1")).all() == [*range(1, 7)]
 """
 
 

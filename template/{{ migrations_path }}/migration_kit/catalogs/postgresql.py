@@ -22,7 +22,6 @@ schemas AS (SELECT oid, nspname FROM pg_namespace WHERE nspname = ANY(CAST(:sche
 relations AS (
     SELECT c.*, nspname FROM pg_class c JOIN schemas n ON n.oid = relnamespace
     WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND NOT relispartition
-    AND relname = coalesce(CAST(:only AS text), relname)
     AND ('pg_class'::regclass, c.oid) NOT IN (SELECT * FROM extended)
 ),
 tables AS (SELECT * FROM relations WHERE relkind <> 'S'),
@@ -35,8 +34,7 @@ sequences AS (
     LEFT JOIN pg_depend ON classid = 'pg_class'::regclass AND objid = seqrelid
     AND deptype IN ('a', 'i')
 )
-SELECT nspname, relname, 'table' AS kind, '' AS name, aspect, value FROM tables c
-LEFT JOIN pg_partitioned_table ON partrelid = c.oid LEFT JOIN pg_am a ON a.oid = relam,
+SELECT nspname, relname, 'table' AS kind, '' AS name, aspect, value FROM tables c,
 LATERAL (VALUES
     ('kind', CASE WHEN relpersistence = 'u' THEN 'UNLOGGED ' ELSE '' END || CASE relkind
         WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'f' THEN 'FOREIGN TABLE'
@@ -44,8 +42,6 @@ LATERAL (VALUES
     ('partition', CASE relkind WHEN 'p' THEN pg_get_partkeydef(c.oid) END),
     ('options', (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(reloptions) o
         WHERE o NOT LIKE 'autovacuum%')),
-    ('tablespace', (SELECT spcname FROM pg_tablespace s WHERE s.oid = reltablespace)),
-    ('method', CASE WHEN amname <> 'heap' THEN amname END),
     ('comment', obj_description(c.oid, 'pg_class')),
     ('view', CASE WHEN relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END)
 ) AS aspects (aspect, value)
@@ -84,12 +80,9 @@ LATERAL (VALUES
 ) AS aspects (aspect, value)
 WHERE contype IN ('c', 'f', 'p', 'u', 'x') AND conparentid = 0
 UNION ALL
-SELECT nspname, c.relname, 'index', i.relname, aspect, value FROM tables c
-JOIN pg_index ON indrelid = c.oid JOIN pg_class i ON i.oid = indexrelid,
-LATERAL (VALUES
-    ('definition', pg_get_indexdef(i.oid) || CASE WHEN indisvalid THEN '' ELSE ' INVALID' END),
-    ('tablespace', (SELECT spcname FROM pg_tablespace s WHERE s.oid = i.reltablespace))
-) AS aspects (aspect, value)
+SELECT nspname, c.relname, 'index', i.relname, 'definition',
+    pg_get_indexdef(i.oid) || CASE WHEN indisvalid THEN '' ELSE ' INVALID' END
+FROM tables c JOIN pg_index ON indrelid = c.oid JOIN pg_class i ON i.oid = indexrelid
 WHERE NOT EXISTS (
     SELECT FROM pg_constraint WHERE conindid = i.oid AND contype IN ('p', 'u', 'x')
 )
@@ -128,28 +121,19 @@ VALUE = r"'(?:[^']|'')*'::character varying"
 VALUES = re.compile(rf"\(ARRAY\[({VALUE}(?:, {VALUE})*)\]\)::text\[\]")
 
 
-def read(connection: Connection, schemas: Mapping[str, str]) -> Catalog:
-    """Return what schemas of PostgreSQL have."""
-    return read_shown(connection, list(schemas), schemas)
-
-
-def read_shown(
-    connection: Connection,
-    schemas: list[str],
-    shown: Mapping[str, str],
-    only: str | None = None,
+def read(
+    connection: Connection, schemas: Mapping[str, str], others: Mapping[str, str] = {}
 ) -> Catalog:
-    """Return what schemas have.
+    """Return what schemas of PostgreSQL have.
 
     Args:
         connection: in a transaction or on autocommit; it is left as it was.
-        schemas: those to read.
-        shown: names by which to show them, and others that definitions name.
-        only: a table, instead of all.
+        schemas: those to read, each with the name by which to show it.
+        others: those that definitions name as well.
     """
     quote = connection.dialect.identifier_preparer.quote
     words: dict[str, str] = {}
-    for name, other in shown.items():
+    for name, other in {**others, **schemas}.items():
         quoted = name.replace('"', '""')
         words[f"{name}."] = words[f'"{quoted}".'] = f"{quote(other)}." if other else ""
 
@@ -162,11 +146,10 @@ def read_shown(
     catalog: Catalog = {}
     with undone(connection):
         search(connection, "")
-        found = connection.execute(text(QUERY), {"schemas": schemas, "only": only})
-        rows = found.all()
+        rows = connection.execute(text(QUERY), {"schemas": [*schemas]}).all()
     for schema, table, kind, name, aspect, value in rows:
         if value is not None:
-            objects = catalog.setdefault((shown[schema], table), {})
+            objects = catalog.setdefault((schemas[schema], table), {})
             if aspect != "comment":
                 value = VALUES.sub(cast_each, WORDS.sub(word, value))
             objects[kind, name, aspect] = value

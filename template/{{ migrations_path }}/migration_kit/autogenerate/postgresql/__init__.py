@@ -71,7 +71,7 @@ OR EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e'))
             case "column", "default":
                 return not re.search("(?m)^SERIAL|nextval", f"{real}\n{model}")
             case "column", "type" if real and model:
-                return not self.has_dependents(difference) and any(
+                return not self.is_named(difference.name, "computed", "view") and any(
                     re.fullmatch(one, real) and re.fullmatch(one, model)
                     for one in FAMILIES
                 )
@@ -83,18 +83,18 @@ OR EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e'))
                 plain = all(
                     re.fullmatch(PLAIN["unique"], one) for one in (real, model) if one
                 )
-                return plain and not self.is_referred_to(difference)
+                return plain and not self.is_named(difference.table, "foreignkey")
             case "index" | "foreignkey" | "check" as kind, "definition":
                 return not real or bool(re.fullmatch(PLAIN[kind], real))
         return False
 
-    def is_referred_to(self, difference: Difference) -> bool:
-        """Return whether a foreign key may need a UNIQUE."""
+    def is_named(self, name: str, *whats: str) -> bool:
+        """Return whether any definition of some kinds, or aspects, has a name."""
         return any(
-            kind == "foreignkey"
-            and mentions(sql.partition("REFERENCES")[2], [difference.table])
+            mentions(sql, [name])
             for objects in self.real.values()
-            for (kind, _, _), sql in objects.items()
+            for (kind, _, aspect), sql in objects.items()
+            if kind in whats or aspect in whats
         )
 
     def creates(self, made: Objects) -> bool:
@@ -103,17 +103,6 @@ OR EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e'))
             (aspect == "comment" and kind not in {"table", "column"})
             or (kind == "primary" and not sql.endswith(")") or " INCLUDE " in sql)
             for (kind, _, aspect), sql in made.items()
-        )
-
-    def has_dependents(self, difference: Difference) -> bool:
-        """Return whether a view or a computed column keeps a column from another type."""
-        table = difference.schema, difference.table
-        return any(
-            mentions(sql, [difference.name])
-            for place, objects in self.real.items()
-            for (_, _, aspect), sql in objects.items()
-            if (aspect == "computed" and place == table)
-            or (aspect == "view" and mentions(sql, [difference.table]))
         )
 
     def statements(

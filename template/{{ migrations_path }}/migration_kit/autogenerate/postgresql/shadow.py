@@ -1,15 +1,14 @@
 """The shadow on PostgreSQL: schemas within a savepoint, so that a killed process leaves nothing."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from secrets import token_hex
 from typing import Any
 
 from sqlalchemy import (
-    CheckConstraint,
     Column,
     Connection,
-    Index,
     MetaData,
     Table,
     UniqueConstraint,
@@ -18,12 +17,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ENUM
 from sqlalchemy.dialects.postgresql.named_types import NamedType
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable
+from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.visitors import iterate
 from sqlalchemy.types import TypeDecorator
 
-from ...catalogs import Catalog, Objects, plain
-from ...catalogs.postgresql import read, read_shown, search, undone
+from ...catalogs import Objects
+from ...catalogs.postgresql import read, search, undone
 from .. import shadow as common
 from ..shadow import Models, Shadow, make, reason_of, translated
 
@@ -36,14 +35,16 @@ READ_ONLY = """
 SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'
 """
 
-NAME = r"""(?:character varying|bit varying|double precision|"[^"]+"|[\w.]+)"""
-TYPE = rf"{NAME}(?:\([\d,]+\))?(?: with(?:out)? time zone)?"
+TEMPORARY = "SELECT nspname FROM pg_namespace WHERE oid = pg_my_temp_schema()"
+
 LABEL = re.compile(r"'((?:[^']|'')*)'")
-CAST = re.compile(f"::({TYPE})")
-# A default that nothing computes: it may be asked for.
-CONSTANT = re.compile(
-    rf"(?:'(?:[^']|'')*'|-?\d+(?:\.\d+)?|true|false|NULL|ARRAY|[\[\](), ]|::{TYPE}(?:\[\])*)+"
+
+# Columns go from one to another of these in place, and what they are in keeps casts of before.
+FAMILIES = (
+    "smallint|integer|bigint|real|double precision|numeric|text|character varying"
 )
+TYPE = rf"::(?:{FAMILIES})\b(?:\([\d,]+\))?(?:\[\])?"
+CAST = re.compile(rf"\(((?:[^()]|\([^()]*\))*)\){TYPE}|(?<!\)){TYPE}")
 
 
 def cast(connection: Connection, models: Models) -> Shadow:
@@ -64,7 +65,10 @@ def cast(connection: Connection, models: Models) -> Shadow:
             if len(names) > 1:
                 shadow.note = f"no schema can be made: {reason_of(error)}"
                 return shadow
-            names = dict.fromkeys(names, "pg_temp")
+            # That of temporary tables comes with the first one.
+            connection.execute(text(f"CREATE TEMPORARY TABLE {PREFIX}{token} ()"))
+            temporary = connection.scalar(text(TEMPORARY))
+            names = dict.fromkeys(names, str(temporary))
         Caster(connection, models, names, shadow).cast()
     return shadow
 
@@ -85,7 +89,7 @@ class Caster:
         shadow: Shadow,
     ) -> None:
         self.connection, self.models, self.shadow = connection, models, shadow
-        self.names, self.preparer = names, connection.dialect.identifier_preparer
+        self.names = names
         self.translation = {
             name: names[real] for name, real in self.models.schemas.items()
         }
@@ -109,14 +113,14 @@ class Caster:
         self.stand_in(whole)
         not_made = make(self.connection, whole)
         self.shadow.not_made |= {t: not_made[t] for t in part if t in not_made}
-        made = self.read()
+        shown = self.models.shown()
+        schemas = {name: shown[real] for real, name in self.names.items()}
+        made = read(self.connection, schemas, shown | {"pg_temp": ""})
         own = {self.models.key(table) for table in part}
         for key, objects in made.items():
             if key in own or not key[1]:
-                self.even_defaults(key, objects)
+                self.even(key, objects)
                 self.shadow.made.setdefault(key, {}).update(objects)
-        for table in part:
-            self.retrace(table)
 
     def with_selected(self, tables: list[Table]) -> Iterator[Table]:
         """Yield tables and, of views, the tables that they select from."""
@@ -172,95 +176,24 @@ class Caster:
             kind = ENUM(*found, name=kind.name, schema=kind.schema)
         kind.create(self.connection)
 
-    def read(self, only: str | None = None) -> Catalog:
-        """Return what is made so far."""
-        query = "SELECT nspname FROM pg_namespace WHERE oid = pg_my_temp_schema()"
-        shown = self.models.shown()
-        names = {name: shown[real] for real, name in self.names.items()}
-        schemas = [*names]
-        if "pg_temp" in names:
-            schemas = [*self.connection.scalars(text(query))]
-            names |= dict.fromkeys(schemas, "")
-        return read_shown(self.connection, schemas, shown | names, only)
-
-    def even_defaults(self, key: tuple[str, str], made: Objects) -> None:
-        """Give equal constants the database's words: a column keeps casts of a type that it had."""
+    def even(self, key: tuple[str, str], made: Objects) -> None:
+        """Give what differs in casts the database's words, but not if the model has more of them."""
         real = self.shadow.real.get(key, {})
-        for (kind, name, aspect), ours in list(made.items()):
-            theirs, type_ = (
-                real.get((kind, name, aspect), ours),
-                made.get((kind, name, "type")),
-            )
-            if (
-                aspect != "default"
-                or ours == theirs
-                or type_ != real.get((kind, name, "type"))
-            ):
-                continue
-            if CONSTANT.fullmatch(ours) and CONSTANT.fullmatch(theirs):
-                sides = [
-                    f"CAST(CAST(({sql}) AS {type_}) AS text)" for sql in (ours, theirs)
-                ]
-                try:
-                    with self.connection.begin_nested():
-                        query = plain(
-                            f"SELECT {sides[0]} IS NOT DISTINCT FROM {sides[1]}"
-                        )
-                        if self.connection.scalar(query):
-                            made[kind, name, aspect] = theirs
-                except SQLAlchemyError:
-                    pass
+        for item, ours in made.items():
+            theirs, (_, name, aspect) = real.get(item, ours), item
+            if aspect == "default":  # a constant; it is cast to the type of the column
+                column = "column", name, "type"
+                same = made.get(column) == real.get(column)
+            else:
+                casts = (Counter(re.findall(TYPE, sql)) for sql in (ours, theirs))
+                same = aspect == "definition" and next(casts) <= next(casts)
+            if same and without_casts(ours) == without_casts(theirs):
+                made[item] = theirs
 
-    def retrace(self, table: Table) -> None:
-        """Give a CHECK or an index the database's words, if only its column's past differs.
 
-        PostgreSQL keeps casts of a type that a column had. If the model's own, made on a column
-        of that type, has the database's words once the type has changed, the two are equal.
-        """
-        key = self.models.key(table)
-        made, real = self.shadow.made.get(key, {}), self.shadow.real.get(key, {})
-        for one in (*table.constraints, *table.indexes):
-            kind = "index" if isinstance(one, Index) else "check"
-            if not isinstance(one, Index | CheckConstraint) or one.name is None:
-                continue
-            sql = self.preparer.format_constraint(one)
-            item = kind, str(sql).strip('"'), "definition"
-            wanted = real.get(item, "")
-            if made.get(item, wanted) == wanted:
-                continue
-            ways = [
-                (column, type_)
-                for column in table.columns
-                if re.search(rf"\b{re.escape(column.name)}\b", wanted)
-                for type_ in dict.fromkeys(CAST.findall(wanted))
-            ]
-            for column, type_ in ways:
-                own = made["column", column.name, "type"]
-                if self.made_with(one, column, type_, own).get(item) == wanted:
-                    made[item] = wanted
-                    break
-
-    def made_with(self, one: Any, column: Column[Any], type_: str, own: str) -> Objects:
-        """Return a table whose column had another type when a CHECK or an index was made."""
-        table, quote = column.table, self.preparer.quote
-        schema = self.translation[table.schema]
-        place = f"{schema}.{quote(table.name)}"
-        alter = f"ALTER TABLE {place} ALTER {quote(column.name)}"
-        drop = f"ALTER TABLE {place} DROP CONSTRAINT "
-        create: Any = AddConstraint(one, isolate_from_table=False)
-        if isinstance(one, Index):
-            drop, create = f"DROP INDEX {schema}.", CreateIndex(one)
-        statements = [
-            plain(f"{drop}{self.preparer.format_constraint(one)}"),
-            plain(f"{alter} DROP DEFAULT"),
-            plain(f"{alter} TYPE {type_} USING NULL"),
-            create,
-            plain(f"{alter} TYPE {own} USING NULL"),
-        ]
-        with common.undone(self.connection):
-            try:
-                for statement in statements:
-                    self.connection.execute(statement)
-            except SQLAlchemyError:
-                return {}
-            return self.read(table.name).get(self.models.key(table), {})
+def without_casts(sql: str) -> str:
+    """Return SQL without casts between types of a family."""
+    before = ""
+    while before != sql:
+        before, sql = sql, CAST.sub(r"\1", sql)
+    return sql.strip("'")

@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from graphlib import TopologicalSorter
 
 from sqlalchemy import Dialect
 
@@ -16,11 +17,8 @@ Statements = Iterator[tuple[int, str]]
 PHASES = {"primary": (1, 4), "unique": (1, 4), "foreignkey": (0, 6), "trigger": (0, 7)}
 PHASES |= dict.fromkeys(["check", "exclude", "index"], (1, 5))
 
-KEY = re.compile(r"\(([^)]*)\)(?: REFERENCES (.*?)\((.*?)\))?")
 LABEL = re.compile(r"'(?:[^']|'')*'")
-WORDS = re.compile(r"START|INCREMENT|MINVALUE|MAXVALUE|CACHE|(?:NO )?CYCLE")
-TABLE = [("partition", " PARTITION BY {}"), ("method", " USING {}")]
-TABLE += [("options", " WITH ({})"), ("tablespace", " TABLESPACE {}")]
+TABLE = [("partition", " PARTITION BY {}"), ("options", " WITH ({})")]
 
 
 def grouped(catalog: Catalog) -> dict[Place, dict[tuple[str, str], Aspects]]:
@@ -39,13 +37,6 @@ def mentions(sql: str, names: Iterable[str]) -> bool:
 
 def literal(value: str | None) -> str:
     return "NULL" if value is None else "'" + value.replace("'", "''") + "'"
-
-
-def set_or_drop(aspect: str, value: str | None) -> str:
-    """Return what sets or drops a default, or NOT NULL."""
-    if aspect == "default":
-        return f"SET DEFAULT {value}" if value else "DROP DEFAULT"
-    return f"{'SET' if value else 'DROP'} NOT NULL"
 
 
 def number_of(column: Aspects) -> tuple[str, str]:
@@ -134,7 +125,7 @@ class Change:
         if not one or not two:
             return False
         if kind == "domain":
-            return any(one.get(each) != two.get(each) for each in ("type", "collation"))
+            return one != two
         old, new = (LABEL.findall(each["definition"]) for each in (one, two))
         added = [f"{label}::{type_}" for label in new if label not in old]
         # A transaction that adds a value cannot use it.
@@ -170,29 +161,21 @@ class Change:
         )
 
     def views_that_go(self) -> list[Place]:
-        text = {
-            place: objects["table", ""]["view"]
-            for place, objects in (*self.old.items(), *self.new.items())
-            if "view" in objects.get(("table", ""), {})
+        texts: dict[Place, str] = defaultdict(str)
+        for place, objects in (*self.old.items(), *self.new.items()):
+            texts[place] += objects.get(("table", ""), {}).get("view", "")
+        views = {
+            view: [one for one in texts if one != view and mentions(text, one[1:])]
+            for view, text in texts.items()
+            if text
         }
-        ordered: dict[Place, None] = {}
-
-        def visit(view: Place) -> None:
-            for other in text:
-                if other not in (view, *ordered) and mentions(text[view], [other[1]]):
-                    visit(other)
-            ordered[view] = None
-
-        for view in text:
-            visit(view)
         going: list[Place] = []
-        for view in ordered:
-            if (
+        for view in TopologicalSorter(views).static_order():
+            if view in views and (
                 self.old[view].get(("table", "")) != self.new[view].get(("table", ""))
-                or mentions(text[view], [other for _, other in going])
                 or any(
-                    mentions(text[view], [table]) and mentions(text[view], columns)
-                    for (_, table), columns in self.touched.items()
+                    one in going or mentions(texts[view], self.touched[one])
+                    for one in views[view]
                 )
             ):
                 going.append(view)
@@ -205,24 +188,24 @@ class Change:
             return kind == "foreignkey"
         if sql != two.get("definition"):
             return True
-        if kind == "foreignkey" and (key := KEY.search(sql)):
-            return mentions(key[1], touched) or self.loses_key(key[2], key[3])
+        own, _, other = sql.partition(" REFERENCES ")
         if kind in {"primary", "unique"} or (
             kind == "index" and not re.search(r"\(.*\(| WHERE ", sql)
         ):
             touched = self.again[place]  # PostgreSQL itself makes the others again
-        return mentions(sql.partition(" EXECUTE ")[0], touched)
+        return mentions(own.partition(" EXECUTE ")[0], touched) or any(
+            other.startswith(f"{self.name(*each)}(")
+            and (self.loses_key(each) or mentions(other, self.touched[each]))
+            for each in (self.places if other else ())
+        )
 
-    def loses_key(self, table: str, columns: str) -> bool:
-        """Return whether the key that a foreign key refers to changes."""
-        place = next(one for one in self.places if self.name(*one) == table)
-        return mentions(columns, self.touched[place]) or any(
+    def loses_key(self, place: Place) -> bool:
+        """Return whether a key changes, to which a foreign key may refer."""
+        return any(
             kind in {"primary", "unique"}
-            and one.get("definition") != two.get("definition")
-            and {*columns.split(", ")}
-            == {*KEY.findall(one["definition"])[0][0].split(", ")}
+            and one
+            and one["definition"] != two.get("definition")
             for kind, _, one, two in self.pairs(place)
-            if one
         )
 
     # What goes, comes and changes
@@ -231,30 +214,22 @@ class Change:
         self, place: Place, kind: str, name: str, one: Aspects, two: Aspects
     ) -> Statements:
         """Yield what drops and creates a constraint, an index or a trigger."""
-        table, quoted, sql = (
-            self.name(*place),
-            self.quote(name),
-            two.get("definition", ""),
-        )
-        drop, create = f"ALTER TABLE {table} DROP CONSTRAINT {quoted}", sql
-        if kind == "index":
-            drop = f"DROP INDEX {self.name(place[0], name)}"
-        elif kind == "trigger":
+        table, quoted = self.name(*place), self.quote(name)
+        create = two.get("definition", "").removesuffix(" INVALID")
+        drop = f"DROP INDEX {self.name(place[0], name)}"
+        if kind == "trigger":
             drop = f"DROP TRIGGER {quoted} ON {table}"
-        else:
-            create = f"ALTER TABLE {table} ADD CONSTRAINT {quoted} {sql}"
-        (gone, come), again = PHASES[kind], place in self.views
-        if one and not again and self.goes(place, kind, one, two):
+        elif kind != "index":
+            drop = f"ALTER TABLE {table} DROP CONSTRAINT {quoted}"
+            create = f"ALTER TABLE {table} ADD CONSTRAINT {quoted} {create}"
+        (gone, come), of_view = PHASES[kind], place in self.views
+        if one and not of_view and self.goes(place, kind, one, two):
             yield gone, drop
-            again = True
+            one = {}
+        if two and (of_view or not one):
+            yield 7 if of_view else come, create
         if two:
-            come = 7 if place in self.views else come
-            if again or not one:
-                yield come, create.removesuffix(" INVALID")
-            before = {} if again else one
-            yield from self.comment(
-                come, f"CONSTRAINT {quoted} ON {table}", before, two
-            )
+            yield from self.comment(come, f"CONSTRAINT {quoted} ON {table}", one, two)
 
     def alter_sequence(self, name: str, one: Aspects, two: Aspects) -> Statements:
         if two:
@@ -265,10 +240,12 @@ class Change:
 
     def alter_enum(self, name: str, one: Aspects, two: Aspects) -> Statements:
         old, new = (LABEL.findall(each.get("definition", "")) for each in (one, two))
-        if two:
-            yield from self.review(name, [label for label in old if label not in new])
+        if gone := [label for label in old if two and label not in new]:
+            yield 2, f"-- REVIEW: {name} loses {', '.join(gone)}: no row may have them."
         if not one or not two or name in self.replaced:
-            yield from self.replace(name, f"AS ENUM ({', '.join(new)})", one, two)
+            yield from self.replace(
+                "TYPE", name, f"AS ENUM ({', '.join(new)})", one, two
+            )
             return
         where = f" BEFORE {old[0]}" if old else ""
         for label in new:
@@ -276,64 +253,32 @@ class Change:
                 yield 2, f"ALTER TYPE {name} ADD VALUE IF NOT EXISTS {label}{where}"
             where = f" AFTER {label}"
 
-    def review(self, type_: str, gone: list[str]) -> Statements:
-        """Yield how to find the rows with a value that goes: they stop the change."""
-        values = ", ".join(gone)
-        for place in self.places if gone else ():
-            for kind, name, one, _ in self.pairs(place):
-                if kind == "column" and one and one["type"].removesuffix("[]") == type_:
-                    test = f"{self.quote(name)}::text IN ({values})"
-                    if one["type"] != type_:
-                        test = f"{self.quote(name)}::text[] && ARRAY[{values}]"
-                    rows = f"SELECT count(*) FROM {self.name(*place)} WHERE {test}"
-                    yield (
-                        2,
-                        f"-- REVIEW: {type_} loses {values}; change such rows first,",
-                    )
-                    yield 2, f"-- with op.execute(sa.update(...)): {rows}"
-
     def alter_domain(self, name: str, one: Aspects, two: Aspects) -> Statements:
-        if not one or not two or name in self.replaced:
-            checks = "".join(
-                f" CONSTRAINT {self.quote(aspect[6:])} {sql}"
-                for aspect, sql in two.items()
-                if aspect.startswith("check ")
-            )
-            words = f"AS {self.words(two)}{checks}" if two else ""
-            yield from self.replace(name, words, one, two, "DOMAIN")
-            return
-        for aspect in dict.fromkeys([*one, *two]):
-            before, after = one.get(aspect), two.get(aspect)
-            check = f"CONSTRAINT {self.quote(aspect[6:])}"
-            if before != after and not aspect.startswith("check "):
-                yield 2, f"ALTER DOMAIN {name} {set_or_drop(aspect, after)}"
-            elif before != after:
-                if before:
-                    yield 2, f"ALTER DOMAIN {name} DROP {check}"
-                if after:
-                    yield 2, f"ALTER DOMAIN {name} ADD {check} {after}"
+        words = [f"AS {self.words(two)}"] if two else []
+        words += [
+            f"CONSTRAINT {self.quote(aspect[6:])} {sql}"
+            for aspect, sql in two.items()
+            if aspect.startswith("check ")
+        ]
+        yield from self.replace("DOMAIN", name, " ".join(words), one, two)
 
     def replace(
-        self, name: str, words: str, one: Aspects, two: Aspects, kind: str = "TYPE"
+        self, kind: str, name: str, words: str, one: Aspects, two: Aspects
     ) -> Statements:
         """Yield what creates a type, drops it, or lets another one take its place."""
-        old = self.aside(name) if two else name
+        schema, dot, own = name.rpartition(".")
+        aside = self.quote(own.strip('"')[:59] + "_old")
         if one and two:
-            yield 2, f"ALTER {kind} {name} RENAME TO {old.rpartition('.')[2]}"
+            yield 2, f"ALTER {kind} {name} RENAME TO {aside}"
         if two:
             # Before operations of Alembic's that create tables with it, on both ways.
             yield 2 if one else 0, f"CREATE {kind} {name} {words}"
         if one:
-            yield 8, f"DROP {kind} {old}"
-
-    def aside(self, name: str) -> str:
-        """Return the name that a type or sequence has until another one took its place."""
-        schema, dot, own = name.rpartition(".")
-        return f"{schema}{dot}{self.quote(own.strip(chr(34))[:59] + '_old')}"
+            yield 8, f"DROP {kind} {schema}{dot}{aside if two else own}"
 
     def alter_table(self, place: Place, one: Aspects, two: Aspects) -> Statements:
         """Yield what creates a table, drops it, or changes its properties."""
-        table, alter = self.name(*place), f"ALTER TABLE {self.name(*place)}"
+        table = self.name(*place)
         if not two:
             yield 8, f"DROP {one['kind'].removeprefix('UNLOGGED ')} {table}"
             return
@@ -343,32 +288,25 @@ class Change:
                 for (kind, name), column in self.new[place].items()
                 if kind == "column"
             )
-            words = [
-                form.format(two[aspect]) for aspect, form in TABLE if aspect in two
-            ]
+            words = [form.format(two[each]) for each, form in TABLE if each in two]
             yield 3, f"CREATE {two['kind']} {table} ({columns}){''.join(words)}"
         yield from self.comment(3, f"TABLE {table}", one, two)
-        for aspect in dict.fromkeys([*one, *two]) if one else ():
-            before, after = one.get(aspect, ""), two.get(aspect, "")
-            if before == after or aspect == "comment":
-                continue
-            if aspect == "options":
-                names = re.findall(r"(\w+)=", before)
-                if names:
-                    yield 3, f"{alter} RESET ({', '.join(names)})"
-                if after:
-                    yield 3, f"{alter} SET ({after})"
-            elif aspect == "tablespace":
-                yield 3, f"{alter} SET TABLESPACE {after or 'pg_default'}"
-            elif {before, after} == {"TABLE", "UNLOGGED TABLE"}:
-                yield 3, f"{alter} SET {'LOGGED' if after == 'TABLE' else 'UNLOGGED'}"
-            else:
-                change = f"{before or 'none'} to {after or 'none'}"
-                yield (
-                    3,
-                    f"-- REVIEW: {table}: no ALTER TABLE changes {aspect} {change};",
-                )
-                yield 3, "-- create another table, copy the rows, and rename it."
+        if not one:
+            return
+        if {one["kind"], two["kind"]} == {"TABLE", "UNLOGGED TABLE"}:
+            logged = "LOGGED" if two["kind"] == "TABLE" else "UNLOGGED"
+            yield 3, f"ALTER TABLE {table} SET {logged}"
+        elif any(one.get(each) != two.get(each) for each in ("kind", "partition")):
+            yield (
+                3,
+                f"-- REVIEW: make {table} again: no ALTER TABLE changes what it is.",
+            )
+        before, after = one.get("options", ""), two.get("options", "")
+        if before and before != after:
+            names = ", ".join(re.findall(r"(\w+)=", before))
+            yield 3, f"ALTER TABLE {table} RESET ({names})"
+        if after and before != after:
+            yield 3, f"ALTER TABLE {table} SET ({after})"
 
     def words(self, column: Aspects) -> str:
         """Return the definition of a column or domain."""
@@ -389,55 +327,46 @@ class Change:
         self, place: Place, name: str, one: Aspects, two: Aspects
     ) -> Statements:
         """Yield what adds, drops or alters a column."""
-        again, table, column = (
-            name in self.again[place],
-            self.name(*place),
-            self.quote(name),
-        )
-        alter = f"ALTER TABLE {table} ALTER COLUMN {column}"
         if not self.new[place] or (one == two and name not in self.touched[place]):
             return
+        table, column = self.name(*place), self.quote(name)
+        again = name in self.again[place]
         if again and "computed" not in one:
             lost = f"{table}.{column} is computed from now on: its values go."
             yield 2, f"-- REVIEW: {lost}"
         if again or not two:
             yield 2 if again else 3, f"ALTER TABLE {table} DROP COLUMN {column}"
-        if two and (again or not one):
-            kind, sequence = number_of(two)
-            if self.old[place]:
-                add = f"ALTER TABLE {table} ADD COLUMN {column} {self.words(two)}"
-                yield 4 if again else 3, add
-            if kind == "SERIAL":
-                yield 2, f"CREATE SEQUENCE {two['sql']} {sequence}"
-                yield 3, f"ALTER SEQUENCE {two['sql']} OWNED BY {table}.{column}"
-        elif two:
-            if "computed" in one and "computed" not in two:
-                yield 2, f"{alter} DROP EXPRESSION"
-            first, last = self.numbers(table, name, one, two)
-            for sql in (*first, *self.retype(alter, column, one, two), *last):
-                yield 3, sql
-        before = {} if again else one
-        if two:
-            yield from self.comment(4, f"COLUMN {table}.{column}", before, two)
+        if not two:
+            return
+        one = {} if again else one
+        yield from self.number(table, name, one, two)
+        if one:
+            yield from self.retype(
+                f"ALTER TABLE {table} ALTER {column}", column, one, two
+            )
+        elif self.old[place]:
+            add = f"ALTER TABLE {table} ADD COLUMN {column} {self.words(two)}"
+            yield 4 if again else 3, add
+        yield from self.comment(4, f"COLUMN {table}.{column}", one, two)
 
-    def retype(
-        self, alter: str, column: str, one: Aspects, two: Aspects
-    ) -> Iterator[str]:
+    def retype(self, alter: str, column: str, one: Aspects, two: Aspects) -> Statements:
         """Yield what changes type, collation, default and NOT NULL of a column."""
         before, after = (
             None if number_of(each)[0] else each.get("default") for each in (one, two)
         )
+        if "computed" in one and "computed" not in two:
+            yield 2, f"{alter} DROP EXPRESSION"
         if self.is_retyped(one, two):
             if before:
-                yield f"{alter} DROP DEFAULT"
+                yield 3, f"{alter} DROP DEFAULT"
             before = None
             collate = f" COLLATE {two['collation']}" if "collation" in two else ""
             using = self.using(column, one["type"], two["type"])
-            yield f"{alter} TYPE {two['type']}{collate} USING {using}"
+            yield 3, f"{alter} TYPE {two['type']}{collate} USING {using}"
         if before != after:
-            yield f"{alter} {set_or_drop('default', after)}"
+            yield 3, f"{alter} {f'SET DEFAULT {after}' if after else 'DROP DEFAULT'}"
         if one.get("nullable") != two.get("nullable"):
-            yield f"{alter} {set_or_drop('nullable', two.get('nullable'))}"
+            yield 3, f"{alter} {'SET' if 'nullable' in two else 'DROP'} NOT NULL"
 
     def using(self, column: str, old: str, new: str) -> str:
         """Return how a value becomes one of another type."""
@@ -451,46 +380,35 @@ class Change:
         text = "::text" if "range" in old else ""  # ranges have no casts
         return f"{column}{text}::{new}"
 
-    def numbers(
-        self, table: str, name: str, one: Aspects, two: Aspects
-    ) -> tuple[list[str], list[str]]:
-        """Return what changes SERIAL or an identity, before a change of the type and after it.
-
-        The counter goes on where it was.
-        """
-        (was, old), (kind, new) = number_of(one), number_of(two)
-        alter = f"ALTER TABLE {table} ALTER COLUMN {self.quote(name)}"
-        if (was, old) == (kind, new):
-            return [], []
-        if was == kind == "SERIAL":
-            return [], [f"ALTER SEQUENCE {two['sql']} {new}"]
-        if "identity" in one and "identity" in two:
-            words = WORDS.sub(r"SET \g<0>", new[new.find("START ") :])
-            return [], [f"{alter} SET GENERATED {kind} {words}"]
-        first, last = [f"{alter} DROP DEFAULT"] if was == "SERIAL" else [], []
-        aside = self.aside(one["sql"]) if was and kind else one.get("sql", "")
-        drop = f"DROP SEQUENCE {aside}" if was == "SERIAL" else f"{alter} DROP IDENTITY"
-        counter = f"coalesce(max({self.quote(name)}), 0) + 1, false) FROM {table}"
-        if was and kind:
-            if was == "SERIAL":  # so that the column has one sequence
-                first.append(f"ALTER SEQUENCE {one['sql']} OWNED BY NONE")
-            rename = f"RENAME TO {aside.rpartition('.')[2]}"
-            first.append(f"ALTER SEQUENCE {one['sql']} {rename}")
-            counter = f"nextval({literal(aside)}), false)"
+    def number(self, table: str, name: str, one: Aspects, two: Aspects) -> Statements:
+        """Yield what makes SERIAL or an identity, alters it, or drops it."""
+        (was, old), (kind, new), column = (
+            number_of(one),
+            number_of(two),
+            self.quote(name),
+        )
+        alter = f"ALTER TABLE {table} ALTER {column}"
+        if was and kind and (was == "SERIAL") == (kind == "SERIAL"):
+            if was != kind:
+                yield 3, f"{alter} SET GENERATED {kind}"
+            if old != new:
+                yield 4, f"ALTER SEQUENCE {one['sql']} {new}"
+            return
+        if was == "SERIAL":
+            yield 2, f"{alter} DROP DEFAULT"
+            yield 2, f"DROP SEQUENCE {one['sql']}"
         elif was:
-            first.append(drop)
-        sequence = literal(two.get("sql"))
+            yield 2, f"{alter} DROP IDENTITY"
         if kind == "SERIAL":
-            last.append(f"CREATE SEQUENCE {two['sql']} {new}")
-        elif kind:
-            last.append(f"{alter} ADD {identity(kind, new)}")
-            sequence = f"pg_get_serial_sequence({literal(table)}, {literal(name)})"
-        if kind:
-            last.append(f"SELECT setval({sequence}, {counter}")
-        if was and kind:
-            last.append(drop)
-        if kind == "SERIAL":
-            last.append(f"{alter} SET DEFAULT nextval({sequence})")
-            owner = f"{table}.{self.quote(name)}"
-            last.append(f"ALTER SEQUENCE {two['sql']} OWNED BY {owner}")
-        return first, last
+            yield 2, f"CREATE SEQUENCE {two['sql']} {new}"
+            yield 4, f"ALTER SEQUENCE {two['sql']} OWNED BY {table}.{column}"
+        if kind and one:
+            default = f"SET DEFAULT nextval({literal(two.get('sql'))})"
+            made = default if kind == "SERIAL" else f"ADD {identity(kind, new)}"
+            yield 4, f"{alter} {made}"
+            sequence = f"pg_get_serial_sequence({literal(table)}, {literal(name)}) AS s"
+            number = f"greatest(nextval(s), max({column}) + 1)"
+            yield (
+                4,
+                f"SELECT setval(s, {number}, false) FROM {table}, {sequence} GROUP BY s",
+            )
