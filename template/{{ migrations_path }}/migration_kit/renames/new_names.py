@@ -30,6 +30,9 @@ NAMES = {
     "postgresql_ops",
     "referred_columns",
 }
+REFERENCE = re.compile(
+    r"""(?i)( references (?:[\w"`]+\.)?["`]?(\w+)["`]? ?)(\([^()]*\))"""
+)
 EXPRESSIONS = {"expressions", "postgresql_where", "sqltext"}
 
 
@@ -182,28 +185,35 @@ class NewNames:
             names = self._columns.get((schema or None, table), {})
             renamed[schema, table] = {
                 (kind, names.get(name, name) if kind == "column" else name, aspect): (
-                    self._defined(value, names)
+                    value if aspect == "comment" else self._defined(value, names)
                 )
                 for (kind, name, aspect), value in objects.items()
             }
         return renamed
 
     def _defined(self, sql: str, names: Mapping[str, str]) -> str:
-        own, reference, other = sql.partition(" REFERENCES ")
-        for old, new in names.items():
-            own = in_expression(own, old, new, quoted(self._context, new))
-        for (_, table), columns in self._columns.items():
-            if re.match(rf'[\w."`]*\b{re.escape(self._old_name(table))}\b', other):
+        pieces = REFERENCE.split(
+            sql
+        )  # own words, a reference, its table, its columns, ...
+        for number, piece in enumerate(pieces):
+            if number % 4 in {0, 3}:
+                columns = self._columns_of(pieces[number - 1]) if number % 4 else names
                 for old, new in columns.items():
-                    other = in_expression(other, old, new, quoted(self._context, new))
-        sql = own + reference + other
+                    piece = in_expression(piece, old, new, quoted(self._context, new))
+                pieces[number] = piece
+        del pieces[2::4]
+        sql = "".join(pieces)
         for (_, old), new in self._new.items():
             place = rf'(\b(?:REFERENCES|ON|FROM|JOIN|TABLE) (?:\w+\.)?["`]?){re.escape(old)}'
-            sql = re.sub(rf'{place}(?=["`]?(?:[ (]|$))', rf"\g<1>{new}", sql)
+            sql = re.sub(rf'(?i){place}(?=["`]?(?:[ (]|$))', rf"\g<1>{new}", sql)
         return sql
 
-    def _old_name(self, table: str) -> str:
-        return next((old for (_, old), new in self._new.items() if new == table), table)
+    def _columns_of(self, old: str) -> dict[str, str]:
+        """Return the new names of columns of a table that the database calls so."""
+        for (schema, new), columns in self._columns.items():
+            if self._old.get((schema, new), new) == old:
+                return columns
+        return {}
 
     def checks_before(self, table_name: str, schema: str | None) -> list[Any]:
         """Return the CHECKs of a table as the database has them."""
