@@ -1,18 +1,12 @@
 """Whole ENUM types: alembic-postgresql-enum creates and drops them, `statements` changes them."""
 
 import logging
-from collections.abc import Iterable
 
 from alembic import context
-from alembic.autogenerate import comparators
-from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
-from alembic.util import DispatchPriority
 from alembic_postgresql_enum import Config, set_configuration
-from alembic_postgresql_enum.operations.add_enum_values import AddEnumValuesOp
 from alembic_postgresql_enum.operations.create_enum import CreateEnumOp
 from alembic_postgresql_enum.operations.drop_enum import DropEnumOp
-from alembic_postgresql_enum.operations.sync_enum_values import SyncEnumValuesOp
 
 from ...tables import tables_of
 from ..ownership import is_named_by_revision
@@ -32,23 +26,7 @@ def is_ours(name: str) -> bool:
     return name in models or is_named_by_revision(context.script, name)
 
 
-set_configuration(Config(include_name=is_ours))
-
-
-@comparators.dispatch_for("schema", priority=DispatchPriority.LAST)
-def leave_values_to_statements(
-    context: AutogenContext, upgrade: ops.UpgradeOps, _: Iterable[str | None]
-) -> None:
-    """Take out changes of values that the shadow shows as well."""
-    comparison = context.migration_context.opts.get("comparison")
-
-    def is_shown(op: ops.MigrateOperation) -> bool:
-        if not comparison or not isinstance(op, AddEnumValuesOp | SyncEnumValuesOp):
-            return False
-        place = comparison.models.shown().get(op.schema, ""), ""
-        return ("enum", op.name, "definition") in comparison.made.get(place, {})
-
-    upgrade.ops = [op for op in upgrade.ops if not is_shown(op)]
+set_configuration(Config(include_name=is_ours, detect_enum_values_changes=False))
 
 
 def position(op: ops.MigrateOperation) -> int:

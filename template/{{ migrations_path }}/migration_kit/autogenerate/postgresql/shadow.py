@@ -3,20 +3,13 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
 
-from sqlalchemy import (
-    Column,
-    Connection,
-    MetaData,
-    Table,
-    UniqueConstraint,
-    text,
-)
+from sqlalchemy import Column, Connection, MetaData, Table, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ENUM
 from sqlalchemy.dialects.postgresql.named_types import NamedType
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.visitors import iterate
 from sqlalchemy.types import TypeDecorator
@@ -24,7 +17,7 @@ from sqlalchemy.types import TypeDecorator
 from ...catalogs import Objects
 from ...catalogs.postgresql import read, search, undone
 from .. import shadow as common
-from ..shadow import Models, Shadow, make, reason_of, translated
+from ..shadow import Models, Shadow, make, translated
 
 PREFIX = "migration_kit_shadow_"
 
@@ -35,6 +28,7 @@ READ_ONLY = """
 SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'
 """
 
+MAY = "SELECT has_database_privilege(current_database(), :what)"
 TEMPORARY = "SELECT nspname FROM pg_namespace WHERE oid = pg_my_temp_schema()"
 
 LABEL = re.compile(r"'((?:[^']|'')*)'")
@@ -57,53 +51,45 @@ def cast(connection: Connection, models: Models) -> Shadow:
     token = token_hex(4)
     names = {real: f"{PREFIX}{token}_{n}" for n, real in enumerate(shown)}
     with undone(connection):
-        try:
-            with connection.begin_nested():
-                for name in names.values():
-                    connection.execute(text(f"CREATE SCHEMA {name}"))
-        except SQLAlchemyError as error:
-            if len(names) > 1:
-                shadow.note = f"no schema can be made: {reason_of(error)}"
-                return shadow
-            # That of temporary tables comes with the first one.
+        if connection.scalar(text(MAY), {"what": "CREATE"}):
+            for name in names.values():
+                connection.execute(text(f"CREATE SCHEMA {name}"))
+        elif len(names) == 1 and connection.scalar(text(MAY), {"what": "TEMPORARY"}):
+            # The schema of temporary tables comes with the first one.
             connection.execute(text(f"CREATE TEMPORARY TABLE {PREFIX}{token} ()"))
-            temporary = connection.scalar(text(TEMPORARY))
-            names = dict.fromkeys(names, str(temporary))
+            names = dict.fromkeys(names, str(connection.scalar(text(TEMPORARY))))
+        else:
+            shadow.note = "no schema can be made by this role"
+            return shadow
         Caster(connection, models, names, shadow).cast()
     return shadow
 
 
+@dataclass
 class Caster:
-    """Makes the models in schemas apart, by parts.
+    """Makes the models in schemas apart, by parts, and fills `made` of the shadow.
 
-    Args:
+    Attributes:
         names: of the schemas apart, by those of the database.
-        shadow: its `made` is filled.
     """
 
-    def __init__(
-        self,
-        connection: Connection,
-        models: Models,
-        names: dict[str, str],
-        shadow: Shadow,
-    ) -> None:
-        self.connection, self.models, self.shadow = connection, models, shadow
-        self.names = names
-        self.translation = {
-            name: names[real] for name, real in self.models.schemas.items()
-        }
+    connection: Connection
+    models: Models
+    names: dict[str, str]
+    shadow: Shadow
 
     def cast(self) -> None:
         """Make and read each part."""
+        schemas = self.models.schemas.items()
+        translation = {name: self.names[real] for name, real in schemas}
         path = self.connection.scalar(text("SELECT current_setting('search_path')"))
-        search(self.connection, f"{self.translation[None]}, {path}")
+        search(self.connection, f"{translation[None]}, {path}")
         tables = self.models.tables
         for start in range(0, len(tables), TABLES_OF_PART):
             part = list(tables[start : start + TABLES_OF_PART])
             with (
                 common.undone(self.connection),
-                translated(self.connection, self.translation),
+                translated(self.connection, translation),
             ):
                 self.cast_part(part)
 
