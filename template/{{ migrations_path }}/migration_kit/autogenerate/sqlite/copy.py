@@ -180,10 +180,10 @@ def merged(
         gone: columns that go.
         again: new columns with the name of one that goes.
     """
-    ours, known = columns(original), columns(base)
+    ours, known = original.columns, base.columns
     # Alembic takes no CHECK over that has no name.
-    before = [one for one in constraints(base) if one.name or one.kind != "check"]
-    after = constraints(wanted)
+    before = [one for one in base.constraints if one.name or one.kind != "check"]
+    after = wanted.constraints
     new = [one.definition for one in after if one not in before]
     done: list[Constraint] = []
     retyped: set[str] = set()
@@ -197,8 +197,6 @@ def merged(
         found = [two for two in alike if one.name and two.name == one.name]
         found = (found or [two for two in alike if known_as(two) == known_as(one)])[:1]
         used = {token.value for token in tokens(one.definition)}
-        if used & again and not used & gone:
-            return False
         done.extend(found)
         if used & gone or found or one.kind == "primary":
             return not used & gone and bool(found) and found[0] in after
@@ -208,7 +206,7 @@ def merged(
         return not values or (values[1] not in retyped and not others)
 
     lines: list[str] = []
-    for name, part in columns(wanted).items():
+    for name, part in wanted.columns.items():
         if name not in ours or name.lower() in again:
             lines.append(part.source)
             continue
@@ -230,16 +228,6 @@ def merged(
         lines += [] if part.name else kept(part)
     lines += [one.source for one in after if one not in done]
     return "(\n\t" + ", \n\t".join(lines) + f"\n){original.tail}"
-
-
-def columns(statement: Statement) -> dict[str, Part]:
-    """Return the columns of a statement by name."""
-    return {part.name: part for part in statement.parts if part.name}
-
-
-def constraints(statement: Statement) -> list[Constraint]:
-    """Return the constraints of a statement."""
-    return [one for part in statement.parts for one in part.constraints]
 
 
 def known_as(one: Constraint) -> str:
