@@ -23,6 +23,13 @@ TYPES = {"bool": "boolean", "decimal": "numeric", "int": "integer"}
 # Words that begin a clause of a column, unless they go on with one: SET NULL, NOT DEFERRABLE.
 CLAUSES = {"as", "check", "collate", "constraint", "default", "foreign", "generated"}
 CLAUSES |= {"not", "null", "primary", "references", "unique"}
+ASPECTS = {"not": "nullable", "collate": "collation", "default": "default"}
+KEYS = {
+    "primary": ("primary", "primary key"),
+    "unique": ("unique", "unique"),
+    "foreign": ("foreignkey", "foreign key"),
+    "references": ("foreignkey", "foreign key"),
+}
 # What is so without saying it.
 IMPLIED = re.compile(
     r" (on (delete|update) no action|match simple|not deferrable( initially \w+)?"
@@ -91,16 +98,12 @@ class Statement:
 
     def part(self, items: Sequence[Token]) -> Part:
         """Return a column with its clauses, or a constraint of the table."""
-        first, *rest = clauses(items)
-        own = items[0]
-        part = Part("", self.source(items), {}, [])
-        if own.is_("constraint", "primary", "unique", "check", "foreign"):
-            rest = [first, *rest]
-        else:
-            kind = re.sub(
-                r" ?([(),]) ?", r"\1", " ".join(one.value for one in first[1:])
-            )
-            part.name, part.aspects["type"] = own.name, (kind, self.source(first))
+        part, rest = Part("", self.source(items), {}, []), clauses(items)
+        if not items[0].is_("constraint", "primary", "unique", "check", "foreign"):
+            first = rest.pop(0)
+            words = " ".join(one.value for one in first[1:])
+            kind = re.sub(r" ?([(),]) ?", r"\1", words)
+            part.name, part.aspects["type"] = items[0].name, (kind, self.source(first))
         named: Sequence[Token] = ()
         for clause in rest:
             if clause[0].is_("constraint"):
@@ -114,31 +117,26 @@ class Statement:
         """Add a clause to a part."""
         word, source = clause[0].value, self.source([*named, *clause])
         name = named[1].name if named else ""
-        definition = IMPLIED.sub("", " ".join(one.value for one in clause))
-        own = f"( {part.name.lower()} )"
-        if word in {"not", "collate", "default"}:
-            aspect = {"not": "nullable", "collate": "collation"}.get(word, word)
-            skip = 0 if word == "not" else 1
-            part.aspects[aspect] = (spelled(clause[skip:]), source)
+        if word in ASPECTS:
+            value = "not null" if word == "not" else spelled(clause[1:])
+            part.aspects[ASPECTS[word]] = (value, source)
         elif word in {"generated", "as"}:
-            brackets = next(i for i, one in enumerate(clause) if one.is_("("))
-            end = closing(clause, brackets)
             kind = "stored" if clause[-1].is_("stored") else "virtual"
-            value = f"{spelled(clause[brackets : end + 1])} {kind}"
-            part.aspects["computed"] = (value, source)
+            inner = [one for one in clause if one.depth > clause[0].depth]
+            part.aspects["computed"] = (f"{spelled(inner)} {kind}", source)
         elif word == "check":
             check = Constraint("check", name, spelled(clause[1:]), source)
             part.constraints.append(check)
         elif word != "null":
-            kind = word if word in {"primary", "unique"} else "foreignkey"
-            if part.name and kind == "foreignkey":
-                definition = f"foreign key {own} {definition}"
-            elif part.name:
-                words = "primary key" if word == "primary" else "unique"
-                definition = definition.replace(words, f"{words} {own}", 1)
-            if kind == "foreignkey":  # its actions may come in any order
-                start, *rest = re.split(ACTIONS, definition)
-                definition = " ".join([start, *sorted(rest)])
+            kind, start = KEYS[word]
+            definition = IMPLIED.sub("", " ".join(one.value for one in clause))
+            if part.name:
+                rest = definition.removeprefix(start).strip()
+                definition = f"{start} ( {part.name.lower()} ) {rest}".strip()
+            start, *actions = re.split(
+                ACTIONS, definition
+            )  # they may come in any order
+            definition = " ".join([start, *sorted(actions)])
             part.constraints.append(Constraint(kind, name, definition, source))
 
     def source(self, items: Sequence[Token]) -> str:

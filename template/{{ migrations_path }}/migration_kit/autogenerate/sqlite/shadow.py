@@ -50,9 +50,9 @@ WHERE virtual.sql LIKE 'CREATE VIRTUAL TABLE%' AND :schema IS NULL
     def creates(self, made: Objects) -> bool:
         """Return whether no constraint has a clause that a revision's source lacks."""
         return not any(
-            " conflict " in f"{sql} "
-            for (*_, aspect), sql in made.items()
-            if aspect == "definition"
+            " conflict " in sql
+            for (*_, one), sql in made.items()
+            if one == "definition"
         )
 
     def statements(
@@ -87,17 +87,13 @@ def change(
         yield 8, f"DROP TABLE {name}"
     elif not old:
         yield 3, new[key]
-    for kind, item, aspect in new if new else ():
-        sql = new[kind, item, aspect]
-        if kind in {"index", "trigger"} and aspect == "sql":
-            before = old.get((kind, item, aspect))
-            if before and before != sql and not copies:
-                yield 1, f"DROP INDEX {quote(item)}"
-            if copies or before != sql:
-                yield 5, sql
-    for kind, item, aspect in old.keys() - new.keys() if new and not copies else ():
-        if kind == "index" and aspect == "sql":
-            yield 1, f"DROP INDEX {quote(item)}"
+    for one in dict.fromkeys([*old, *new]) if new else ():
+        if one[0] not in {"index", "trigger"} or one[2] != "sql":
+            continue
+        if one in old and old[one] != new.get(one) and not copies:
+            yield 1, f"DROP {one[0].upper()} {quote(one[1])}"
+        if one in new and (copies or old.get(one) != new[one]):
+            yield 5, new[one]
 
 
 def copied(table: str, old: Objects, new: Objects, quote: Any) -> Iterator[str]:
