@@ -1,7 +1,7 @@
 """The catalog of SQLite, which keeps the statements of whoever made a table: they are read."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -23,6 +23,13 @@ TYPES = {"bool": "boolean", "decimal": "numeric", "int": "integer"}
 # Words that begin a clause of a column, unless they go on with one: SET NULL, NOT DEFERRABLE.
 CLAUSES = {"as", "check", "collate", "constraint", "default", "foreign", "generated"}
 CLAUSES |= {"not", "null", "primary", "references", "unique"}
+ASPECTS = {"not": "nullable", "collate": "collation", "default": "default"}
+KEYS = {
+    "primary": ("primary", "primary key"),
+    "unique": ("unique", "unique"),
+    "foreign": ("foreignkey", "foreign key"),
+    "references": ("foreignkey", "foreign key"),
+}
 # What is so without saying it.
 IMPLIED = re.compile(
     r" (on (delete|update) no action|match simple|not deferrable( initially \w+)?"
@@ -43,6 +50,7 @@ class Token(NamedTuple):
     name: str
     start: int
     end: int
+    depth: int  # of brackets around it
 
     def is_(self, *values: str) -> bool:
         """Return whether it is one of some words or signs, and no name in quotes."""
@@ -85,19 +93,17 @@ class Statement:
         if any(one.is_("autoincrement") for one in items):
             self.options.add("autoincrement")
         self.parts = [self.part(part) for part in split(items[start + 1 : end])]
+        self.columns = {part.name: part for part in self.parts if part.name}
+        self.constraints = [one for part in self.parts for one in part.constraints]
 
     def part(self, items: Sequence[Token]) -> Part:
         """Return a column with its clauses, or a constraint of the table."""
-        first, *rest = clauses(items)
-        own = items[0]
-        part = Part("", self.source(items), {}, [])
-        if own.is_("constraint", "primary", "unique", "check", "foreign"):
-            rest = [first, *rest]
-        else:
-            kind = re.sub(
-                r" ?([(),]) ?", r"\1", " ".join(one.value for one in first[1:])
-            )
-            part.name, part.aspects["type"] = own.name, (kind, self.source(first))
+        part, rest = Part("", self.source(items), {}, []), clauses(items)
+        if not items[0].is_("constraint", "primary", "unique", "check", "foreign"):
+            first = rest.pop(0)
+            words = " ".join(one.value for one in first[1:])
+            kind = re.sub(r" ?([(),]) ?", r"\1", words)
+            part.name, part.aspects["type"] = items[0].name, (kind, self.source(first))
         named: Sequence[Token] = ()
         for clause in rest:
             if clause[0].is_("constraint"):
@@ -111,31 +117,26 @@ class Statement:
         """Add a clause to a part."""
         word, source = clause[0].value, self.source([*named, *clause])
         name = named[1].name if named else ""
-        definition = IMPLIED.sub("", " ".join(one.value for one in clause))
-        own = f"( {part.name.lower()} )"
-        if word in {"not", "collate", "default"}:
-            aspect = {"not": "nullable", "collate": "collation"}.get(word, word)
-            skip = 0 if word == "not" else 1
-            part.aspects[aspect] = (spelled(clause[skip:]), source)
+        if word in ASPECTS:
+            value = "not null" if word == "not" else spelled(clause[1:])
+            part.aspects[ASPECTS[word]] = (value, source)
         elif word in {"generated", "as"}:
-            brackets = next(i for i, one in enumerate(clause) if one.is_("("))
-            end = closing(clause, brackets)
             kind = "stored" if clause[-1].is_("stored") else "virtual"
-            value = f"{spelled(clause[brackets : end + 1])} {kind}"
-            part.aspects["computed"] = (value, source)
+            inner = [one for one in clause if one.depth > clause[0].depth]
+            part.aspects["computed"] = (f"{spelled(inner)} {kind}", source)
         elif word == "check":
             check = Constraint("check", name, spelled(clause[1:]), source)
             part.constraints.append(check)
         elif word != "null":
-            kind = word if word in {"primary", "unique"} else "foreignkey"
-            if part.name and kind == "foreignkey":
-                definition = f"foreign key {own} {definition}"
-            elif part.name:
-                words = "primary key" if word == "primary" else "unique"
-                definition = definition.replace(words, f"{words} {own}", 1)
-            if kind == "foreignkey":  # its actions may come in any order
-                start, *rest = re.split(ACTIONS, definition)
-                definition = " ".join([start, *sorted(rest)])
+            kind, start = KEYS[word]
+            definition = IMPLIED.sub("", " ".join(one.value for one in clause))
+            if part.name:
+                rest = definition.removeprefix(start).strip()
+                definition = f"{start} ( {part.name.lower()} ) {rest}".strip()
+            start, *actions = re.split(
+                ACTIONS, definition
+            )  # they may come in any order
+            definition = " ".join([start, *sorted(actions)])
             part.constraints.append(Constraint(kind, name, definition, source))
 
     def source(self, items: Sequence[Token]) -> str:
@@ -146,21 +147,19 @@ class Statement:
         found: Objects = {("table", "", "sql"): self.sql}
         if self.options:
             found["table", "", "options"] = ", ".join(sorted(self.options))
-        primary = {one[::2] for part in self.parts for one in part.constraints}
-        for part in self.parts:
-            key = ("primary", f"primary key ( {part.name.lower()} )") in primary
+        keys = {one.definition for one in self.constraints if one.kind == "primary"}
+        for name, part in self.columns.items():
+            key = f"primary key ( {name.lower()} )" in keys
             for aspect, (value, _) in part.aspects.items():
                 if aspect == "type" and not key:
                     value = re.sub(
                         r"^\w+", lambda one: TYPES.get(one[0], one[0]), value
                     )
-                found["column", part.name, aspect] = value
-                if key and (aspect, value) == ("type", "integer"):
-                    found["column", part.name, "nullable"] = "not null"
-            for one in part.constraints:
-                found[one.kind, one.name or one.definition, "definition"] = (
-                    one.definition
-                )
+                found["column", name, aspect] = value
+            if key and part.aspects["type"][0] == "integer":
+                found["column", name, "nullable"] = "not null"
+        for one in self.constraints:
+            found[one.kind, one.name or one.definition, "definition"] = one.definition
         return found
 
 
@@ -172,7 +171,8 @@ def parse(sql: str) -> Statement:
 
 def tokens(sql: str) -> list[Token]:
     """Return the tokens of a statement, without spaces and comments."""
-    found = []
+    found: list[Token] = []
+    depth = 0
     for match in TOKEN.finditer(sql):
         kind, name = match.lastgroup, match[0]
         value = SAME.get(name, name)
@@ -181,27 +181,25 @@ def tokens(sql: str) -> list[Token]:
         if kind in {"quoted", "word"}:
             value = name.lower()
         if kind:
-            found.append(Token(kind, value, name, match.start(), match.end()))
+            depth -= match[0] == ")"
+            found.append(Token(kind, value, name, *match.span(), depth))
+            depth += match[0] == "("
     return found
 
 
-def closing(items: Sequence[Token], start: int) -> int:
+def closing(items: Sequence[Token], start: int = 0) -> int:
     """Return where brackets end that begin at a token."""
-    depth = 0
-    for index in range(start, len(items)):
-        depth += items[index].is_("(") - items[index].is_(")")
-        if not depth:
-            return index
-    return len(items)
+    ends = range(start + 1, len(items))
+    return next(
+        i for i in ends if items[i].is_(")") and items[i].depth == items[start].depth
+    )
 
 
 def split(items: Sequence[Token]) -> list[list[Token]]:
     """Return what is between commas that are in no brackets."""
     parts: list[list[Token]] = [[]]
-    depth = 0
     for one in items:
-        depth += one.is_("(") - one.is_(")")
-        if one.is_(",") and not depth:
+        if one.is_(",") and one.depth == items[0].depth:
             parts.append([])
         else:
             parts[-1].append(one)
@@ -211,16 +209,14 @@ def split(items: Sequence[Token]) -> list[list[Token]]:
 def clauses(items: Sequence[Token]) -> list[list[Token]]:
     """Return the clauses of a column, first its name and type, or those of a constraint."""
     found: list[list[Token]] = [[items[0]]]
-    depth = 0
     for index, one in enumerate(items[1:], 1):
-        depth += one.is_("(") - one.is_(")")
         before, after = items[index - 1], items[index + 1 : index + 2]
         goes_on = (
             before.is_("set", "not", "default", "always")
             or (one.is_("not") and after and after[0].is_("deferrable"))
             or (one.is_("references") and found[-1][0].is_("foreign"))
         )
-        if one.is_(*CLAUSES) and not depth and not goes_on:
+        if one.is_(*CLAUSES) and one.depth == items[0].depth and not goes_on:
             found.append([])
         found[-1].append(one)
     return found
@@ -228,14 +224,13 @@ def clauses(items: Sequence[Token]) -> list[list[Token]]:
 
 def spelled(items: Sequence[Token]) -> str:
     """Return an expression in one spelling, without brackets around all of it."""
-    while items and items[0].is_("(") and closing(items, 0) == len(items) - 1:
+    while items and items[0].is_("(") and closing(items) == len(items) - 1:
         items = items[1:-1]
     return " ".join(one.value for one in items)
 
 
-def index_words(sql: str) -> str:
+def index_words(items: Sequence[Token]) -> str:
     """Return an index in one spelling, without its name and that of its table."""
-    items = tokens(sql)
     on = next(i for i, one in enumerate(items) if one.is_("on"))
     end = closing(items, on + 2)
     columns = [
@@ -261,20 +256,13 @@ def read(connection: Connection, schemas: Mapping[str, str]) -> Catalog:
     return found
 
 
-def objects_of(
-    kind: str, name: str, sql: str
-) -> Iterator[tuple[tuple[str, str, str], str]]:
-    """Yield the objects that a statement makes."""
-    items = tokens(sql) if kind != "table" else []
+def objects_of(kind: str, name: str, sql: str) -> Objects:
+    """Return the objects that a statement makes."""
     if kind == "table" and not re.match(r"(?i)\s*create\s+virtual", sql):
-        yield from parse(sql).objects().items()
-    elif kind == "index":
-        yield ("index", name, "definition"), index_words(sql)
-        yield ("index", name, "sql"), sql
-    elif kind == "trigger":
-        yield ("trigger", name, "definition"), spelled(items)
-        yield ("trigger", name, "sql"), sql
-    else:
-        body = next((i for i, one in enumerate(items) if one.is_("as")), -1)
-        yield ("table", "", kind), spelled(items[body + 1 :] or tokens(sql))
-        yield ("table", "", "sql"), sql
+        return parse(sql).objects()
+    items = tokens(sql)
+    if kind in {"index", "trigger"}:
+        definition = index_words(items) if kind == "index" else spelled(items)
+        return {(kind, name, "definition"): definition, (kind, name, "sql"): sql}
+    body = next((i for i, one in enumerate(items) if one.is_("as")), -1)
+    return {("table", "", kind): spelled(items[body + 1 :]), ("table", "", "sql"): sql}

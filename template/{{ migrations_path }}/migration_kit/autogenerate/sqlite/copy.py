@@ -29,7 +29,6 @@ SELECT name, sql FROM sqlite_master
 WHERE type = :kind AND sql IS NOT NULL AND (:table = '' OR tbl_name = :table COLLATE NOCASE)
 ORDER BY rowid
 """
-COUNTER = "SELECT seq FROM sqlite_sequence WHERE name = :name COLLATE NOCASE"
 
 
 class KeepingSQLiteImpl(SQLiteImpl):
@@ -74,16 +73,17 @@ class KeepingSQLiteImpl(SQLiteImpl):
             Statement(str(CreateTable(one).compile(dialect=self.dialect)))
             for one in (table, new_table)
         )
-        edited = merged(statement, base, wanted, gone, again)
+        name = self.dialect.identifier_preparer.format_table(new_table)
+        body = merged(statement, base, wanted, gone, again)
+        created = [f"CREATE TABLE {name} {body}"]
+        if "autoincrement" in statement.options:
+            created.append(counter(table.name, new_table.name))
         kept = self.kept(batch_impl, table, gone)
         for key, column in new_table.c.items():
             if column.computed is not None:
                 transfers[key].pop("expr", None)
         batch_impl.indexes.clear()
-        counter = []
-        if "autoincrement" in statement.options:
-            counter = self.run(COUNTER, name=table.name)
-        self.pending = new_table, edited, kept, counter, gone
+        self.pending = new_table, created, kept, gone
 
     def rename_column(self, table: Table, column: Any, name: str) -> None:
         """Rename a column in all that names it; one that has the name makes way for it."""
@@ -95,15 +95,11 @@ class KeepingSQLiteImpl(SQLiteImpl):
         self._exec(plain(f"ALTER TABLE {quote(table.name)} RENAME COLUMN {names}"))
         column.name = name
 
-    def run(self, query: str, **values: Any) -> list[Any]:
-        """Return the rows of a query."""
-        assert self.connection is not None
-        result = self.connection.execute(text(query), values)
-        return [*result] if result.returns_rows else []
-
     def objects(self, kind: str, table: str = "") -> list[Any]:
         """Return names and statements of what belongs to a table, or of all tables."""
-        return self.run(OBJECTS, kind=kind, table=table)
+        assert self.connection is not None
+        values = {"kind": kind, "table": table}
+        return [*self.connection.execute(text(OBJECTS), values)]
 
     def kept(self, batch_impl: Any, table: Table, gone: set[str]) -> list[str]:
         """Return the statements of indexes and triggers, to be made again."""
@@ -123,8 +119,8 @@ class KeepingSQLiteImpl(SQLiteImpl):
     def create_table(self, table: Table, **kw: Any) -> None:
         """Create the copy by the edited statement."""
         if self.pending and table is self.pending[0]:
-            name = self.dialect.identifier_preparer.format_table(table)
-            self._exec(plain(f"CREATE TABLE {name} {self.pending[1]}"))
+            for sql in self.pending[1]:
+                self._exec(plain(sql))
         else:
             super().create_table(table, **kw)
 
@@ -140,13 +136,9 @@ class KeepingSQLiteImpl(SQLiteImpl):
         self._exec(text("PRAGMA legacy_alter_table = ON"))
         super().rename_table(old_table_name, new_table_name, schema)
         self._exec(text("PRAGMA legacy_alter_table = OFF"))
-        _, _, kept, counter, gone = pending
+        *_, kept, gone = pending
         for sql in kept:
             self._exec(plain(sql))
-        for (seq,) in counter:
-            values = {"name": str(new_table_name), "seq": seq}
-            self.run("DELETE FROM sqlite_sequence WHERE name = :name", **values)
-            self.run("INSERT INTO sqlite_sequence VALUES (:name, :seq)", **values)
         quote = self.dialect.identifier_preparer.quote
         for name, sql in self.objects("view") if gone else ():
             if str(new_table_name).lower() in {one.value for one in tokens(sql)}:
@@ -154,6 +146,13 @@ class KeepingSQLiteImpl(SQLiteImpl):
                     self._exec(plain(f"EXPLAIN SELECT * FROM {quote(name)}"))
                 except OperationalError:
                     refuse(f"view {name}", sql, gone)
+
+
+def counter(table: str, copy: str) -> str:
+    """Return what gives the empty copy of a table its counter; a rename keeps it."""
+    table, copy = (one.replace("'", "''") for one in (table, copy))
+    rows = f"SELECT '{copy}', seq FROM sqlite_sequence"
+    return f"INSERT INTO sqlite_sequence {rows} WHERE name = '{table}' COLLATE NOCASE"
 
 
 def refuse(user: str, sql: str, gone: set[str]) -> None:
@@ -181,10 +180,10 @@ def merged(
         gone: columns that go.
         again: new columns with the name of one that goes.
     """
-    ours, known = columns(original), columns(base)
+    ours, known = original.columns, base.columns
     # Alembic takes no CHECK over that has no name.
-    before = [one for one in constraints(base) if one.name or one.kind != "check"]
-    after = constraints(wanted)
+    before = [one for one in base.constraints if one.name or one.kind != "check"]
+    after = wanted.constraints
     new = [one.definition for one in after if one not in before]
     done: list[Constraint] = []
     retyped: set[str] = set()
@@ -198,8 +197,6 @@ def merged(
         found = [two for two in alike if one.name and two.name == one.name]
         found = (found or [two for two in alike if known_as(two) == known_as(one)])[:1]
         used = {token.value for token in tokens(one.definition)}
-        if used & again and not used & gone:
-            return False
         done.extend(found)
         if used & gone or found or one.kind == "primary":
             return not used & gone and bool(found) and found[0] in after
@@ -209,7 +206,7 @@ def merged(
         return not values or (values[1] not in retyped and not others)
 
     lines: list[str] = []
-    for name, part in columns(wanted).items():
+    for name, part in wanted.columns.items():
         if name not in ours or name.lower() in again:
             lines.append(part.source)
             continue
@@ -231,16 +228,6 @@ def merged(
         lines += [] if part.name else kept(part)
     lines += [one.source for one in after if one not in done]
     return "(\n\t" + ", \n\t".join(lines) + f"\n){original.tail}"
-
-
-def columns(statement: Statement) -> dict[str, Part]:
-    """Return the columns of a statement by name."""
-    return {part.name: part for part in statement.parts if part.name}
-
-
-def constraints(statement: Statement) -> list[Constraint]:
-    """Return the constraints of a statement."""
-    return [one for part in statement.parts for one in part.constraints]
 
 
 def known_as(one: Constraint) -> str:

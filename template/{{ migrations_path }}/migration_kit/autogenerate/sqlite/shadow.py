@@ -10,6 +10,7 @@ from ...catalogs import Catalog, Objects, read_catalog
 from ..differences import Difference, differences
 from ..kinds import Kind
 from ..shadow import Models, Shadow, make, translated, undone
+from .copy import counter
 
 CREATE = re.compile(r"""(?is)^CREATE\s+TABLE\s+(?:"(?:[^"]|"")*"|[^\s(]+)""")
 
@@ -49,9 +50,9 @@ WHERE virtual.sql LIKE 'CREATE VIRTUAL TABLE%' AND :schema IS NULL
     def creates(self, made: Objects) -> bool:
         """Return whether no constraint has a clause that a revision's source lacks."""
         return not any(
-            " conflict " in f"{sql} "
-            for (*_, aspect), sql in made.items()
-            if aspect == "definition"
+            " conflict " in sql
+            for (*_, one), sql in made.items()
+            if one == "definition"
         )
 
     def statements(
@@ -86,41 +87,30 @@ def change(
         yield 8, f"DROP TABLE {name}"
     elif not old:
         yield 3, new[key]
-    for kind, item, aspect in new if new else ():
-        sql = new[kind, item, aspect]
-        if kind in {"index", "trigger"} and aspect == "sql":
-            before = old.get((kind, item, aspect))
-            if before and before != sql and not copies:
-                yield 1, f"DROP INDEX {quote(item)}"
-            if copies or before != sql:
-                yield 5, sql
-    for kind, item, aspect in old.keys() - new.keys() if new and not copies else ():
-        if kind == "index" and aspect == "sql":
-            yield 1, f"DROP INDEX {quote(item)}"
+    for one in dict.fromkeys([*old, *new]) if new else ():
+        if one[0] not in {"index", "trigger"} or one[2] != "sql":
+            continue
+        if one in old and old[one] != new.get(one) and not copies:
+            yield 1, f"DROP {one[0].upper()} {quote(one[1])}"
+        if one in new and (copies or old.get(one) != new[one]):
+            yield 5, new[one]
 
 
 def copied(table: str, old: Objects, new: Objects, quote: Any) -> Iterator[str]:
     """Yield what copies a table as SQLite's documentation says, with its counter."""
-    name, other, key = (
-        quote(table),
-        quote(f"_alembic_tmp_{table}"),
-        ("table", "", "sql"),
-    )
+    temporary = f"_alembic_tmp_{table}"
+    name, other = quote(table), quote(temporary)
+    options = [one.get(("table", "", "options"), "") for one in (old, new)]
     columns = ", ".join(
         quote(item[1])
         for item in new
         if item[0] == "column" and item[2] == "type" and item in old
         if ("column", item[1], "computed") not in new
     )
-    yield CREATE.sub(lambda _: f"CREATE TABLE {other}", new[key])
+    yield CREATE.sub(lambda _: f"CREATE TABLE {other}", new["table", "", "sql"])
+    if all("autoincrement" in one for one in options):
+        yield counter(table, temporary)
     yield f"INSERT INTO {other} ({columns}) SELECT {columns} FROM {name}"
-    if all(
-        "autoincrement" in side.get(("table", "", "options"), "") for side in (old, new)
-    ):
-        names = [one.replace("'", "''") for one in (table, f"_alembic_tmp_{table}")]
-        yield f"DELETE FROM sqlite_sequence WHERE name = '{names[1]}'"
-        counter = f"SELECT '{names[1]}', seq FROM sqlite_sequence"
-        yield f"INSERT INTO sqlite_sequence {counter} WHERE name = '{names[0]}'"
     yield f"DROP TABLE {name}"
     yield "PRAGMA legacy_alter_table = ON"  # or views of the table stop it
     yield f"ALTER TABLE {other} RENAME TO {name}"
