@@ -33,12 +33,11 @@ TEMPORARY = "SELECT nspname FROM pg_namespace WHERE oid = pg_my_temp_schema()"
 
 LABEL = re.compile(r"'((?:[^']|'')*)'")
 
-# Columns go from one to another of these in place, and what they are in keeps casts of before.
-FAMILIES = (
-    "smallint|integer|bigint|real|double precision|numeric|text|character varying"
-)
-TYPE = rf"::(?:{FAMILIES})\b(?:\([\d,]+\))?(?:\[\])?"
-CAST = re.compile(rf"\(((?:[^()]|\([^()]*\))*)\){TYPE}|(?<!\)){TYPE}")
+# What a column is in keeps the casts of a type that it had: to the wider one of two.
+WIDE = "bigint|real|double precision|numeric|text|character varying"
+# A default is cast to the type of its column, whichever it had.
+ANY = rf"(?:smallint|integer|{WIDE})(?:\([\d,]+\))?"
+WIDE = rf"(?:{WIDE})\b(?!\()"
 
 
 def cast(connection: Connection, models: Models) -> Shadow:
@@ -167,19 +166,25 @@ class Caster:
         real = self.shadow.real.get(key, {})
         for item, ours in made.items():
             theirs, (_, name, aspect) = real.get(item, ours), item
-            if aspect == "default":  # a constant; it is cast to the type of the column
-                column = "column", name, "type"
+            if aspect == "default":
+                column, types = ("column", name, "type"), ANY
                 same = made.get(column) == real.get(column)
             else:
-                casts = (Counter(re.findall(TYPE, sql)) for sql in (ours, theirs))
+                types = WIDE
+                casts = (
+                    Counter(re.findall(f"::{types}", sql)) for sql in (ours, theirs)
+                )
                 same = aspect == "definition" and next(casts) <= next(casts)
-            if same and without_casts(ours) == without_casts(theirs):
+                same &= "/" not in ours  # a quotient depends on the types
+            if same and without_casts(ours, types) == without_casts(theirs, types):
                 made[item] = theirs
 
 
-def without_casts(sql: str) -> str:
-    """Return SQL without casts between types of a family."""
+def without_casts(sql: str, types: str) -> str:
+    """Return SQL without casts to some types."""
+    kind = rf"::{types}(?:\[\])?"
+    cast = re.compile(rf"\(((?:[^()]|\([^()]*\))*)\){kind}|(?<!\)){kind}")
     before = ""
     while before != sql:
-        before, sql = sql, CAST.sub(r"\1", sql)
+        before, sql = sql, cast.sub(r"\1", sql)
     return sql.strip("'")
