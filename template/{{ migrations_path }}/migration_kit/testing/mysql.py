@@ -8,6 +8,7 @@ from graphlib import TopologicalSorter
 from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import DBAPIError
 
+from ..catalogs.mysql import quote, run
 from .scratch import ScratchDatabase
 from .servers import on_server
 
@@ -124,9 +125,7 @@ class Reader:
 
     def show(self, kind: str, name: str = "") -> list[str]:
         of = f"{self.source}.{quote(name)}" if name else self.source
-        row = self.connection.exec_driver_sql(
-            f"SHOW CREATE {kind} {of}", execution_options={"no_parameters": True}
-        ).one()
+        row = run(self.connection, f"SHOW CREATE {kind} {of}").one()
         return [str(value).replace(self.source, COPY) for value in row]
 
     def programs(self, names: dict[str, list[str]], *kinds: str) -> Iterator[str]:
@@ -136,7 +135,3 @@ class Reader:
                 _, mode, *others = self.show(kind, name)
                 yield f"SET sql_mode = '{mode}'"
                 yield others[1] if kind == "EVENT" else others[0]
-
-
-def quote(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
