@@ -34,10 +34,10 @@ TEMPORARY = "SELECT nspname FROM pg_namespace WHERE oid = pg_my_temp_schema()"
 LABEL = re.compile(r"'((?:[^']|'')*)'")
 
 # What a column is in keeps the casts of a type that it had: to the wider one of two.
-WIDE = "bigint|real|double precision|numeric|text|character varying"
+NUMBERS = "bigint|real|double precision|numeric"
+WIDE = rf"(?:{NUMBERS}|text|character varying)\b(?!\()"
 # A default is cast to the type of its column, whichever it had.
-ANY = rf"(?:smallint|integer|{WIDE})(?:\([\d,]+\))?"
-WIDE = rf"(?:{WIDE})\b(?!\()"
+ANY = rf"(?:smallint|integer|{NUMBERS}|text|character varying)(?:\([\d,]+\))?"
 
 
 def cast(connection: Connection, models: Models) -> Shadow:
