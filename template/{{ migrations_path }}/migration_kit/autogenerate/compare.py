@@ -89,9 +89,10 @@ class Comparison:
         options["comparison"] = None  # that of a run before would hide its tables
         self.context, self.dialect = context, connection.dialect
         self.models = models_of(context, self.dialect, connection)
+        self.models.renamed = renamed
         self.tables = {self.models.key(table): table for table in self.models.tables}
         shadow = kind_of(self.dialect).cast(connection, self.models)
-        self.real, self.made = renamed(shadow.real), shadow.made
+        self.real, self.made = shadow.real, shadow.made
         self.operations: list[ops.MigrateOperation] = []
         self.inspected: dict[Place, tuple[Table, ops.ModifyTableOps]] = {}
         self.kept: list[str] = []
@@ -104,10 +105,11 @@ class Comparison:
         for schema in self.models.shown().values() if self.made else ():
             for catalog in (self.real, self.made):
                 catalog.setdefault((schema, ""), {})
-        for place, objects in self.real.items() if self.made else ():
-            if ("table", "", "view") in objects and place not in self.made:
-                if ownership.is_object_of_history(alembic_context.script, place[1]):
-                    self.made[place] = {}  # its model is gone
+        for place in self.real.keys() - self.made.keys() if self.made else ():
+            if ownership.is_view_of_autogenerate(
+                alembic_context.script, self.real[place]
+            ):
+                self.made[place] = {}  # its model is gone
         places = self.made.keys() & self.real.keys()
         for place in places:
             pair(
@@ -138,7 +140,8 @@ class Comparison:
         """Return what statements end, or the operations of a table."""
         if isinstance(op, ops.ModifyTableOps):
             place = op.schema or "", op.table_name
-            return self.found(place) if place in self.inspected else ()
+            said = self.inspected.keys() - self.unsaid
+            return self.found(place) if place in said else ()
         return op.found if isinstance(op, StatementsOp) else ()
 
     def explained(self, op: ops.MigrateOperation) -> Sequence[ops.MigrateOperation]:

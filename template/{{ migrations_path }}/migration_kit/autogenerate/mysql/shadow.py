@@ -38,7 +38,7 @@ def create(connection: Connection, table: Table) -> None:
 
 def cast(connection: Connection, models: Models) -> Shadow:
     """Return both catalogs."""
-    shadow = Shadow(read(connection, models.shown()), {})
+    shadow = Shadow(models.renamed(read(connection, models.shown())), {})
     try:
         with beside(connection) as other:
             for table in models.tables:

@@ -43,7 +43,7 @@ WIDE = rf"(?:{WIDE})\b(?!\()"
 def cast(connection: Connection, models: Models) -> Shadow:
     """Return the catalogs of the database and of the models."""
     shown = models.shown()
-    shadow = Shadow(read(connection, shown), {})
+    shadow = Shadow(models.renamed(read(connection, shown)), {})
     if connection.scalar(text(READ_ONLY)):
         shadow.note = "nothing can be made on a standby or in a read-only transaction"
         return shadow
