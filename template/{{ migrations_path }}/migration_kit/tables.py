@@ -25,6 +25,11 @@ def tables_of(metadata: MetaData | Sequence[MetaData] | None) -> dict[str, Table
     return {key: table for one in several for key, table in one.tables.items()}
 
 
+def is_view(table: Table) -> bool:
+    """Return whether a table is a view: SQLAlchemy 2.1 has them."""
+    return bool(getattr(table, "is_view", False))
+
+
 def full_name(schema: str | None, table: str) -> str:
     """Return the name of a table with its schema, where it is not the default one."""
     return f"{schema}.{table}" if schema else table

@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 
 from ..catalogs import Catalog
-from ..tables import schemas_of, tables_of
+from ..tables import is_view, schemas_of, tables_of
 from . import ownership
 from .differences import Difference, Place, differences, is_in_models, pair
 from .kinds import kind_of
@@ -119,7 +119,7 @@ class Comparison:
                 self.dialect,
             )
             self.leave_alone(place, self.is_of_others)
-        views = {place for place, table in self.tables.items() if table.is_view}
+        views = {place for place, table in self.tables.items() if is_view(table)}
         asks_user = map(options.get, ("compare_type", "compare_server_default"))
         self.equal = set() if any(map(callable, asks_user)) else {*places}
         self.equal = {place for place in self.equal if not self.found(place)}
@@ -129,7 +129,7 @@ class Comparison:
 
     def hides(self, table: Table) -> bool:
         """Return whether Alembic need not see a table: it is equal, or a view."""
-        return table.is_view or self.models.key(table) in self.equal
+        return is_view(table) or self.models.key(table) in self.equal
 
     def found(self, place: Place) -> list[Difference]:
         """Return the differences of a table, or of the objects of a schema."""

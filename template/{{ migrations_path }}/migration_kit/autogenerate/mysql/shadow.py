@@ -16,6 +16,7 @@ from sqlalchemy.sql.util import find_tables
 
 from ...catalogs import Objects
 from ...catalogs.mysql import objects_of, quote, read, run
+from ...tables import is_view
 from ..shadow import Maker, Models, Shadow, reason_of, translated
 from .keys import add_foreign_keys
 
@@ -103,7 +104,7 @@ def make_rest(other: Connection, models: Models, shadow: Shadow) -> None:
         return
     wanted = [*rest]
     for table in wanted:  # with the tables of views, and those of these
-        if table.is_view:
+        if is_view(table):
             used = find_tables(table._creator_ddl.selectable)  # type: ignore[union-attr]
             more: Any = dict.fromkeys(used or models.tables)  # text names none
             wanted += [one for one in more if one not in wanted]
