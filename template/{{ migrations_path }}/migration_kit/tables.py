@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import MetaData, Table
 
@@ -25,8 +26,16 @@ def tables_of(metadata: MetaData | Sequence[MetaData] | None) -> dict[str, Table
     return {key: table for one in several for key, table in one.tables.items()}
 
 
+def selectable_of(table: Table) -> Any:
+    """Return what a view selects, or a table that is made of a query; else None.
+
+    SQLAlchemy 2.1 has them.
+    """
+    return getattr(getattr(table, "_creator_ddl", None), "selectable", None)
+
+
 def is_view(table: Table) -> bool:
-    """Return whether a table is a view: SQLAlchemy 2.1 has them."""
+    """Return whether a table is a view."""
     return bool(getattr(table, "is_view", False))
 
 

@@ -169,7 +169,7 @@ class Comparison:
         convention = table.metadata.naming_convention if table is not None else {}
         # Models often cannot say an index of expressions that a revision made by SQL.
         by_hand = one.kind == "index" and re.search(
-            r"\(.*\(| where ", one.real or "", re.I
+            r"(?i)\(.*\(| where ", one.real or ""
         )
         if (
             named
