@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import MetaData, Table
 
@@ -23,6 +24,19 @@ def tables_of(metadata: MetaData | Sequence[MetaData] | None) -> dict[str, Table
     """Return the tables of one MetaData, of several, or of none, by their keys."""
     several = [metadata] if isinstance(metadata, MetaData) else metadata or []
     return {key: table for one in several for key, table in one.tables.items()}
+
+
+def selectable_of(table: Table) -> Any:
+    """Return what a view selects, or a table that is made of a query; else None.
+
+    SQLAlchemy 2.1 has them.
+    """
+    return getattr(getattr(table, "_creator_ddl", None), "selectable", None)
+
+
+def is_view(table: Table) -> bool:
+    """Return whether a table is a view."""
+    return bool(getattr(table, "is_view", False))
 
 
 def full_name(schema: str | None, table: str) -> str:

@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 
 from ..catalogs import Catalog
-from ..tables import schemas_of, tables_of
+from ..tables import is_view, schemas_of, tables_of
 from . import ownership
 from .differences import Difference, Place, differences, is_in_models, pair
 from .kinds import kind_of
@@ -89,9 +89,10 @@ class Comparison:
         options["comparison"] = None  # that of a run before would hide its tables
         self.context, self.dialect = context, connection.dialect
         self.models = models_of(context, self.dialect, connection)
+        self.models.renamed = renamed
         self.tables = {self.models.key(table): table for table in self.models.tables}
         shadow = kind_of(self.dialect).cast(connection, self.models)
-        self.real, self.made = renamed(shadow.real), shadow.made
+        self.real, self.made = shadow.real, shadow.made
         self.operations: list[ops.MigrateOperation] = []
         self.inspected: dict[Place, tuple[Table, ops.ModifyTableOps]] = {}
         self.kept: list[str] = []
@@ -104,10 +105,11 @@ class Comparison:
         for schema in self.models.shown().values() if self.made else ():
             for catalog in (self.real, self.made):
                 catalog.setdefault((schema, ""), {})
-        for place, objects in self.real.items() if self.made else ():
-            if ("table", "", "view") in objects and place not in self.made:
-                if ownership.is_object_of_history(alembic_context.script, place[1]):
-                    self.made[place] = {}  # its model is gone
+        for place in self.real.keys() - self.made.keys() if self.made else ():
+            if ownership.is_view_of_autogenerate(
+                alembic_context.script, self.real[place]
+            ):
+                self.made[place] = {}  # its model is gone
         places = self.made.keys() & self.real.keys()
         for place in places:
             pair(
@@ -117,7 +119,7 @@ class Comparison:
                 self.dialect,
             )
             self.leave_alone(place, self.is_of_others)
-        views = {place for place, table in self.tables.items() if table.is_view}
+        views = {place for place, table in self.tables.items() if is_view(table)}
         asks_user = map(options.get, ("compare_type", "compare_server_default"))
         self.equal = set() if any(map(callable, asks_user)) else {*places}
         self.equal = {place for place in self.equal if not self.found(place)}
@@ -127,7 +129,7 @@ class Comparison:
 
     def hides(self, table: Table) -> bool:
         """Return whether Alembic need not see a table: it is equal, or a view."""
-        return table.is_view or self.models.key(table) in self.equal
+        return is_view(table) or self.models.key(table) in self.equal
 
     def found(self, place: Place) -> list[Difference]:
         """Return the differences of a table, or of the objects of a schema."""
@@ -138,7 +140,8 @@ class Comparison:
         """Return what statements end, or the operations of a table."""
         if isinstance(op, ops.ModifyTableOps):
             place = op.schema or "", op.table_name
-            return self.found(place) if place in self.inspected else ()
+            said = self.inspected.keys() - self.unsaid
+            return self.found(place) if place in said else ()
         return op.found if isinstance(op, StatementsOp) else ()
 
     def explained(self, op: ops.MigrateOperation) -> Sequence[ops.MigrateOperation]:
@@ -166,7 +169,7 @@ class Comparison:
         convention = table.metadata.naming_convention if table is not None else {}
         # Models often cannot say an index of expressions that a revision made by SQL.
         by_hand = one.kind == "index" and re.search(
-            r"\(.*\(| where ", one.real or "", re.I
+            r"(?i)\(.*\(| where ", one.real or ""
         )
         if (
             named

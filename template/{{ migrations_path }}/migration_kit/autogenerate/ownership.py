@@ -11,6 +11,7 @@ from alembic import context
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Table, text
 
+from ..catalogs import Objects
 from ..histories import other_histories
 from ..rooms import BACKFILL_TABLE, LOCK_TABLE
 from .kinds import kind_of
@@ -96,6 +97,27 @@ def is_object_of_history(script: ScriptDirectory, name: str) -> bool:
     """Return whether an upgrade has a name: as a value, or within SQL."""
     words = set(re.findall(r"\w+", name.lower()))
     return any(words <= some for some in words_of(script))
+
+
+def is_view_of_autogenerate(script: ScriptDirectory, view: Objects) -> bool:
+    """Return whether an upgrade has a view in the database's own words.
+
+    SQLite keeps those of whoever made the view; SQLAlchemy breaks the line before FROM.
+    """
+    words, sql = (view.get(("table", "", aspect), "") for aspect in ("view", "sql"))
+    if not words or (sql and not re.search(r" \n *FROM ", sql)):
+        return False
+    words = bare(sql or words)
+    return any(
+        isinstance(node, ast.Constant) and words in bare(str(node.value))
+        for source in sources_of(script, "VIEW")
+        for node in upgrade_nodes(source)
+    )
+
+
+def bare(sql: str) -> str:
+    """Return SQL without spaces, backslashes and its end."""
+    return re.sub(r"[\s\\]|;\s*$", "", sql)
 
 
 @lru_cache(maxsize=16)

@@ -72,10 +72,14 @@ def rows_decide(found: Sequence[Difference]) -> list[str]:
         for one in found
         if (one.kind, one.aspect, one.real) == ("column", "type", None)
     }
+    there = {(one.schema, one.table, one.kind, one.real) for one in found if one.real}
     filled = {(one.table, one.name) for one in found if one.aspect in FILLED}
     lines: list[str] = []
     for one in found:
-        table = full_name(one.schema, one.table)
+        place = one.schema, one.table
+        table = full_name(*place)
+        if one.kind != "column" and (*place, one.kind, one.model) in there:
+            continue  # it only has another name
         words = {one.name, *re.findall(r"\w+", one.model or "")}
         if (one.kind, one.aspect, one.model) == ("column", "type", None):
             lines.append(f"REVIEW: loses {table}.{one.name}; or has it a new name?")

@@ -4,7 +4,7 @@ Both catalogs are then in the database's own words, and text is compared with te
 cast before Alembic compares: its operations put copies of a constraint on tables of the models.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,10 +24,12 @@ class Models:
     Attributes:
         tables: of all MetaData, views included, without those that env.py leaves out.
         schemas: the server's name of each schema that the models name; of None, the default one.
+        renamed: shows the catalog of the database with new names.
     """
 
     tables: Sequence[Table]
     schemas: dict[str | None, str]
+    renamed: Callable[[Catalog], Catalog] = lambda catalog: catalog
 
     def shown(self) -> dict[str, str]:
         """Return the schemas by the server's name, each with its name in a catalog."""

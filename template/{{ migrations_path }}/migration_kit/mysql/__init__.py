@@ -41,7 +41,7 @@ class MySQL(Server):
     } | Server.remedies
     hints = {
         "Invalid use of NULL": FILL_FIRST,
-        r"Data truncated for column.*\n\s*ALTER": "some rows have NULL, or a value that the "
+        r"Data truncated for column.*(\n\s*|SQL: )ALTER": "some rows have NULL, or a value that the "
         "new type cannot hold: UPDATE them first",
         # The server names what follows the first statement, unless that is a trigger's body.
         r"(?is)near '(.{6})(?!.*\bBEGIN\b).*;\s*\1": ONE_EACH,

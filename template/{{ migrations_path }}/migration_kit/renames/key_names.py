@@ -23,6 +23,8 @@ def finish(
         if isinstance(op, ops.ModifyTableOps)
     }
     freed: list[ops.MigrateOperation] = []
+    comparison = context.migration_context.opts["comparison"]
+    is_copied = context.dialect.name == "sqlite"  # with all names
     for model in context.sorted_tables:
         place = (schema_of(context, model), model.name)
         keys = {key.referred_table for key in model.foreign_key_constraints}
@@ -38,7 +40,8 @@ def finish(
         change.ops = rename_indexes(context, change, columns)
         if columns:
             freed += free_of_checks(context, change)
-        rename_constraints(context, change, model)
+        if not (is_copied and (place[0] or "", place[1]) in comparison.unsaid):
+            rename_constraints(context, change, model)
         if change.ops and place not in changes:
             upgrade.ops.append(change)
     first = [RenameOp(one) for one in sorted(renames, key=str)]

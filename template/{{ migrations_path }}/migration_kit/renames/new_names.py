@@ -180,16 +180,24 @@ class NewNames:
     def catalog(self, found: Catalog) -> Catalog:
         """Return a catalog with the new names, in definitions as well."""
         renamed: Catalog = {}
-        for (schema, table), objects in found.items():
-            table = self._new_name(schema or None, table)
+        for (schema, old), objects in found.items():
+            table = self._new_name(schema or None, old)
             names = self._columns.get((schema or None, table), {})
             renamed[schema, table] = {
-                (kind, names.get(name, name) if kind == "column" else name, aspect): (
+                (kind, self._name(kind, name, old, table, names), aspect): (
                     value if aspect == "comment" else self._defined(value, names)
                 )
                 for (kind, name, aspect), value in objects.items()
             }
         return renamed
+
+    def _name(
+        self, kind: str, name: str, old: str, table: str, names: Mapping[str, str]
+    ) -> str:
+        """Return the name of an object; the server renames keys that it named itself."""
+        if kind == "column":
+            return names.get(name, name)
+        return re.sub(rf"^{re.escape(old)}(?=_ibfk_\d+$)", lambda _: table, name)
 
     def _defined(self, sql: str, names: Mapping[str, str]) -> str:
         pieces = REFERENCE.split(

@@ -8,6 +8,7 @@ from sqlalchemy import Dialect, Table
 
 from ...catalogs import Catalog, Objects
 from ...catalogs.mysql import NAME, NO_ACTION, quote, unquoted
+from ...tables import is_view
 from ..shadow import Models
 
 INDEXES = {"index", "primary", "unique"}
@@ -53,7 +54,7 @@ def add_foreign_keys(
     """Add those of a model, which a temporary table cannot have, in the server's words."""
     schema, _ = models.key(table)
     unnamed = count(1)
-    keys = () if table.is_view else table.foreign_key_constraints
+    keys = () if is_view(table) else table.foreign_key_constraints
     for key in sorted(keys, key=lambda key: [*key.column_keys]):
         target, name = models.key(key.referred_table)
         other = f"{quote(target)}." if target not in {"", schema} else ""

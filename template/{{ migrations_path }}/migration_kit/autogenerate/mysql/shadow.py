@@ -16,6 +16,7 @@ from sqlalchemy.sql.util import find_tables
 
 from ...catalogs import Objects
 from ...catalogs.mysql import objects_of, quote, read, run
+from ...tables import is_view, selectable_of
 from ..shadow import Maker, Models, Shadow, reason_of, translated
 from .keys import add_foreign_keys
 
@@ -38,7 +39,7 @@ def create(connection: Connection, table: Table) -> None:
 
 def cast(connection: Connection, models: Models) -> Shadow:
     """Return both catalogs."""
-    shadow = Shadow(read(connection, models.shown()), {})
+    shadow = Shadow(models.renamed(read(connection, models.shown())), {})
     try:
         with beside(connection) as other:
             for table in models.tables:
@@ -75,7 +76,7 @@ def beside(connection: Connection) -> Iterator[Connection]:
 
 def make_temporary(other: Connection, table: Table, models: Models) -> Objects:
     """Return what the server makes of a table; the temporary one hides the real one."""
-    if table._creator_ddl is not None:
+    if selectable_of(table) is not None:
         raise SQLAlchemyError("not a plain table")
     schema, prefixes = models.schemas[table.schema], table._prefixes
     try:
@@ -103,8 +104,8 @@ def make_rest(other: Connection, models: Models, shadow: Shadow) -> None:
         return
     wanted = [*rest]
     for table in wanted:  # with the tables of views, and those of these
-        if table.is_view:
-            used = find_tables(table._creator_ddl.selectable)  # type: ignore[union-attr]
+        if is_view(table):
+            used = find_tables(selectable_of(table))
             more: Any = dict.fromkeys(used or models.tables)  # text names none
             wanted += [one for one in more if one not in wanted]
     with scratch(other, models) as names:

@@ -16,6 +16,7 @@ from sqlalchemy.types import TypeDecorator
 
 from ...catalogs import Objects
 from ...catalogs.postgresql import read, search, undone
+from ...tables import selectable_of
 from .. import shadow as common
 from ..shadow import Models, Shadow, make, translated
 
@@ -43,7 +44,7 @@ ANY = rf"(?:smallint|integer|{NUMBERS}|text|character varying)(?:\([\d,]+\))?"
 def cast(connection: Connection, models: Models) -> Shadow:
     """Return the catalogs of the database and of the models."""
     shown = models.shown()
-    shadow = Shadow(read(connection, shown), {})
+    shadow = Shadow(models.renamed(read(connection, shown)), {})
     if connection.scalar(text(READ_ONLY)):
         shadow.note = "nothing can be made on a standby or in a read-only transaction"
         return shadow
@@ -112,7 +113,7 @@ class Caster:
         found = list(tables)
         for table in found:
             yield table
-            selectable = getattr(table._creator_ddl, "selectable", None)
+            selectable = selectable_of(table)
             for other in iterate(selectable) if selectable is not None else ():
                 if isinstance(other, Table) and other not in found:
                     found.append(other)

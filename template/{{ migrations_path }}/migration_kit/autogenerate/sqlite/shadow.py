@@ -26,7 +26,7 @@ WHERE virtual.sql LIKE 'CREATE VIRTUAL TABLE%' AND :schema IS NULL
 
     def cast(self, connection: Connection, models: Models) -> Shadow:
         """Make temporary tables; those of an attached database are left to Alembic."""
-        real = read_catalog(connection, {"main": ""})
+        real = models.renamed(read_catalog(connection, {"main": ""}))
         own = [table for table in models.tables if table.schema is None]
         with undone(connection), translated(connection, {None: "temp"}):
             refused = make(connection, own)
