@@ -173,7 +173,8 @@ class Caster:
             else:
                 types = WIDE
                 casts = (
-                    Counter(re.findall(f"::{types}", sql)) for sql in (ours, theirs)
+                    Counter(re.findall(f"::(?:{NUMBERS})", sql))
+                    for sql in (ours, theirs)
                 )
                 same = aspect == "definition" and next(casts) <= next(casts)
                 same &= "/" not in ours  # a quotient depends on the types
