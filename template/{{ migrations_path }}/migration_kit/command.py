@@ -57,9 +57,9 @@ def refuse_long_identifier(revision: str, path: str) -> None:
             column: Any = inspect(now.connection).get_columns(*table)[0]["type"]
             most = column.length or len(revision)
     if len(revision) > most:
-        place = f"{os.path.relpath(path)}: shorten the identifier {revision}"
         raise CommandError(
-            f"{place}; {now.version_table} has room for {most} characters"
+            f"{os.path.relpath(path)}: shorten the identifier {revision}; "
+            f"{now.version_table} has room for {most} characters"
         )
 
 
@@ -80,9 +80,9 @@ def recorded_revision(connection: Connection) -> Iterator[None]:
     after_each_revision(remember)
     callers_transaction = connection.in_transaction()
     if get_command() not in READ_ONLY | {"downgrade", "ensure_version"}:
-        paths = {one.revision: one.path for one in context.script.walk_revisions()}
-        longest = max(paths, key=len, default="")
-        refuse_long_identifier(longest, paths.get(longest, ""))
+        enforced = migration.dialect.supports_alter  # SQLite counts no characters
+        for one in context.script.walk_revisions() if enforced else ():
+            refuse_long_identifier(one.revision, one.path)
         if not callers_transaction:
             connection.rollback()
     yield

@@ -10,7 +10,7 @@ import re
 import warnings
 from typing import Any
 
-from alembic.ddl.sqlite import SQLiteImpl
+from alembic.ddl import sqlite
 from alembic.util import CommandError
 from sqlalchemy import Column, Table, Text, text
 from sqlalchemy.exc import OperationalError
@@ -31,7 +31,7 @@ ORDER BY rowid
 """
 
 
-class KeepingSQLiteImpl(SQLiteImpl):
+class SQLiteImpl(sqlite.SQLiteImpl):
     """Alembic takes the implementation of a dialect that is defined last."""
 
     __dialect__ = "sqlite"
