@@ -102,10 +102,12 @@ def is_object_of_history(script: ScriptDirectory, name: str) -> bool:
 def is_view_of_autogenerate(script: ScriptDirectory, view: Objects) -> bool:
     """Return whether an upgrade has a view in the database's own words.
 
-    SQLite keeps those of whoever made the view; SQLAlchemy breaks the line before FROM.
+    SQLite keeps those of whoever made the view; SQLAlchemy's break the line before FROM alone.
     """
     words, sql = (view.get(("table", "", aspect), "") for aspect in ("view", "sql"))
-    if not words or (sql and not re.search(r" \n *FROM ", sql)):
+    if not words or (
+        sql and not re.match(r"(?i)CREATE VIEW \S+ AS SELECT .*\n *FROM ", sql)
+    ):
         return False
     words = bare(sql or words)
     return any(
