@@ -70,8 +70,9 @@ async def async_session(database: AsyncEngine) -> AsyncIterator[AsyncSession]:
 async def fresh_database(template: ScratchDatabase) -> AsyncIterator[AsyncEngine]:
     """An engine on the test's own migrated database, which `Session` is bound to as well."""
     with ScratchDatabase(ALEMBIC_INI).create(template) as fresh:
-        own = make_engine(fresh.url)
-        Session.configure(bind=own)
-        yield own
+        engine = make_engine(fresh.url)
+        shared = Session.kw["bind"]
         Session.configure(bind=engine)
-        await own.dispose()
+        yield engine
+        Session.configure(bind=shared)
+        await engine.dispose()

@@ -65,8 +65,9 @@ def session(database: Engine) -> Iterator[orm.Session]:
 def fresh_database(template: ScratchDatabase) -> Iterator[Engine]:
     """An engine on the test's own migrated database, which `Session` is bound to as well."""
     with ScratchDatabase(ALEMBIC_INI).create(template) as fresh:
-        own = make_engine(fresh.url)
-        Session.configure(bind=own)
-        yield own
+        engine = make_engine(fresh.url)
+        shared = Session.kw["bind"]
         Session.configure(bind=engine)
-        own.dispose()
+        yield engine
+        Session.configure(bind=shared)
+        engine.dispose()

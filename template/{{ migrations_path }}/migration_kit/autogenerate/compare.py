@@ -265,7 +265,7 @@ class Comparison:
         new = {
             place
             for place in self.made.keys() - self.real.keys()
-            if of_types or not kind.creates(self.made[place])
+            if not kind.creates(self.made[place])
         }
         self.unsaid |= new
         upgrade.ops = [

@@ -89,7 +89,8 @@ def process_revision_directives(
         CommandError: if no model is imported, which would drop every table.
     """
     script = next(iter(directives), None)
-    if not script or script.upgrade_ops is None:
+    comparison = migration.opts.get("comparison")
+    if not script or script.upgrade_ops is None or comparison is None:
         return
     refuse_long_identifier(script.rev_id or "", "--rev-id")
     upgrade = script.upgrade_ops
@@ -107,7 +108,6 @@ def process_revision_directives(
             "see that the import of Base in env.py imports the models"
         )
     render.write_texts(migration)
-    comparison = migration.opts["comparison"]
     if get_command() == "check":
         upgrade.ops = [one for op in upgrade.ops for one in comparison.explained(op)]
     if get_command() == "revision":
