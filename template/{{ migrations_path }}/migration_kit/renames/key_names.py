@@ -182,7 +182,7 @@ def rename_constraints(
     if context.dialect.name == "postgresql":
         primary = inspector.get_pk_constraint(change.table_name, change.schema)
         keys = [(primary["name"], model.primary_key)]
-    dropped = {name_of(op) for op in change.ops}
+    dropped = {name_of(op) for op in change.ops} | written
     for found in inspector.get_foreign_keys(change.table_name, change.schema):
         place = (
             found["constrained_columns"],

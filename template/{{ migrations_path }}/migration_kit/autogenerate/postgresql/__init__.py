@@ -83,7 +83,14 @@ OR EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e'))
                 plain = all(
                     re.fullmatch(PLAIN["unique"], one) for one in (real, model) if one
                 )
-                return plain and not self.is_named(difference.table, "foreignkey")
+                key = (
+                    f"{difference.table}{(real or model or '').removeprefix('UNIQUE ')}"
+                )
+                return plain and not any(
+                    kind == "foreignkey" and key in sql.replace('"', "")
+                    for objects in self.real.values()
+                    for (kind, _, _), sql in objects.items()
+                )
             case "index" | "foreignkey" | "check" as kind, "definition":
                 return not real or bool(re.fullmatch(PLAIN[kind], real))
         return False
