@@ -9,10 +9,7 @@ from alembic.operations import ops
 from sqlalchemy import ClauseElement, Table
 from sqlalchemy.schema import conv
 
-from ..autogenerate.statements import StatementsOp
 from .new_names import Rename, RenameKeyOp, RenameOp
-
-DROPPED = re.compile(r"""DROP (?:CONSTRAINT|FOREIGN KEY) [`"]?([^\s`",]+)""")
 
 
 def finish(
@@ -28,13 +25,6 @@ def finish(
     freed: list[ops.MigrateOperation] = []
     comparison = context.migration_context.opts["comparison"]
     is_copied = context.dialect.name == "sqlite"  # with all names
-    written = {
-        name
-        for op in upgrade.ops
-        if isinstance(op, StatementsOp)
-        for sql in op.up
-        for name in re.findall(DROPPED, sql)
-    }
     for model in context.sorted_tables:
         place = (schema_of(context, model), model.name)
         keys = {key.referred_table for key in model.foreign_key_constraints}
@@ -51,7 +41,7 @@ def finish(
         if columns:
             freed += free_of_checks(context, change)
         if not (is_copied and (place[0] or "", place[1]) in comparison.unsaid):
-            rename_constraints(context, change, model, written)
+            rename_constraints(context, change, model)
         if change.ops and place not in changes:
             upgrade.ops.append(change)
     first = [RenameOp(one) for one in sorted(renames, key=str)]
@@ -184,21 +174,15 @@ def rename_key(
 
 
 def rename_constraints(
-    context: AutogenContext,
-    change: ops.ModifyTableOps,
-    model: Table,
-    written: set[str],
+    context: AutogenContext, change: ops.ModifyTableOps, model: Table
 ) -> None:
-    """Give primary and foreign keys their names, which Alembic does not compare.
-
-    Those that statements make again are left alone.
-    """
+    """Give primary and foreign keys their names, which Alembic does not compare."""
     inspector = context.inspector
     keys: list[tuple[str | None, Any]] = []
     if context.dialect.name == "postgresql":
         primary = inspector.get_pk_constraint(change.table_name, change.schema)
         keys = [(primary["name"], model.primary_key)]
-    dropped = {name_of(op) for op in change.ops} | written
+    dropped = {name_of(op) for op in change.ops}
     for found in inspector.get_foreign_keys(change.table_name, change.schema):
         place = (
             found["constrained_columns"],
