@@ -37,7 +37,7 @@ PLAIN = {
     "unique": f"UNIQUE {COLUMNS}",
     "foreignkey": rf"FOREIGN KEY {COLUMNS} REFERENCES \S+{COLUMNS}"
     r"(?: ON (?:UPDATE|DELETE) [A-Z ]+)?",
-    "check": r"CHECK [^']*",
+    "check": r"CHECK [\s\S]*",
 }
 
 
