@@ -296,8 +296,10 @@ SQL: list[tuple[str, str | dict[str, str]]] = [
 SQL_BY_SQLGLOT: list[tuple[str, str | dict[str, str]]] = [
     ("CREATE UNIQUE INDEX ix ON capes (age)", "unique ix"),
     (
-        "CREATE MATERIALIZED VIEW hats AS SELECT age FROM capes WITH NO DATA;"
-        " CREATE UNIQUE INDEX ix ON hats (age)",
+        (
+            "CREATE MATERIALIZED VIEW hats AS SELECT age FROM capes WITH NO DATA;"
+            " CREATE UNIQUE INDEX ix ON hats (age)"
+        ),
         "",
     ),
     (

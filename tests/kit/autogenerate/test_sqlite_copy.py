@@ -20,8 +20,10 @@ OTHERS = [
     "CREATE INDEX ix_lower ON capes (lower(name))",
     "CREATE INDEX ix_desc ON capes (x DESC) WHERE y > 1",
     "CREATE INDEX ix_z ON capes (z)",
-    "CREATE TRIGGER touched AFTER UPDATE ON capes"
-    " BEGIN UPDATE heroes SET id = id WHERE id = new.id; END",
+    (
+        "CREATE TRIGGER touched AFTER UPDATE ON capes"
+        " BEGIN UPDATE heroes SET id = id WHERE id = new.id; END"
+    ),
     "CREATE VIEW seen AS SELECT name, x FROM capes",
     "INSERT INTO capes (id, name, x, kind) VALUES (7, 'A', 1, 'a'), (9, 'B', 2, 'b')",
     "DELETE FROM capes WHERE id = 9",
@@ -107,8 +109,10 @@ CASES: list[tuple[list[str], str, dict[str, str | None]]] = [
     ),
     (
         FULL,
-        "alter_column('kind', type_=sa.Enum('a', 'c', name='kind',"
-        " native_enum=False, create_constraint=True))",
+        (
+            "alter_column('kind', type_=sa.Enum('a', 'c', name='kind',"
+            " native_enum=False, create_constraint=True))"
+        ),
         {
             "check kind in ( 'a' , 'b' ) definition": None,
             "check kind definition": "kind in ( 'a' , 'c' )",
@@ -194,7 +198,9 @@ def test_column_takes_the_name_of_one_that_goes(new: New) -> None:
 
 def test_unnamed_constraint_is_dropped_by_its_convention(new: New) -> None:
     sql = ["CREATE TABLE capes (hero INTEGER REFERENCES heroes (id) ON DELETE CASCADE)"]
-    names = {"naming_convention": {"fk": "fk_%(table_name)s_%(column_0_name)s"}}
+    names: dict[str, object] = {
+        "naming_convention": {"fk": "fk_%(table_name)s_%(column_0_name)s"}
+    }
     name = "foreignkey foreign key ( hero ) references heroes ( id ) on delete cascade definition"
     found = results(new, [(sql, ["drop_constraint('fk_capes_hero')"], names)])
     assert found == [[{name: None}, []]]

@@ -32,7 +32,7 @@ def test_offline_sql_limits_its_waits_for_locks(render: Render) -> None:
 def separately(project: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the real `alembic`, and keep apart what goes to a file and what goes to a person."""
     env = environment(**project.env)
-    command = [script("alembic"), *arguments]
+    command: list[str] = [str(script("alembic")), *arguments]
     return subprocess.run(
         command, cwd=project, env=env, capture_output=True, text=True, check=False
     )

@@ -47,9 +47,7 @@ WIDER = {
 }
 
 
-@pytest.mark.parametrize(
-    "engine", [one for one in ONE_OF_EACH if one.server], ids=str
-)
+@pytest.mark.parametrize("engine", [one for one in ONE_OF_EACH if one.server], ids=str)
 def test_identifier_that_cannot_be_recorded_is_refused_before_its_ddl(
     new: New, engine: Engine
 ) -> None:

@@ -208,7 +208,9 @@ def test_message_names_the_user_and_where_the_url_came_from(
     )
     line = last_line(output)
     assert 'role "no_such_role" does not exist' in line
-    assert line.endswith(f"; create that user with LOGIN, or correct the user in {name}")
+    assert line.endswith(
+        f"; create that user with LOGIN, or correct the user in {name}"
+    )
     assert ":no_such_role@" not in output
 
 
