@@ -856,4 +856,6 @@ def test_accepted_url_means_the_same_to_sqlalchemy(template: Path, url: str) -> 
         assert_url_landed(project, url)
         parsed = make_url(url)
         if parsed.password:
-            assert parsed.host in {None, "localhost", "::1", "127.0.0.1", "db"}
+            # Commas alone are hosts without a name: the socket of this machine.
+            host = (parsed.host or "").strip(",")
+            assert host in {"", "localhost", "::1", "127.0.0.1", "db"}
