@@ -333,6 +333,9 @@ def insert(connection: Connection, rows: tuple[str, ...]) -> None:
 
 # ----------------------------------------------------------------------------- What is in there
 
+# PostgreSQL writes the list of an IN with one cast, and reads its own words as a cast of each.
+CAST = r"(?<=::character varying)::text|(?<=\])::text\[\]"
+
 
 def snapshot(connection: Connection) -> dict[str, Any]:
     """Return all that SQLAlchemy reflects, without Alembic's table, as texts by their paths."""
@@ -395,7 +398,7 @@ def text(value: Any) -> str:
         return "{" + ", ".join(f"{k}: {text(v)}" for k, v in items if v) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(text(item) for item in value) + "]"
-    return re.sub(r" at 0x\w+", "", str(value))
+    return re.sub(rf" at 0x\w+|{CAST}", "", str(value))
 
 
 def difference(expected: dict[str, str], found: dict[str, str]) -> str:
