@@ -2,8 +2,8 @@
 
 import io
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from logging.config import fileConfig
 from typing import TYPE_CHECKING, Any
 
@@ -132,14 +132,14 @@ def do_run_migrations(connection: Connection, options: dict[str, Any]) -> None:
         context.get_context().opts["dont_mutate"] = True
     for room in rooms():
         room.before(connection, options)
-    with (
-        migration_errors(database, connection),
-        database.around(connection),
-        database.lock(connection),
-        around_of_rooms(connection),
-        recorded_revision(connection),
-        database.patience(connection) as attempts,
-    ):
+    with ExitStack() as stack:
+        stack.enter_context(migration_errors(database, connection))
+        stack.enter_context(database.around(connection))
+        stack.enter_context(database.lock(connection))
+        for room in rooms():
+            stack.enter_context(room.around(connection))
+        stack.enter_context(recorded_revision(connection))
+        attempts = stack.enter_context(database.patience(connection))
         for room in rooms():
             room.check_history(context.script)
             room.refuse(connection)
@@ -147,16 +147,6 @@ def do_run_migrations(connection: Connection, options: dict[str, Any]) -> None:
         for attempt in attempts:
             with attempt, context.begin_transaction(), database.transaction(connection):
                 context.run_migrations()
-
-
-@contextmanager
-def around_of_rooms(connection: Connection) -> Iterator[None]:
-    """Enter what rooms want the run to be within: the schema of a tenant."""
-    with ExitStack() as stack:
-        for room in rooms():
-            if around := room.around(connection):
-                stack.enter_context(around)
-        yield
 
 
 def run_migrations_online(

@@ -7,12 +7,12 @@ The `room.py` of each ends with `room = ...`, an instance of `Room`. Every run a
 import os
 import re
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from alembic import context
 from alembic.config import Config
@@ -73,9 +73,9 @@ class Room:
     def before(self, connection: Connection, options: dict[str, Any]) -> None:
         """Prepare or warn, before the lock is taken."""
 
-    def around(self, connection: Connection) -> AbstractContextManager[None] | None:
-        """Return what the run is within, after the lock is taken."""
-        return None
+    def around(self, connection: Connection) -> AbstractContextManager[None]:
+        """Return what the run is within, after the lock is taken: the schema of a tenant."""
+        return nullcontext()
 
     def refuse(self, connection: Connection) -> None:
         """Refuse the run, after the lock is taken."""
@@ -123,12 +123,8 @@ def named_rooms() -> list[str] | None:
 
 def rooms() -> list[Room]:
     """Return the rooms that are on, in their order."""
-    return [load(name) for name in ROOMS if is_on(name)]
-
-
-@cache
-def load(name: str) -> Room:
-    return cast(Room, import_module(f".{name}.room", __package__).room)
+    modules = (f".{name}.room" for name in ROOMS if is_on(name))
+    return [import_module(module, __package__).room for module in modules]
 
 
 def part(room: str, dialect: str) -> Any:

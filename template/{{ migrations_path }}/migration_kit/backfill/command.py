@@ -3,6 +3,7 @@
 import argparse
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,10 +13,10 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
-from ..environment import DoRun, around_of_rooms
+from ..environment import DoRun
 from ..errors import one_line
 from ..options import put_together
-from ..rooms import part
+from ..rooms import part, rooms
 from ..sections import read_config
 from ..settings import FIRST, version_table_options
 from .batches import Pace, Work
@@ -186,7 +187,9 @@ def on_database(
         connection.rollback()
         given = put_together(version_table_options(), options)
         context.configure(connection=connection, **given)
-        with around_of_rooms(connection):
+        with ExitStack() as stack:
+            for room in rooms():
+                stack.enter_context(room.around(connection))
             do(connection, script)
 
     function: DoRun = do_run

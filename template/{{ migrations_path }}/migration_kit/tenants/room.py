@@ -23,7 +23,7 @@ class Tenants(Room):
 
         schema = schema_of_run()
         if schema is None:
-            return None
+            return super().around(connection)
         kind = kind_with_schemas(connection.dialect.name)
         return kind.search_path(connection, schema)
 
