@@ -23,12 +23,8 @@ def histories(config: Config) -> Iterator[tuple[Config, ScriptDirectory]]:
 @lru_cache(maxsize=1)
 def other_histories(config: Config) -> list[tuple[Config, ScriptDirectory]]:
     """Return the configurations and histories of the other databases than that of a section."""
-    return [
-        (other, ScriptDirectory.from_config(other))
-        for name in databases(config.config_file_name)
-        if name != config.config_ini_section
-        for other in [read_config(config.config_file_name, name)]
-    ]
+    section = config.config_ini_section
+    return [one for one in histories(config) if one[0].config_ini_section != section]
 
 
 def config_of_revision(config: Config, revision: str) -> Config:
