@@ -3,9 +3,9 @@
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from alembic import context
 from alembic.script import ScriptDirectory
@@ -16,12 +16,19 @@ from ..histories import other_histories
 from ..rooms import BACKFILL_TABLE, LOCK_TABLE
 from .kinds import kind_of
 
-# The names that databases give to what has none, and the end of a revision's source.
+# The names that databases give to what has none.
 UNNAMED = r"(?i)%(table_name)s_(\w+_)?(p?key|fkey|check|excl|idx|(ibfk|chk)_)\d*|constraint_\d+"
-DOWNGRADE = r"(?ms)^(async )?def downgrade.*?(?=^[^\s#)\]}]|\Z)"
 
 # The table that goes, the one that comes, and the schema of both.
 Operation = tuple[str | None, str | None, str | None]
+
+
+class Upgrade(NamedTuple):
+    """What a revision's source has without its downgrade, and without comments."""
+
+    values: set[str]
+    words: set[str]  # of values, SQL for example, and names of arguments; in lower case
+    operations: list[Operation]  # in their order, as far as tables are named
 
 
 def is_of_something_else(connection: Connection, table: Table) -> bool:
@@ -83,11 +90,9 @@ def is_made(
         return True
     forms = "|".join([UNNAMED, "ix_%(column_0_label)s", *map(str, convention.values())])
     hint = kind if kind == "index" else ""  # `index=True` of a column
-    for one in filter(
-        lambda one: is_object_of_history(script, f"{one} {hint}"), tables
-    ):
-        escaped = re.escape(one)
-        parts = {"table_name": escaped, "column_0_label": rf"{escaped}_\w+"}
+    known = (one for one in tables if is_object_of_history(script, f"{one} {hint}"))
+    for one in map(re.escape, known):
+        parts = {"table_name": one, "column_0_label": rf"{one}_\w+"}
         if re.fullmatch(forms % defaultdict(lambda: r"\w+", parts), name):
             return True
     return False
@@ -96,7 +101,7 @@ def is_made(
 def is_object_of_history(script: ScriptDirectory, name: str) -> bool:
     """Return whether an upgrade has a name: as a value, or within SQL."""
     words = set(re.findall(r"\w+", name.lower()))
-    return any(words <= some for some in words_of(script))
+    return any(words <= upgrade.words for upgrade in upgrades_of(script))
 
 
 def is_view_of_autogenerate(script: ScriptDirectory, view: Objects) -> bool:
@@ -111,9 +116,10 @@ def is_view_of_autogenerate(script: ScriptDirectory, view: Objects) -> bool:
         return False
     words = bare(sql or words)
     return any(
-        isinstance(node, ast.Constant) and words in bare(str(node.value))
-        for source in sources_of(script, "VIEW")
-        for node in upgrade_nodes(source)
+        words in bare(value)
+        for upgrade in upgrades_of(script)
+        for value in upgrade.values
+        if "VIEW" in value
     )
 
 
@@ -122,55 +128,39 @@ def bare(sql: str) -> str:
     return re.sub(r"[\s\\]|;\s*$", "", sql)
 
 
-@lru_cache(maxsize=16)
-def words_of(script: ScriptDirectory) -> list[set[str]]:
-    """Return the words of each upgrade, in lower case."""
-    sources = (source.decode(errors="replace") for source in sources_of(script))
-    ends = (re.sub(DOWNGRADE, "", source).lower() for source in sources)
-    return [set(re.findall(r"\w+", source)) for source in ends]
-
-
 def is_named_by_revision(script: ScriptDirectory, name: str) -> bool:
     """Return whether a revision has a name, of an ENUM type for example, as a value."""
-    return any(
-        isinstance(node, ast.Constant) and node.value == name
-        for source in sources_of(script)
-        for node in upgrade_nodes(source)
-    )
+    return any(name in upgrade.values for upgrade in upgrades_of(script))
+
+
+def operations_of(script: ScriptDirectory) -> list[Operation]:
+    """Return what the upgrades of a history do to tables, in their order."""
+    return [one for upgrade in upgrades_of(script) for one in upgrade.operations]
 
 
 @lru_cache(maxsize=16)
-def operations_of(script: ScriptDirectory) -> list[Operation]:
-    """Return what the upgrades of a history do to tables, in their order, as far as named."""
-    return [
-        operation
-        for source in sources_of(script, "(create|drop|rename)_table")
-        for node in upgrade_nodes(source)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-        if (operation := table_operation(node, node.func.attr))
+def upgrades_of(script: ScriptDirectory) -> list[Upgrade]:
+    """Return the upgrades of a history, in their order."""
+    paths = (Path(revision.path) for revision in script.walk_revisions())
+    return [read_upgrade(path.read_bytes()) for path in paths][::-1]
+
+
+def read_upgrade(source: bytes) -> Upgrade:
+    """Read a revision's source; its comments may name what it does not make."""
+    nodes = [
+        node
+        for statement in ast.parse(source).body
+        if not getattr(statement, "name", "").startswith("downgrade")
+        for node in ast.walk(statement)
     ]
+    values = {str(node.value) for node in nodes if isinstance(node, ast.Constant)}
+    arguments = {str(node.arg) for node in nodes if isinstance(node, ast.keyword)}
+    words = re.findall(r"\w+", " ".join(values | arguments).lower())
+    operations = (table_operation(one) for one in nodes if isinstance(one, ast.Call))
+    return Upgrade(values, set(words), [*filter(None, operations)])
 
 
-def sources_of(script: ScriptDirectory, pattern: str = "") -> Iterator[bytes]:
-    """Yield the sources of the revisions that have a pattern, in their order."""
-    for revision in reversed(list(script.walk_revisions())):
-        with open(revision.path, "rb") as file:
-            source = file.read()
-        if re.search(pattern.encode(), source):  # most need no parser
-            yield source
-
-
-def upgrade_nodes(source: bytes) -> Iterator[ast.AST]:
-    """Yield what a revision's source has, in its order, without its downgrade."""
-    for statement in ast.parse(source).body:
-        downgrades = isinstance(statement, ast.FunctionDef) and (
-            statement.name.startswith("downgrade")
-        )
-        if not downgrades:
-            yield from ast.walk(statement)
-
-
-def table_operation(call: ast.Call, name: str) -> Operation | None:
+def table_operation(call: ast.Call) -> Operation | None:
     """Return what an operation of Alembic's does to a table; None if it is no such one."""
     values = {keyword.arg: literal(keyword.value) for keyword in call.keywords}
     first, second = (*map(literal, call.args[:2]), None, None)[:2]
@@ -181,7 +171,7 @@ def table_operation(call: ast.Call, name: str) -> Operation | None:
         "drop_table": (table, None, schema),
         "rename_table": (old, new, schema),
     }
-    return operations.get(name)
+    return operations.get(getattr(call.func, "attr", ""))
 
 
 def literal(node: ast.expr) -> Any:
