@@ -389,17 +389,10 @@ def write_the_rest(
 
 
 plugin = Plugin(__name__)
-plugin.add_autogenerate_comparator(
-    cast_shadow, "schema", priority=DispatchPriority.FIRST
-)
+first = partial(plugin.add_autogenerate_comparator, priority=DispatchPriority.FIRST)
+last = partial(plugin.add_autogenerate_comparator, priority=DispatchPriority.LAST)
+first(cast_shadow, "schema")
 for aspect, group in USERS.items():
-    plugin.add_autogenerate_comparator(
-        partial(compare_column, aspect),
-        "column",
-        group,
-        priority=DispatchPriority.FIRST,
-    )
-plugin.add_autogenerate_comparator(remember, "table", priority=DispatchPriority.LAST)
-plugin.add_autogenerate_comparator(
-    write_the_rest, "schema", priority=DispatchPriority.LAST
-)
+    first(partial(compare_column, aspect), "column", group)
+last(remember, "table")
+last(write_the_rest, "schema")
