@@ -49,15 +49,7 @@ CLASSES: dict[str, Any] = {
     "primary": PrimaryKeyConstraint,
 }
 
-# Aspects of a column, each with the attribute of Alembic's operation, and its value for no change.
-ALTERED: dict[str, tuple[str, Any]] = {
-    "type": ("modify_type", None),
-    "nullable": ("modify_nullable", None),
-    "default": ("modify_server_default", False),
-    "comment": ("modify_comment", False),
-}
-
-# Those that env.py may compare itself.
+# Aspects of a column that env.py may compare itself.
 USERS = {"type": "types", "default": "server_default"}
 
 
@@ -232,9 +224,8 @@ class Comparison:
     def is_of_user(self, op: ops.MigrateOperation) -> bool:
         """Return whether a function of env.py says that a column differs."""
         return isinstance(op, ops.AlterColumnOp) and any(
-            getattr(op, ALTERED[aspect][0]) is not ALTERED[aspect][1]
-            and (op.table_name, op.column_name, aspect) not in self.asked
-            for aspect in USERS
+            (op.table_name, op.column_name, aspect) not in self.asked
+            for aspect in altered_by(op) & USERS.keys()
         )
 
     def item_of(self, table: Table, one: Difference) -> Any:
@@ -307,14 +298,16 @@ def is_about(op: ops.MigrateOperation, one: Difference) -> bool:
         case ops.DropColumnOp():
             return (one.kind, one.name.lower()) == ("column", op.column_name.lower())
         case ops.AlterColumnOp():
-            attribute, nothing = ALTERED.get(
-                one.aspect, ("column_name", op.column_name)
-            )
-            known = getattr(op, attribute) is not nothing
-            return known and (one.kind, one.name) == ("column", op.column_name)
+            is_altered = one.aspect in altered_by(op)
+            return is_altered and (one.kind, one.name) == ("column", op.column_name)
         case ops.CreateTableCommentOp() | ops.DropTableCommentOp():
             return (one.kind, one.aspect) == ("table", "comment")
     return False
+
+
+def altered_by(op: ops.AlterColumnOp) -> set[str]:
+    """Return the aspects of a column that an operation alters."""
+    return {one[0].removeprefix("modify_") for one in op.to_diff_tuple()}
 
 
 def drop(item: Any) -> ops.MigrateOperation:
@@ -368,15 +361,15 @@ def compare_column(
         return PriorityDispatchResult.CONTINUE
     comparison.asked.add((table, name, aspect))
     item = "column", name, aspect
+    differs = real.get(item) != made.get(item)
     if aspect == "type":
         alter.existing_type = inspected.type
+        alter.modify_type = modelled.type if differs else None
     else:
         alter.existing_server_default = inspected.server_default
+        alter.modify_server_default = modelled.server_default if differs else False
         if modelled.table.autoincrement_column is modelled:
             alter.kw["autoincrement"] = True
-    if real.get(item) != made.get(item):
-        value = modelled.type if aspect == "type" else modelled.server_default
-        setattr(alter, ALTERED[aspect][0], value)
     return PriorityDispatchResult.STOP
 
 
