@@ -6,7 +6,7 @@ they say each difference as it is; else the table is written in plain SQL.
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from copy import copy
 from functools import partial
 from typing import Any
@@ -35,7 +35,7 @@ from .differences import Difference, Place, differences, is_in_models, pair
 from .kinds import kind_of
 from .render import BOUND
 from .shadow import Models
-from .statements import StatementsOp, put_around
+from .statements import put_around
 
 log = logging.getLogger(f"alembic.{__name__}")
 
@@ -128,19 +128,6 @@ class Comparison:
         real, made = self.real.get(place, {}), self.made.get(place, {})
         return [*differences(place, real, made)]
 
-    def differences_of(self, op: ops.MigrateOperation) -> Sequence[Difference]:
-        """Return what statements end, or the operations of a table."""
-        if isinstance(op, ops.ModifyTableOps):
-            place = op.schema or "", op.table_name
-            said = self.inspected.keys() - self.unsaid
-            return self.found(place) if place in said else ()
-        return op.found if isinstance(op, StatementsOp) else ()
-
-    def explained(self, op: ops.MigrateOperation) -> Sequence[ops.MigrateOperation]:
-        """Return an operation for each difference, which `alembic check` shows in its words."""
-        found = [StatementsOp((), (), [one]) for one in self.differences_of(op)]
-        return found if found or isinstance(op, StatementsOp) else [op]
-
     def leave_alone(self, place: Place, is_left: Callable[[Difference], bool]) -> None:
         """Take objects from the models that are left alone, and give them those there are."""
         real, made = self.real[place], self.made[place]
@@ -204,6 +191,7 @@ class Comparison:
             if any(is_about(op, one) for one in found) or self.is_of_user(op)
         ]
         table_ops.ops = [*drops, *others, *creates] if is_said else []
+        table_ops.info["found"] = found
         if not is_said:
             self.unsaid.add(place)
 

@@ -17,6 +17,7 @@ from . import ownership, render
 from .compare import plugin
 from .kinds import kind_of
 from .review import ReviewOp, ask_for_review
+from .statements import explained
 
 log = logging.getLogger(f"alembic.{__name__}")
 
@@ -109,13 +110,13 @@ def process_revision_directives(
         )
     render.write_texts(migration)
     if get_command() == "check":
-        upgrade.ops = [one for op in upgrade.ops for one in comparison.explained(op)]
+        upgrade.ops = [one for op in upgrade.ops for one in explained(op)]
     if get_command() == "revision":
         if upgrade.is_empty():
             log.info("Models and database agree: no revision is written")
             directives.clear()
         kept += comparison.kept
-        ask_for_review(upgrade, comparison.differences_of)
+        ask_for_review(upgrade)
         alone = "is left alone: no model has it, no revision makes it."
         upgrade.ops[:0] = [ReviewOp(f"REVIEW: {name} {alone}") for name in kept]
 

@@ -1,7 +1,7 @@
 """Comments in a revision: what loses data, and what rows may stop."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
@@ -35,34 +35,15 @@ def render_review(context: AutogenContext, op: ReviewOp) -> list[str]:
     return [f"# {' '.join(line.split())}" for line in op.lines]  # or it ends too early
 
 
-def ask_for_review(
-    container: ops.OpContainer,
-    differences_of: Callable[[ops.MigrateOperation], Sequence[Difference]],
-) -> None:
-    """Write a comment before each operation that loses data, or that rows may stop.
-
-    Args:
-        container: the operations.
-        differences_of: returns what an operation ends.
-    """
+def ask_for_review(container: ops.OpContainer) -> None:
+    """Write a comment before each operation that loses data, or that rows may stop."""
     commented: list[ops.MigrateOperation] = []
     for op in container.ops:
-        found = differences_of(op)
-        lines = rows_decide(found) if found else review(op)
-        if isinstance(op, ops.ModifyTableOps):
-            ask_for_review(op, lambda _: ())
-            op.ops[:0] = [ReviewOp(*lines)] if lines else []
-        elif lines:
-            commented.append(ReviewOp(*lines))
-        commented.append(op)
+        lines = rows_decide(op.info.get("found", ()))
+        if isinstance(op, ops.DropTableOp):
+            lines = [f"REVIEW: loses the rows of {op.table_name}."]
+        commented += [ReviewOp(*lines), op] if lines else [op]
     container.ops = commented
-
-
-def review(op: ops.MigrateOperation) -> list[str]:
-    """Return what an operation loses, in lines of a comment."""
-    if isinstance(op, ops.DropTableOp):
-        return [f"REVIEW: loses the rows of {op.table_name}."]
-    return []
 
 
 def rows_decide(found: Sequence[Difference]) -> list[str]:

@@ -20,15 +20,21 @@ class StatementsOp(ops.MigrateOperation):
     def __init__(
         self, up: Iterable[str], down: Iterable[str], found: Sequence[Difference]
     ) -> None:
-        self.up, self.down, self.found = list(up), list(down), found
+        self.up, self.down, self.info["found"] = list(up), list(down), found
 
     def reverse(self) -> "StatementsOp":
         """Return the way back."""
-        return StatementsOp(self.down, self.up, self.found)
+        return StatementsOp(self.down, self.up, ())
 
     def to_diff_tuple(self) -> tuple[str, ...]:
         """Return a line for each difference, which `alembic check` shows."""
-        return ("modify", *map(str, self.found))
+        return ("modify", *map(str, self.info["found"]))
+
+
+def explained(op: ops.MigrateOperation) -> Sequence[ops.MigrateOperation]:
+    """Return an operation for each difference, which `alembic check` shows in its words."""
+    found = [StatementsOp((), (), [one]) for one in op.info.get("found", ())]
+    return found if found or isinstance(op, StatementsOp) else [op]
 
 
 @renderers.dispatch_for(StatementsOp)
