@@ -19,8 +19,8 @@ from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy import (
     CheckConstraint,
     Column,
+    Connection,
     Constraint,
-    Dialect,
     ForeignKeyConstraint,
     Index,
     PrimaryKeyConstraint,
@@ -63,7 +63,7 @@ class Comparison:
     Attributes:
         real, made: the catalogs of the database and of the models.
         tables: those of the models, by their place in a catalog.
-        equal: tables without a difference.
+        hidden: tables that Alembic need not see: they are equal, or views.
         inspected: tables with differences as Alembic sees them, and its operations.
         operations: all those of Alembic's, also of what is written in plain SQL.
         unsaid: places whose differences are written in plain SQL.
@@ -80,8 +80,7 @@ class Comparison:
         assert connection is not None
         options["comparison"] = None  # that of a run before would hide its tables
         self.context, self.dialect = context, connection.dialect
-        self.models = models_of(context, self.dialect, connection)
-        self.models.renamed = renamed
+        self.models = models_of(context, connection, renamed)
         self.tables = {self.models.key(table): table for table in self.models.tables}
         shadow = kind_of(self.dialect).cast(connection, self.models)
         self.real, self.made = shadow.real, shadow.made
@@ -94,34 +93,25 @@ class Comparison:
             log.warning("compared by Alembic alone: %s: %s", table.key, reason)
         if shadow.note:
             log.warning("compared by Alembic alone: %s", shadow.note)
-        for schema in self.models.shown().values() if self.made else ():
-            for catalog in (self.real, self.made):
-                catalog.setdefault((schema, ""), {})
-        for place in self.real.keys() - self.made.keys() if self.made else ():
-            if ownership.is_view_of_autogenerate(
-                alembic_context.script, self.real[place]
-            ):
-                self.made[place] = {}  # its model is gone
+        if self.made:
+            for schema in self.models.shown().values():
+                for catalog in (self.real, self.made):
+                    catalog.setdefault((schema, ""), {})
+            for place in self.real.keys() - self.made.keys():
+                view = self.real[place]
+                if ownership.is_view_of_autogenerate(alembic_context.script, view):
+                    self.made[place] = {}  # its model is gone
         places = self.made.keys() & self.real.keys()
         for place in places:
-            pair(
-                self.real[place],
-                self.made[place],
-                self.tables.get(place),
-                self.dialect,
-            )
+            modelled = self.tables.get(place)
+            pair(self.real[place], self.made[place], modelled, self.dialect)
             self.leave_alone(place, self.is_of_others)
+        functions = map(options.get, ("compare_type", "compare_server_default"))
+        asks_user = any(map(callable, functions))
+        equal = {place for place in places if not (asks_user or self.found(place))}
         views = {place for place, table in self.tables.items() if is_view(table)}
-        asks_user = map(options.get, ("compare_type", "compare_server_default"))
-        self.equal = set() if any(map(callable, asks_user)) else {*places}
-        self.equal = {place for place in self.equal if not self.found(place)}
-        self.unsaid = {
-            place for place in places - self.equal if place not in self.tables
-        } | (views & self.made.keys() - self.equal)
-
-    def hides(self, table: Table) -> bool:
-        """Return whether Alembic need not see a table: it is equal, or a view."""
-        return is_view(table) or self.models.key(table) in self.equal
+        self.hidden = equal | views
+        self.unsaid = self.made.keys() - equal - (self.tables.keys() - views)
 
     def found(self, place: Place) -> list[Difference]:
         """Return the differences of a table, or of the objects of a schema."""
@@ -263,10 +253,14 @@ class Comparison:
             put_around(upgrade.ops, up, down, found)
 
 
-def models_of(context: AutogenContext, dialect: Dialect, connection: Any) -> Models:
+def models_of(
+    context: AutogenContext,
+    connection: Connection,
+    renamed: Callable[[Catalog], Catalog],
+) -> Models:
     """Return the tables to compare: without those that env.py leaves out."""
     metadata = context.migration_context.opts["target_metadata"]
-    default = dialect.default_schema_name or "main"
+    default = connection.dialect.default_schema_name or "main"
     tables = [
         table
         for table in tables_of(metadata).values()
@@ -275,7 +269,8 @@ def models_of(context: AutogenContext, dialect: Dialect, connection: Any) -> Mod
     ]
     given = connection.get_execution_options().get("schema_translate_map") or {}
     named = {None, *schemas_of(metadata)}
-    return Models(tables, {name: given.get(name, name) or default for name in named})
+    schemas = {name: given.get(name, name) or default for name in named}
+    return Models(tables, schemas, renamed)
 
 
 def is_about(op: ops.MigrateOperation, one: Difference) -> bool:

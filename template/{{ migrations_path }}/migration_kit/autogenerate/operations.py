@@ -52,7 +52,7 @@ def include_name(name: str | None, kind: str, parents: Mapping[str, Any]) -> boo
     if kind == "table":
         comparison = migration.opts.get("comparison")
         place = parents["schema_name"] or "", name
-        return comparison is None or place not in comparison.equal
+        return comparison is None or place not in comparison.hidden
     if kind != "schema" or name is None:
         return True
     models = schemas_of(migration.opts["target_metadata"])
@@ -64,9 +64,9 @@ def include_object(
 ) -> bool:
     """Leave out tables that are equal, and tables and views of something else."""
     migration = context.get_context()
-    if isinstance(item, Table) and not reflected:
-        comparison = migration.opts.get("comparison")
-        return comparison is None or not comparison.hides(item)
+    comparison = migration.opts.get("comparison")
+    if isinstance(item, Table) and not reflected and comparison:
+        return comparison.models.key(item) not in comparison.hidden
     if not reflected or compare_to is not None:
         return True
     if isinstance(item, Table):
