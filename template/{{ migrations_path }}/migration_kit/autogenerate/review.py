@@ -42,7 +42,11 @@ def ask_for_review(container: ops.OpContainer) -> None:
         lines = rows_decide(op.info.get("found", ()))
         if isinstance(op, ops.DropTableOp):
             lines = [f"REVIEW: loses the rows of {op.table_name}."]
-        commented += [ReviewOp(*lines), op] if lines else [op]
+        if isinstance(op, ops.ModifyTableOps) and lines:
+            op.ops.insert(0, ReviewOp(*lines))
+        elif lines:
+            commented.append(ReviewOp(*lines))
+        commented.append(op)
     container.ops = commented
 
 
