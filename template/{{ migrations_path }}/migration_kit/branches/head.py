@@ -66,11 +66,6 @@ def write_head(script: ScriptDirectory) -> None:
     lines = "".join(f"{head}\n" for head in sorted(script.get_heads()))
     if lines or file.exists():
         file.write_text(lines, encoding="utf-8", newline="\n")
-    for head in script.get_heads():
-        if len(head) > 32:
-            print(
-                f"{head} has more than 32 characters: most databases cannot record it"
-            )
 
 
 def heads_of_line(script: ScriptDirectory, revision: str) -> list[str]:
