@@ -122,30 +122,26 @@ def process_revision_directives(
 
 
 def make_run(migration: MigrationContext, script: ops.MigrationScript) -> list[str]:
-    """Let the operations run both ways, and return the names of tables that they leave alone."""
+    """Let the operations run both ways, and return the names of tables that they leave alone.
+
+    Those are the ones that no revision makes.
+    """
     upgrade, downgrade = script.upgrade_ops, script.downgrade_ops
     assert upgrade is not None
     assert downgrade is not None
-    kept = leave_tables_of_others(upgrade, downgrade)
-    for container in (upgrade, downgrade):
-        kind_of(migration.dialect).complete(migration, container)
-        render.write_checks_of_columns(container)
-    return kept
-
-
-def leave_tables_of_others(*containers: ops.OpContainer) -> list[str]:
-    """Take out what drops a table that no revision makes, both ways, and return their names."""
     others = {
         (op.schema, op.table_name)
-        for op in containers[0].ops
+        for op in upgrade.ops
         if isinstance(op, ops.DropTableOp)
         and not ownership.is_made_by_revision(context.script, op.table_name, op.schema)
     }
-    for container in containers:
+    for container in (upgrade, downgrade):
         container.ops = [
             op
             for op in container.ops
             if (getattr(op, "schema", None), getattr(op, "table_name", None))
             not in others
         ]
+        kind_of(migration.dialect).complete(migration, container)
+        render.write_checks_of_columns(container)
     return sorted(full_name(schema, table) for schema, table in others)

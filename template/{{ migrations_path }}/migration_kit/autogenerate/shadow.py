@@ -66,9 +66,8 @@ class Maker(SchemaGenerator):
     def with_ddl_events(self, target: Any, **options: Any) -> Iterator[None]:
         """Call the listeners of types."""
         for listener in target.dispatch.before_create:
-            function = getattr(
-                listener, "func", listener
-            )  # of SQLAlchemy 2.1's partial
+            # SQLAlchemy 2.1 has a partial.
+            function = getattr(listener, "func", listener)
             owner = getattr(function, "__self__", getattr(function, "target", None))
             if isinstance(owner, SchemaType):
                 listener(target, self.connection, _ddl_runner=self, **options)
