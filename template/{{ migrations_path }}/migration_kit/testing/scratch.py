@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
@@ -79,21 +80,19 @@ class ScratchDatabase:
             CommandError: if the server cannot be reached, or refuses.
         """
         server = f"{self.url.get_backend_name()} {self.url.host} {self.url.port}"
+        drop = partial(self._kind.drop, self)
         leftovers = part("testing", "leftovers")  # servers have some
         with leftovers.owner(server, self.name) if leftovers else nullcontext():
             try:
                 with OneLine():
                     if leftovers:
-                        leftovers.drop_leftovers(server, self._drop)
+                        leftovers.drop_leftovers(server, drop)
                     self._kind.create(self, template)
                 self.is_new = template is None
                 yield self
             finally:
                 with OneLine():
-                    self._drop(self.name)
-
-    def _drop(self, name: str) -> None:
-        self._kind.drop(self, name)
+                    drop(self.name)
 
     def upgrade(self, revision: str = "heads") -> None:
         """Migrate up to a revision; by default to the newest one of each branch."""
