@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -28,21 +29,13 @@ def other_histories(config: Config) -> list[tuple[Config, ScriptDirectory]]:
 
 
 def config_of_revision(config: Config, revision: str) -> Config:
-    """Return the configuration of the database whose history has a revision.
-
-    Raises:
-        CommandError: if none has it.
-    """
-    error: CommandError | None = None
-    for one, script in histories(config):
-        try:
+    """Return the configuration of the database whose history has a revision, else the first."""
+    found = list(histories(config))
+    for one, script in found:
+        with suppress(CommandError):
             script.get_revision(revision)
-        except CommandError as found:
-            error = error or found
-        else:
             return one
-    assert error is not None
-    raise error
+    return found[0][0]
 
 
 def load_options(config: Config) -> dict[str, Any]:
