@@ -134,17 +134,13 @@ class Comparison:
         if any(item[:2] == (one.kind, one.name) for item in self.made[place]):
             return False
         script, table = alembic_context.script, self.tables.get(place)
-        named = ownership.is_named_by_revision(script, one.name)
         convention = table.metadata.naming_convention if table is not None else {}
-        # Models often cannot say an index of expressions that a revision made by SQL.
-        by_hand = one.kind == "index" and re.search(
-            r"(?i)\(.*\(| where ", one.real or ""
-        )
-        if (
-            named
-            or not by_hand
-            and ownership.is_made(script, one.table, one.kind, one.name, convention)
-        ):
+        if one.kind == "index" and re.search(r"(?i)\(.*\(| where ", one.real or ""):
+            # Models often cannot say an index of expressions that a revision made by SQL.
+            made = ownership.is_named_by_revision(script, one.name)
+        else:
+            made = ownership.is_made(script, one.table, one.kind, one.name, convention)
+        if made:
             return False
         name = ".".join(filter(None, [one.schema, one.table, one.name]))
         if one.table and name not in self.kept:
@@ -336,10 +332,8 @@ def compare_column(
     """Say that a column differs if it differs in the catalogs, in place of Alembic."""
     schema, table, name, inspected, modelled = of_column
     comparison: Comparison = context.migration_context.opts["comparison"]
-    real, made = (
-        catalog.get((schema or "", table))
-        for catalog in (comparison.real, comparison.made)
-    )
+    place = schema or "", table
+    real, made = comparison.real.get(place), comparison.made.get(place)
     if not real or not made:
         return PriorityDispatchResult.CONTINUE
     comparison.asked.add((table, name, aspect))
