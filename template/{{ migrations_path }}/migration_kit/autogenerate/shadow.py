@@ -4,7 +4,7 @@ Both catalogs are then in the database's own words, and text is compared with te
 cast before Alembic compares: its operations put copies of a constraint on tables of the models.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,18 +74,16 @@ class Maker(SchemaGenerator):
         yield
 
 
-def make(connection: Connection, tables: Iterable[Table]) -> dict[Table, str]:
+def make(connection: Connection, tables: Sequence[Table]) -> dict[Table, str]:
     """Make tables; return the reasons of those that the database refuses.
 
     Args:
         connection: with savepoints, and with a `schema_translate_map` to the place apart.
         tables: in any order.
     """
-    by_metadata: dict[MetaData, list[Table]] = {}
-    for table in tables:
-        by_metadata.setdefault(table.metadata, []).append(table)
     refused: dict[Table, str] = {}
-    for metadata, some in by_metadata.items():
+    for metadata in dict.fromkeys(table.metadata for table in tables):
+        some = [table for table in tables if table.metadata is metadata]
         if not try_to_make(connection, metadata, some):
             continue
         for table in (one for one in metadata.sorted_tables if one in set(some)):
@@ -101,15 +99,12 @@ def try_to_make(
     checkfirst: bool = False,
 ) -> str:
     """Make tables, all or none; return the reason why not, or nothing."""
-    savepoint = connection.begin_nested()
+    untyped: Any = Maker
+    maker = untyped(connection.dialect, connection, checkfirst, tables)
     try:
-        maker: Any = Maker
-        maker(connection.dialect, connection, checkfirst, tables).traverse_single(
-            metadata
-        )
-        savepoint.commit()
+        with connection.begin_nested():
+            maker.traverse_single(metadata)
     except SQLAlchemyError as error:
-        savepoint.rollback()
         return reason_of(error)
     return ""
 
