@@ -54,10 +54,9 @@ class ScratchDatabase:
         self.config_file = config_file
         self.section = section
         self.variable = f"TEST_{url_variable(section)}"
-        beside = make_url(
-            os.environ.get(self.variable)
-            or self._config().get_main_option("sqlalchemy.url", "")
-        )
+        config = read_config(config_file, section)
+        written = config.get_main_option("sqlalchemy.url", "")
+        beside = make_url(os.environ.get(self.variable) or written)
         kind = beside.get_backend_name()
         self._kind = part("testing", kind)  # it creates, copies and drops
         if self._kind is None:
@@ -119,8 +118,5 @@ class ScratchDatabase:
 
     def config(self) -> Config:
         """Return a configuration with which Alembic's commands reach this database."""
-        engine = create_connectable(self.url)
-        return self._config({"connection": engine, "scratch": self})
-
-    def _config(self, attributes: dict[str, Any] | None = None) -> Config:
-        return read_config(self.config_file, self.section, attributes=attributes or {})
+        given = {"connection": create_connectable(self.url), "scratch": self}
+        return read_config(self.config_file, self.section, attributes=given)
