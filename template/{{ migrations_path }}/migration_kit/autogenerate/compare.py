@@ -31,7 +31,7 @@ from sqlalchemy import (
 from ..catalogs import Catalog
 from ..tables import is_view, schemas_of, tables_of
 from . import ownership
-from .differences import Difference, Place, differences, is_in_models, pair
+from .differences import NOT_IN_MODELS, Difference, Place, differences, pair
 from .kinds import kind_of
 from .render import BOUND
 from .shadow import Models
@@ -129,7 +129,7 @@ class Comparison:
     def is_of_others(self, one: Difference) -> bool:
         """Return whether no model has an object, and no revision made it."""
         place = one.schema, one.table
-        if not is_in_models(one.kind):
+        if one.kind in NOT_IN_MODELS:
             return True
         if any(item[:2] == (one.kind, one.name) for item in self.made[place]):
             return False

@@ -11,6 +11,9 @@ from ..catalogs import Objects
 # Kinds of objects that the database names, where the models do not.
 NAMED = {"check", "exclude", "foreignkey", "index", "primary", "unique"}
 
+# Kinds that models cannot have; they are for the roundtrip.
+NOT_IN_MODELS = {"event", "function", "materialized", "procedure", "trigger"}
+
 Place = tuple[str, str]  # schema and table, as in a catalog
 
 
@@ -41,11 +44,6 @@ def differences(place: Place, real: Objects, made: Objects) -> Iterator[Differen
     for item in dict.fromkeys([*made, *real]):
         if item[2] != "sql" and real.get(item) != made.get(item):
             yield Difference(*place, *item, real.get(item), made.get(item))
-
-
-def is_in_models(kind: str) -> bool:
-    """Return whether models can have a kind of objects; the others are for the roundtrip."""
-    return kind not in {"event", "function", "materialized", "procedure", "trigger"}
 
 
 def pair(real: Objects, made: Objects, table: Table | None, dialect: Dialect) -> None:

@@ -57,8 +57,7 @@ def put_around(
     early, late = split(up, BEFORE_OPERATIONS)
     late_back, early_back = split(down, BEFORE_OPERATIONS_BACK)
     operations.insert(0, StatementsOp(early, early_back, found))
-    if late or late_back:
-        operations.append(StatementsOp(late, late_back, ()))
+    operations.append(StatementsOp(late, late_back, ()))
 
 
 def split(
