@@ -71,7 +71,7 @@ def fail_downgrade(project: Project) -> None:
         (
             hide_model,
             "test_every_model_is_loaded",
-            "my_app.other: tables that Alembic does not see; import the module where env.py",
+            "name them in `not_migrated=` of run() in env.py: my_app.other",
         ),
         (empty_downgrade, "test_no_downgrade_is_empty", "if there is nothing to undo"),
         (

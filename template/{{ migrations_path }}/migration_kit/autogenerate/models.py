@@ -1,7 +1,6 @@
 """Models that Alembic cannot see, because nothing imports their module."""
 
 import ast
-import logging
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -11,8 +10,6 @@ from pathlib import Path
 from alembic.util import CommandError
 
 from ..paths import migrations
-
-log = logging.getLogger(f"alembic.{__name__}")
 
 # Most files have no hint, and need no parser. A table is in the spelling of `ast`.
 HINT = rb"__tablename__|\.Model\b|table\s*=\s*True|Table\(|olumn\(|\bMapped\b"
@@ -25,27 +22,11 @@ TABLE = r"""(?x)
 ASSIGNMENT = (ast.Assign, ast.AnnAssign)
 
 
-def warn_of_unloaded_models(
-    packages: Iterable[str], not_migrated: Iterable[str]
-) -> None:
-    """Name the modules of packages that define tables but are not imported.
+def unloaded_models(packages: Iterable[str], not_migrated: Iterable[str]) -> str:
+    """Return a line that names the modules that define tables, but that nothing imports.
 
-    Autogenerate takes their tables for dropped ones, or does not create them.
-    """
-    if unloaded := unloaded_modules(packages, not_migrated):
-        log.warning(
-            "tables of modules that nothing imports are not compared; import them where the "
-            "metadata is imported from, or name them in `not_migrated=` of run() in env.py: %s",
-            ", ".join(sorted(unloaded)),
-        )
-
-
-def unloaded_modules(
-    packages: Iterable[str], not_migrated: Iterable[str] = ()
-) -> set[str]:
-    """Return the names of the modules of packages that define tables, but that nothing imports.
-
-    Those of `not_migrated` are left out, with all below them.
+    Autogenerate takes their tables for dropped ones, or does not create them. It is empty if
+    there are none, and it leaves out those of `not_migrated`, with all below them.
 
     Raises:
         CommandError: if no module has a name of `not_migrated`.
@@ -67,7 +48,12 @@ def unloaded_modules(
         if isinstance(value, type) and hasattr(value, "registry")
     )
     table = TABLE.format(bases)
-    return {name for name in unloaded if defines_tables(modules[name], table)}
+    found = sorted(name for name in unloaded if defines_tables(modules[name], table))
+    line = (
+        "tables of modules that nothing imports are not compared; import them where the "
+        "metadata is imported from, or name them in `not_migrated=` of run() in env.py: "
+    )
+    return line + ", ".join(found) if found else ""
 
 
 def modules_of(package: str) -> Iterator[tuple[str, Path]]:

@@ -26,9 +26,11 @@ class Autogenerate(Room):
         from ..command import get_command
 
         if get_command() in {"check", "revision"}:
-            from .models import warn_of_unloaded_models
+            from .compare import log
+            from .models import unloaded_models
 
-            warn_of_unloaded_models(options["packages"], options["not_migrated"])
+            if line := unloaded_models(options["packages"], options["not_migrated"]):
+                log.warning(line)
 
 
 room = Autogenerate()
