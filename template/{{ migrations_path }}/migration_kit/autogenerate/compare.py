@@ -177,7 +177,7 @@ class Comparison:
             if any(is_about(op, one) for one in found) or self.is_of_user(op)
         ]
         table_ops.ops = [*drops, *others, *creates] if is_said else []
-        table_ops.info["found"] = found
+        table_ops.info["found"] = found  # for `alembic check`, and what rows decide
         if not is_said:
             self.unsaid.add(place)
 

@@ -20,7 +20,8 @@ class StatementsOp(ops.MigrateOperation):
     def __init__(
         self, up: Iterable[str], down: Iterable[str], found: Sequence[Difference]
     ) -> None:
-        self.up, self.down, self.info["found"] = list(up), list(down), found
+        self.up, self.down = list(up), list(down)
+        self.info["found"] = found
 
     def reverse(self) -> "StatementsOp":
         """Return the way back."""
