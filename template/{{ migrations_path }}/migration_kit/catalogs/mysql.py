@@ -2,21 +2,25 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from graphlib import TopologicalSorter
 from typing import Any
 
 from sqlalchemy import Connection, CursorResult, bindparam, text
 
-from . import Catalog, Object
+from . import Catalog, Object, Objects
+
+SQL, VIEW = ("table", "", "sql"), ("table", "", "view")
 
 LISTS = text("""
-SELECT table_schema, table_type, table_name, table_name
+SELECT table_schema, table_type, table_name, table_name, 0 AS place
 FROM information_schema.tables WHERE table_schema IN :schemas
-UNION ALL SELECT routine_schema, routine_type, routine_name, ''
+UNION ALL SELECT routine_schema, routine_type, routine_name, '', 0
 FROM information_schema.routines WHERE routine_schema IN :schemas
-UNION ALL SELECT event_schema, 'EVENT', event_name, ''
+UNION ALL SELECT event_schema, 'EVENT', event_name, '', 0
 FROM information_schema.events WHERE event_schema IN :schemas
-UNION ALL SELECT trigger_schema, 'TRIGGER', trigger_name, event_object_table
+UNION ALL SELECT trigger_schema, 'TRIGGER', trigger_name, event_object_table, action_order
 FROM information_schema.triggers WHERE trigger_schema IN :schemas
+ORDER BY place
 """).bindparams(bindparam("schemas", expanding=True))
 KINDS = {"BASE TABLE": "TABLE", "SYSTEM VERSIONED": "TABLE"}
 # Where the statement is among the values of SHOW CREATE.
@@ -58,7 +62,7 @@ def read(connection: Connection, schemas: Mapping[str, str]) -> Catalog:
     current = connection.scalar(text("SELECT DATABASE()"))
     others = {real: shown for real, shown in schemas.items() if real != current}
     rows = connection.execute(LISTS, {"schemas": [*schemas]}).all()
-    for schema, given, name, table in rows:
+    for schema, given, name, table, _ in rows:
         if (kind := KINDS.get(given, given)) in PLACES:
             # A view does not name the current database, and a table may have its name.
             names = others if kind == "VIEW" else schemas
@@ -86,12 +90,12 @@ def objects_of(
     shown = {f"{quote(old)}.": new and f"{quote(new)}." for old, new in schemas.items()}
     sql = TOKEN.sub(word, str(row[PLACES[kind]]))
     if kind == "TABLE":
-        yield ("table", "", "sql"), sql
+        yield SQL, sql
         yield from objects_of_table(sql)
         return
     head, words = re.split(f" {kind} ", sql, maxsplit=1, flags=re.IGNORECASE)
     if kind == "VIEW":
-        yield ("table", "", "view"), re.sub(rf"^({NAME}\.)?{NAME} ", "", words)
+        yield VIEW, re.sub(rf"^({NAME}\.)?{NAME} ", "", words)
         if head.endswith(security := "SQL SECURITY INVOKER"):
             yield ("table", "", "security"), security
         return
@@ -136,6 +140,28 @@ def aspects_of(column: str, words: str) -> Iterator[tuple[Object, str]]:
             value = words[slice(*match.span(aspect))] if match[aspect] else "NULL"
             if value != "NULL":
                 yield ("column", column, aspect), value
+
+
+def words_of(column: str, table: Objects) -> str:
+    """Return how a table defines a column, or nothing if it has none."""
+    line = rf"\n  {re.escape(quote(column))} (.*?),?\n"
+    match = re.search(line, table.get(SQL, ""))
+    return match[1] if match else ""
+
+
+def views_of(catalog: Catalog) -> Iterator[tuple[str, str]]:
+    """Yield the places of views, those that others read first."""
+    views = {place: each[VIEW] for place, each in catalog.items() if VIEW in each}
+    source = rf"(?:from|join) \(*(?:{NAME}\.)?"
+    reads = {
+        view: [
+            other
+            for other in views
+            if other != view and re.search(source + re.escape(quote(other[1])), words)
+        ]
+        for view, words in views.items()
+    }
+    yield from TopologicalSorter(reads).static_order()
 
 
 def run(connection: Connection, sql: str) -> CursorResult[Any]:

@@ -1,14 +1,13 @@
 """Scratch databases of MySQL and MariaDB, which have no statement that copies one."""
 
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
-from graphlib import TopologicalSorter
+from typing import Any
 
 from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from ..catalogs.mysql import quote, run
+from ..catalogs.mysql import PLACES, SQL, quote, read, run, views_of
 from .scratch import ScratchDatabase
 from .servers import on_server
 
@@ -19,23 +18,6 @@ COPY = "\0"
 copies: dict[str, list[str]] = {}
 
 USERS = "SELECT id FROM information_schema.processlist WHERE db = :database"
-OBJECTS = """
-SELECT table_type, table_name, 0 AS place FROM information_schema.tables
-WHERE table_schema = :database
-UNION ALL SELECT routine_type, routine_name, 0 FROM information_schema.routines
-WHERE routine_schema = :database
-UNION ALL SELECT 'EVENT', event_name, 0 FROM information_schema.events
-WHERE event_schema = :database
-UNION ALL SELECT 'TRIGGER', trigger_name, action_order FROM information_schema.triggers
-WHERE trigger_schema = :database
-ORDER BY place
-"""
-# A generated column takes no values.
-COLUMNS = """
-SELECT table_name, column_name FROM information_schema.columns
-WHERE table_schema = :database AND coalesce(generation_expression, '') = ''
-ORDER BY table_name, ordinal_position
-"""
 
 
 def url_of(beside: URL, name: str) -> URL:
@@ -51,7 +33,7 @@ def create(scratch: ScratchDatabase, template: ScratchDatabase | None) -> None:
         if template is None:
             return [f"CREATE DATABASE {name}"]
         if template.name not in copies:
-            copies[template.name] = list(Reader(connection, template.name).read())
+            copies[template.name] = list(copy_of(template.name, connection))
         return [each.replace(COPY, name) for each in copies[template.name]]
 
     on_server(scratch, statements)
@@ -69,69 +51,57 @@ def drop(scratch: ScratchDatabase, name: str) -> None:
     on_server(scratch, statements)
 
 
-class Reader:
-    """Reads what makes a copy of a database: its objects as they are, and its rows.
+def copy_of(database: str, connection: Connection) -> Iterator[str]:
+    """Yield the statements that copy a database: its objects as they are, and its rows.
 
     The history of system-versioned tables starts again.
 
     Args:
-        connection: to the server, without a database, so that views name theirs. It takes no
-            parameters, as a name may have a percent sign.
-        database: the name of the database.
+        connection: to the server, without a database, so that views name theirs.
     """
+    source = quote(database)
 
-    def __init__(self, connection: Connection, database: str) -> None:
-        self.connection = connection
-        self.values = {"database": database}
-        self.source = quote(database)
+    def shown(kind: str, name: str = "") -> Iterator[str]:
+        """Yield what makes an object, with the `sql_mode` in which it was written."""
+        of = f"{source}.{quote(name)}" if name else source
+        row: Any = run(connection, f"SHOW CREATE {kind} {of}").one()
+        place = PLACES.get(kind, 1)
+        if place > 1:
+            yield f"SET sql_mode = '{row[1]}'"
+        yield row[place].replace(source, COPY)
 
-    def read(self) -> Iterator[str]:
-        """Yield the statements that make the copy, each of them for `exec_driver_sql`."""
-        self.connection.exec_driver_sql("SET sql_mode = ''")
-        yield self.show("DATABASE")[1]
-        yield f"USE {COPY}"
-        yield "SET foreign_key_checks = 0, unique_checks = 0"
-        # Otherwise a row with number 0 would get another one.
-        yield "SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO'"
-        names, columns = self.lists(OBJECTS), self.lists(COLUMNS)
-        for name in names["SEQUENCE"]:  # of which the defaults of columns take values
-            yield self.show("SEQUENCE", name)[1]
-            query = f"SELECT next_not_cached_value FROM {self.source}.{quote(name)}"
-            value = self.connection.exec_driver_sql(query).scalar()
-            yield f"DO SETVAL({quote(name)}, {value}, 0)"
-        for name in [*names["BASE TABLE"], *names["SYSTEM VERSIONED"]]:
-            yield self.show("TABLE", name)[1]
-            rows = f"FROM {self.source}.{quote(name)}"
-            if self.connection.exec_driver_sql(f"SELECT 1 {rows} LIMIT 1").first():
-                listed = ", ".join(map(quote, columns[name]))
-                yield f"INSERT INTO {quote(name)} ({listed}) SELECT {listed} {rows}"
-        # Views and triggers call functions; a trigger comes after older ones of its event.
-        yield from self.programs(names, "FUNCTION", "PROCEDURE")
-        yield "SET sql_mode = ''"
-        views = {name: self.show("VIEW", name)[1] for name in names["VIEW"]}
-        reads = {
-            name: {each for each in views if f"{COPY}.{quote(each)}" in view} - {name}
-            for name, view in views.items()
-        }
-        yield from (views[name] for name in TopologicalSorter(reads).static_order())
-        yield from self.programs(names, "TRIGGER", "EVENT")
-
-    def lists(self, query: str) -> dict[str, list[str]]:
-        """Return the second values of rows by the first ones."""
-        found: dict[str, list[str]] = defaultdict(list)
-        for first, second, *_ in self.connection.execute(text(query), self.values):
-            found[first].append(second)
-        return found
-
-    def show(self, kind: str, name: str = "") -> list[str]:
-        of = f"{self.source}.{quote(name)}" if name else self.source
-        row = run(self.connection, f"SHOW CREATE {kind} {of}").one()
-        return [str(value).replace(self.source, COPY) for value in row]
-
-    def programs(self, names: dict[str, list[str]], *kinds: str) -> Iterator[str]:
-        """Yield what keeps the `sql_mode` in which it was written."""
-        for kind in kinds:
-            for name in names[kind]:
-                _, mode, *others = self.show(kind, name)
-                yield f"SET sql_mode = '{mode}'"
-                yield others[1] if kind == "EVENT" else others[0]
+    run(connection, "SET sql_mode = ''")
+    yield from shown("DATABASE")
+    yield f"USE {COPY}"
+    yield "SET foreign_key_checks = 0, unique_checks = 0"
+    # Otherwise a row with number 0 would get another one.
+    yield "SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO'"
+    catalog = read(connection, {database: ""})
+    items = [(item[0].upper(), item[1]) for each in catalog.values() for item in each]
+    for kind, name in items:
+        if kind == "SEQUENCE":  # of which the defaults of columns take values
+            yield from shown(kind, name)
+            query = f"SELECT next_not_cached_value FROM {source}.{quote(name)}"
+            yield f"DO SETVAL({quote(name)}, {run(connection, query).scalar()}, 0)"
+    for (_, table), objects in catalog.items():
+        if SQL in objects:
+            yield objects[SQL]
+            columns = ", ".join(
+                quote(name)
+                for kind, name, aspect in objects
+                if kind == "column" and aspect == "type"
+                if ("column", name, "computed") not in objects
+            )
+            rows = f"FROM {source}.{quote(table)}"
+            if run(connection, f"SELECT 1 {rows} LIMIT 1").first():
+                yield f"INSERT INTO {quote(table)} ({columns}) SELECT {columns} {rows}"
+    # Views and triggers call functions; a trigger comes after older ones of its event.
+    for kind, name in items:
+        if kind in {"FUNCTION", "PROCEDURE"}:
+            yield from shown(kind, name)
+    yield "SET sql_mode = ''"
+    for _, name in views_of(catalog):
+        yield from shown("VIEW", name)
+    for kind, name in items:
+        if kind in {"TRIGGER", "EVENT"}:
+            yield from shown(kind, name)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Dialect
 from sqlalchemy.dialects.mysql.base import ischema_names
 
 from ...catalogs import Catalog
+from ...catalogs.mysql import STRING, words_of
 from ..differences import Difference
 from ..kinds import Kind
 from ..servers import put_foreign_keys_in_order
@@ -17,13 +18,13 @@ from .keys import columns_of, columns_of_keys
 from .shadow import cast
 from .statements import statements
 
-# Aspects of a column that Alembic reflects as they are, and indexes.
-PLAIN = {
-    "type": rf"({'|'.join(ischema_names)})\b.*",
-    "nullable": ".*",
-    "default": r"'[^'\\]*'|-?[\d.]+|(?i:current_timestamp)(\(\d*\))?",
-    "comment": ".*",
-}
+# A column that Alembic reflects as it is.
+PLAIN = re.compile(
+    rf"({'|'.join(ischema_names)})(\([\d,]+\)|\({STRING}(,{STRING})*\))?"
+    r"( unsigned)?( zerofill)?( NOT NULL| NULL)?"
+    r"( DEFAULT ('[^'\\]*'|-?[\d.]+|NULL|(?i:current_timestamp)(\(\d*\))?))?"
+    rf"( COMMENT {STRING})?"
+)
 INDEX = r"(UNIQUE )?KEY \(`[^()]*`\)"
 
 
@@ -46,23 +47,11 @@ class MySQL(Kind):
         catalogs = self.shadow.real, self.shadow.made
         keys = {name for each in catalogs for name in columns_of_keys(each, place)}
         if kind == "column":
-            real, made = (
-                {
-                    aspect: words
-                    for (_, name, aspect), words in each.get(place, {}).items()
-                    if name == difference.name
-                }
-                for each in catalogs
-            )
-            is_retyped = difference.aspect == "type" and difference.name in keys
-            return (
-                not real
-                or not (made and is_retyped)
-                and all(
-                    re.fullmatch(PLAIN.get(aspect, "-"), words)
-                    for aspect, words in (*real.items(), *made.items())
-                )
-            )
+            name = difference.name
+            real, made = (words_of(name, each.get(place, {})) for each in catalogs)
+            is_retyped = made and difference.aspect == "type" and name in keys
+            plain = all(PLAIN.fullmatch(words) for words in (real, made) if words)
+            return not real or (plain and not is_retyped)
         if kind in {"index", "unique"}:
             sides = filter(None, [difference.real, difference.model])
             is_plain = re.fullmatch(INDEX, difference.real or "KEY (`x`)")

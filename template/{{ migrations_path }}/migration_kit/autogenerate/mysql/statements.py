@@ -2,19 +2,15 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from graphlib import TopologicalSorter
 from itertools import groupby
 
 from ...catalogs import Catalog, Object, Objects
-from ...catalogs.mysql import COLUMN, NAME, quote
+from ...catalogs.mysql import NAME, SQL, VIEW, quote, views_of, words_of
 from ..differences import differences
 from .keys import INDEXES, covers, ends_of
 
 Place = tuple[str, str]
-SQL, VIEW = ("table", "", "sql"), ("table", "", "view")
 PARTITIONS = [("table", "", "partition"), ("table", "", "partitions")]
-PREFIXES = {"default": "DEFAULT", "update": "ON UPDATE", "comment": "COMMENT"}
-PREFIXES |= {"check": "CHECK"}
 TYPE = "type", "collation"
 OPTION = r"(`[^`]+`|\w+)="
 DEFAULT = "`|ROW|STATS|PACK"  # options that take this word
@@ -52,22 +48,15 @@ def of_sequences(
 
 
 def of_views(old: Catalog, new: Catalog) -> Iterator[tuple[int, str]]:
-    """Yield statements for views, those that others read first."""
-    before, after = (
-        {place: objects[VIEW] for place, objects in side.items() if VIEW in objects}
-        for side in (old, new)
-    )
-    reads = {
-        view: [other for other in after if other != view and quote(other[1]) in words]
-        for view, words in after.items()
-    }
-    for view in before:
-        if before[view] != after.get(view):
-            yield 0, f"DROP VIEW {full(view)}"
-    for view in TopologicalSorter(reads).static_order():
-        if before.get(view) != after[view]:
-            security = new[view].get(("table", "", "security"), "SQL SECURITY DEFINER")
-            yield 7, f"CREATE {security} VIEW {full(view)} {after[view]}"
+    """Yield statements for views."""
+    for place, objects in old.items():
+        if VIEW in objects and objects[VIEW] != new.get(place, {}).get(VIEW):
+            yield 0, f"DROP VIEW {full(place)}"
+    for place in views_of(new):
+        words = new[place][VIEW]
+        if old.get(place, {}).get(VIEW) != words:
+            security = new[place].get(("table", "", "security"), "SQL SECURITY DEFINER")
+            yield 7, f"CREATE {security} VIEW {full(place)} {words}"
 
 
 def keys_anew(
@@ -150,22 +139,15 @@ def column_clauses(
     name: str, before: Objects, after: Objects
 ) -> Iterator[tuple[float, str]]:
     """Yield what is done to a column: none becomes VIRTUAL, or ceases to be it."""
-    here, there = (("column", name, "type") in side for side in (before, after))
     computed = [side.get(("column", name, "computed"), "") for side in (before, after)]
-    words = [quote(name)]
-    for aspect in COLUMN.groupindex:
-        if value := after.get(("column", name, aspect)):
-            words += [*filter(None, [PREFIXES.get(aspect)]), value]
-        elif aspect == "nullable" and not computed[1]:
-            words.append("NULL")
-    definition = " ".join(words)
+    here, there = (words_of(name, side) for side in (before, after))
     if here and there and len({each.endswith("VIRTUAL") for each in computed}) == 1:
-        yield 3.1, f"MODIFY COLUMN {definition}"
-    else:
-        if here:
-            yield 3.1, f"DROP COLUMN {quote(name)}"
-        if there:
-            yield 3.1, f"ADD COLUMN {definition}"
+        yield 3.1, f"MODIFY COLUMN {quote(name)} {there}"
+        return
+    if here:
+        yield 3.1, f"DROP COLUMN {quote(name)}"
+    if there:
+        yield 3.1, f"ADD COLUMN {quote(name)} {there}"
 
 
 def full(place: Place) -> str:
