@@ -16,6 +16,7 @@ from .copy import counter
 # Alembic skips them; the catalogs do not.
 warnings.filterwarnings("ignore", message="autogenerate skipping .* expression-based")
 
+SQL = "table", "", "sql"
 CREATE = re.compile(r"""(?is)^CREATE\s+TABLE\s+(?:"(?:[^"]|"")*"|[^\s(]+)""")
 
 
@@ -38,26 +39,20 @@ WHERE virtual.sql LIKE 'CREATE VIRTUAL TABLE%' AND :schema IS NULL
 
     def is_said(self, difference: Difference) -> bool:
         """Return whether batch mode and reflection know it."""
-        found = [text for text in (difference.real, difference.model) if text]
-        if any(" on conflict " in text for text in found):
-            return False
+        words = f"{difference.real}\n{difference.model}"
         match difference.kind:
             case "column":
                 return difference.aspect in {"type", "nullable", "default"}
             case "check" | "unique" | "foreignkey":
-                return difference.name not in found
+                unnamed = difference.name in words.split("\n")
+                return not unnamed and " on conflict " not in words
             case "index":
-                special = re.compile(r"\(.*\(| desc\b| collate | where ")
-                return not any(map(special.search, found))
+                return not re.search(r"\(.*\(| desc\b| collate | where ", words)
         return False
 
     def creates(self, made: Objects) -> bool:
         """Return whether no constraint has a clause that a revision's source lacks."""
-        return not any(
-            " conflict " in sql
-            for (*_, one), sql in made.items()
-            if one == "definition"
-        )
+        return " ON CONFLICT " not in made.get(SQL, "")
 
     def statements(
         self, old: Catalog, new: Catalog, dialect: Dialect
@@ -79,25 +74,26 @@ def change(
     Args:
         kinds: of objects that differ.
     """
-    key, name = ("table", "", "sql"), quote(table)
-    if ("table", "", "view") in {*old, *new}:
+    name = quote(table)
+    if ("table", "", "view") in old | new:
         yield from [(0, f"DROP VIEW {name}")] if old else []
-        yield from [(7, new[key])] if new else []
+        yield from [(7, new[SQL])] if new else []
         return
-    copies = bool(old and new and kinds - {"index"})
-    if copies:
-        yield from ((3, sql) for sql in copied(table, old, new, quote))
-    elif not new:
+    if not new:
         yield 8, f"DROP TABLE {name}"
-    elif not old:
-        yield 3, new[key]
-    for one in dict.fromkeys([*old, *new]) if new else ():
-        if one[0] not in {"index", "trigger"} or one[2] != "sql":
-            continue
-        if one in old and old[one] != new.get(one) and not copies:
-            yield 1, f"DROP {one[0].upper()} {quote(one[1])}"
-        if one in new and (copies or old.get(one) != new[one]):
-            yield 5, new[one]
+        return
+    anew = bool(kinds - {"index"})
+    if not old:
+        yield 3, new[SQL]
+    elif anew:
+        yield from ((3, sql) for sql in copied(table, old, new, quote))
+    for one in old | new:
+        is_other = anew or old.get(one) != new.get(one)
+        if one[0] in {"index", "trigger"} and one[2] == "sql" and is_other:
+            if one in old and not anew:
+                yield 1, f"DROP {one[0].upper()} {quote(one[1])}"
+            if one in new:
+                yield 5, new[one]
 
 
 def copied(table: str, old: Objects, new: Objects, quote: Any) -> Iterator[str]:
@@ -111,7 +107,7 @@ def copied(table: str, old: Objects, new: Objects, quote: Any) -> Iterator[str]:
         if item[0] == "column" and item[2] == "type" and item in old
         if ("column", item[1], "computed") not in new
     )
-    yield CREATE.sub(lambda _: f"CREATE TABLE {other}", new["table", "", "sql"])
+    yield CREATE.sub(lambda _: f"CREATE TABLE {other}", new[SQL])
     if all("autoincrement" in one for one in options):
         yield counter(table, temporary)
     yield f"INSERT INTO {other} ({columns}) SELECT {columns} FROM {name}"
