@@ -1,8 +1,7 @@
 """The catalog of SQLite, which keeps the statements of whoever made a table: they are read."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -23,13 +22,13 @@ TYPES = {"bool": "boolean", "decimal": "numeric", "int": "integer"}
 # Words that begin a clause of a column, unless they go on with one: SET NULL, NOT DEFERRABLE.
 CLAUSES = {"as", "check", "collate", "constraint", "default", "foreign", "generated"}
 CLAUSES |= {"not", "null", "primary", "references", "unique"}
-ASPECTS = {"not": "nullable", "collate": "collation", "default": "default"}
 KEYS = {
     "primary": ("primary", "primary key"),
     "unique": ("unique", "unique"),
     "foreign": ("foreignkey", "foreign key"),
     "references": ("foreignkey", "foreign key"),
 }
+CONSTRAINTS = {"check", *(kind for kind, _ in KEYS.values())}
 # What is so without saying it.
 IMPLIED = re.compile(
     r" (on (delete|update) no action|match simple|not deferrable( initially \w+)?"
@@ -57,87 +56,53 @@ class Token(NamedTuple):
         return self.value in values and self.kind in {"word", "sign"}
 
 
-class Constraint(NamedTuple):
-    """A constraint; it is the same by its kind and definition, whatever its name."""
+class Clause(NamedTuple):
+    """An aspect of a column (type, nullable, default, ...), or a constraint.
 
+    A constraint of the table has no column. Definitions have one spelling.
+    """
+
+    column: str
     kind: str
     name: str
     definition: str
     source: str
 
 
-@dataclass
-class Part:
-    """A column, or a constraint of a table.
-
-    Attributes:
-        name: of the column; nothing for a constraint.
-        aspects: type, nullable, default, ...: each in one spelling, and its source.
-    """
-
-    name: str
-    source: str
-    aspects: dict[str, tuple[str, str]]
-    constraints: list[Constraint]
-
-
 class Statement:
-    """A CREATE TABLE statement, in its parts."""
+    """A CREATE TABLE statement: the aspects of its columns, and its constraints."""
 
     def __init__(self, sql: str) -> None:
         items = tokens(sql)
         start = next(i for i, one in enumerate(items) if one.is_("("))
-        end = closing(items, start)
+        end = max(i for i, one in enumerate(items) if one.is_(")"))
         self.sql, self.tail = sql, sql[items[end].end :]
         self.options = {spelled(part) for part in split(items[end + 1 :]) if part}
         if any(one.is_("autoincrement") for one in items):
             self.options.add("autoincrement")
-        self.parts = [self.part(part) for part in split(items[start + 1 : end])]
-        self.columns = {part.name: part for part in self.parts if part.name}
-        self.constraints = [one for part in self.parts for one in part.constraints]
+        self.columns: dict[str, dict[str, Clause]] = {}
+        self.constraints: list[Clause] = []
+        for part in split(items[start + 1 : end]):
+            for one in self.clauses_of(part):
+                if one.kind in CONSTRAINTS:
+                    self.constraints.append(one)
+                else:
+                    self.columns.setdefault(one.column, {})[one.kind] = one
 
-    def part(self, items: Sequence[Token]) -> Part:
-        """Return a column with its clauses, or a constraint of the table."""
-        part, rest = Part("", self.source(items), {}, []), clauses(items)
+    def clauses_of(self, items: Sequence[Token]) -> Iterator[Clause]:
+        """Yield the clauses of a column, or a constraint of the table."""
+        column, rest = "", clauses(items)
         if not items[0].is_("constraint", "primary", "unique", "check", "foreign"):
-            first = rest.pop(0)
+            column, first = items[0].name, rest.pop(0)
             words = " ".join(one.value for one in first[1:])
             kind = re.sub(r" ?([(),]) ?", r"\1", words)
-            part.name, part.aspects["type"] = items[0].name, (kind, self.source(first))
-        named: Sequence[Token] = ()
+            yield Clause(column, "type", "", kind, self.source(first))
         for clause in rest:
+            name, source = "", self.source(clause)
             if clause[0].is_("constraint"):
-                named = clause
-            else:
-                self.add(part, clause, named)
-                named = ()
-        return part
-
-    def add(self, part: Part, clause: Sequence[Token], named: Sequence[Token]) -> None:
-        """Add a clause to a part."""
-        word, source = clause[0].value, self.source([*named, *clause])
-        name = named[1].name if named else ""
-        if word in ASPECTS:
-            value = "not null" if word == "not" else spelled(clause[1:])
-            part.aspects[ASPECTS[word]] = (value, source)
-        elif word in {"generated", "as"}:
-            kind = "stored" if clause[-1].is_("stored") else "virtual"
-            inner = [one for one in clause if one.depth > clause[0].depth]
-            part.aspects["computed"] = (f"{spelled(inner)} {kind}", source)
-        elif word == "check":
-            check = Constraint("check", name, spelled(clause[1:]), source)
-            part.constraints.append(check)
-        elif word != "null":
-            kind, start = KEYS[word]
-            definition = IMPLIED.sub("", " ".join(one.value for one in clause))
-            if part.name:
-                rest = definition.removeprefix(start).strip()
-                definition = f"{start} ( {part.name.lower()} ) {rest}".strip()
-            start, *actions = re.split(
-                ACTIONS, definition
-            )  # they may come in any order
-            definition = " ".join([start, *sorted(actions)])
-            part.constraints.append(Constraint(kind, name, definition, source))
+                name, clause = clause[1].name, clause[2:]
+            if found := defined(column, clause):
+                yield Clause(column, found[0], name, found[1], source)
 
     def source(self, items: Sequence[Token]) -> str:
         return self.sql[items[0].start : items[-1].end]
@@ -147,26 +112,24 @@ class Statement:
         found: Objects = {("table", "", "sql"): self.sql}
         if self.options:
             found["table", "", "options"] = ", ".join(sorted(self.options))
-        keys = {one.definition for one in self.constraints if one.kind == "primary"}
-        for name, part in self.columns.items():
+        keys = {one.definition for one in self.constraints}
+        for name, aspects in self.columns.items():
             key = f"primary key ( {name.lower()} )" in keys
-            for aspect, (value, _) in part.aspects.items():
+            for aspect, (*_, value, _) in aspects.items():
                 if aspect == "type" and not key:
                     value = re.sub(
                         r"^\w+", lambda one: TYPES.get(one[0], one[0]), value
                     )
                 found["column", name, aspect] = value
-            if key and part.aspects["type"][0] == "integer":
+            if key and aspects["type"].definition == "integer":
                 found["column", name, "nullable"] = "not null"
         for one in self.constraints:
             found[one.kind, one.name or one.definition, "definition"] = one.definition
         return found
 
 
-@lru_cache(maxsize=4096)
-def parse(sql: str) -> Statement:
-    """Return a CREATE TABLE statement in its parts, which are not to be changed."""
-    return Statement(sql)
+# The database and the models share most of their statements.
+parse = lru_cache(maxsize=4096)(Statement)
 
 
 def tokens(sql: str) -> list[Token]:
@@ -185,14 +148,6 @@ def tokens(sql: str) -> list[Token]:
             found.append(Token(kind, value, name, *match.span(), depth))
             depth += match[0] == "("
     return found
-
-
-def closing(items: Sequence[Token], start: int = 0) -> int:
-    """Return where brackets end that begin at a token."""
-    ends = range(start + 1, len(items))
-    return next(
-        i for i in ends if items[i].is_(")") and items[i].depth == items[start].depth
-    )
 
 
 def split(items: Sequence[Token]) -> list[list[Token]]:
@@ -214,7 +169,10 @@ def clauses(items: Sequence[Token]) -> list[list[Token]]:
         goes_on = (
             before.is_("set", "not", "default", "always")
             or (one.is_("not") and after and after[0].is_("deferrable"))
-            or (one.is_("references") and found[-1][0].is_("foreign"))
+            or (
+                one.is_("references") and any(each.is_("foreign") for each in found[-1])
+            )
+            or (found[-1][0].is_("constraint") and len(found[-1]) == 2)
         )
         if one.is_(*CLAUSES) and one.depth == items[0].depth and not goes_on:
             found.append([])
@@ -224,20 +182,47 @@ def clauses(items: Sequence[Token]) -> list[list[Token]]:
 
 def spelled(items: Sequence[Token]) -> str:
     """Return an expression in one spelling, without brackets around all of it."""
-    while items and items[0].is_("(") and closing(items) == len(items) - 1:
+    while (
+        items
+        and items[0].is_("(")
+        and all(one.depth > items[0].depth for one in items[1:-1])
+    ):
         items = items[1:-1]
     return " ".join(one.value for one in items)
+
+
+def defined(column: str, clause: Sequence[Token]) -> tuple[str, str] | None:
+    """Return the kind of a clause, and its definition; a key is as one of the table."""
+    word = clause[0].value if clause else ""
+    match word:
+        case "not":
+            return "nullable", "not null"
+        case "collate" | "default" | "check":
+            return "collation" if word == "collate" else word, spelled(clause[1:])
+        case "generated" | "as":
+            kind = "stored" if clause[-1].is_("stored") else "virtual"
+            inner = [one for one in clause if one.depth > clause[0].depth]
+            return "computed", f"{spelled(inner)} {kind}"
+    if word not in KEYS:
+        return None
+    kind, start = KEYS[word]
+    words = IMPLIED.sub("", " ".join(one.value for one in clause))
+    if column:
+        words = f"{start} ( {column.lower()} ) {words.removeprefix(start).strip()}"
+    start, *actions = re.split(ACTIONS, words.strip())
+    return kind, " ".join([start, *sorted(actions)])  # they may come in any order
 
 
 def index_words(items: Sequence[Token]) -> str:
     """Return an index in one spelling, without its name and that of its table."""
     on = next(i for i, one in enumerate(items) if one.is_("on"))
-    end = closing(items, on + 2)
+    ends = (i for i, one in enumerate(items) if one.is_("where") and not one.depth)
+    end = next(ends, len(items))
     columns = [
-        spelled(part[:-1] if part[-1].is_("asc") else part)
-        for part in split(items[on + 3 : end])
+        spelled([one for one in part if not one.is_("asc")])
+        for part in split(items[on + 3 : end - 1])
     ]
-    where = f" where {spelled(items[end + 2 :])}" if items[end + 1 :] else ""
+    where = f" where {spelled(items[end + 1 :])}" if items[end:] else ""
     unique = "unique " if any(one.is_("unique") for one in items[:on]) else ""
     return f"{unique}({', '.join(columns)}){where}"
 
@@ -247,9 +232,8 @@ def read(connection: Connection, schemas: Mapping[str, str]) -> Catalog:
     quote = connection.dialect.identifier_preparer.quote
     found: Catalog = {}
     for schema, shown in schemas.items():
-        master = "temp_" if schema == "temp" else ""
-        place = f"{quote(schema)}.sqlite_{master}master"
-        for kind, name, table, sql in connection.exec_driver_sql(OBJECTS.format(place)):
+        query = OBJECTS.format(f"{quote(schema)}.sqlite_master")
+        for kind, name, table, sql in connection.exec_driver_sql(query):
             if schema == "temp":
                 sql = re.sub(r"""('(?:[^']|'')*')|(?:\btemp|"temp")\.""", r"\1", sql)
             found.setdefault((shown, table), {}).update(objects_of(kind, name, sql))

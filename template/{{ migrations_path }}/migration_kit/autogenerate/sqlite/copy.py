@@ -18,7 +18,7 @@ from sqlalchemy.schema import CreateTable
 from sqlalchemy.types import NullType
 
 from ...catalogs import plain
-from ...catalogs.sqlite import Constraint, Part, Statement, parse, tokens
+from ...catalogs.sqlite import Clause, Statement, parse, tokens
 
 # They are kept.
 for unknown in ("Unnamed CHECK constraint", "Skipped unsupported reflection of expr"):
@@ -180,58 +180,47 @@ def merged(
         gone: columns that go.
         again: new columns with the name of one that goes.
     """
-    ours, known = original.columns, base.columns
     # Alembic takes no CHECK over that has no name.
     before = [one for one in base.constraints if one.name or one.kind != "check"]
-    after = wanted.constraints
-    new = [one.definition for one in after if one not in before]
-    done: list[Constraint] = []
-    retyped: set[str] = set()
-
-    def kept(part: Part) -> list[str]:
-        """Return the sources of the constraints that stay."""
-        return [one.source for one in part.constraints if stays(one)]
-
-    def stays(one: Constraint) -> bool:
-        alike = [two for two in before if two.kind == one.kind]
-        found = [two for two in alike if one.name and two.name == one.name]
-        found = (found or [two for two in alike if known_as(two) == known_as(one)])[:1]
-        used = {token.value for token in tokens(one.definition)}
-        done.extend(found)
-        if used & gone or found or one.kind == "primary":
-            return not used & gone and bool(found) and found[0] in after
-        # The values of an Enum go with its type, or when others come.
-        values = re.match(r"(.+?) in \(", one.definition)
-        others = any(two.startswith(values[0]) for two in new) if values else False
-        return not values or (values[1] not in retyped and not others)
-
+    names = {one.name for one in before if one.name}
+    removed = [one for one in before if one not in wanted.constraints]
+    removed_as = {one.name for one in removed} | {known_as(one) for one in removed}
+    added = [one for one in wanted.constraints if one not in base.constraints]
+    # The values of an Enum go with its type, or when others come.
+    values = (re.match(r".+? in \(", one.definition) for one in added)
+    stale = [match[0] for match in values if match]
+    stale += [
+        f"{name.lower()} in ("
+        for name, aspects in wanted.columns.items()
+        if base.columns.get(name, aspects)["type"] != aspects["type"]
+    ]
+    constraints = added + [
+        one
+        for one in original.constraints
+        if not gone & {token.value for token in tokens(one.definition)}
+        if (one.name if one.name in names else known_as(one)) not in removed_as
+        if not one.definition.startswith(tuple(stale))
+    ]
     lines: list[str] = []
-    for name, part in wanted.columns.items():
-        if name not in ours or name.lower() in again:
-            lines.append(part.source)
-            continue
-        own, aspects = ours[name], known[name].aspects
-        refuse(f"column {name}", own.aspects.get("computed", ("",))[0], gone)
-        changed = {
-            aspect: part.aspects.get(aspect, ("", ""))
-            for aspect in aspects.keys() | part.aspects.keys()
-            if aspects.get(aspect, ("",))[0] != part.aspects.get(aspect, ("",))[0]
-        }
-        retyped |= {name.lower()} if "type" in changed else set()
-        sources = kept(own)
-        if not changed and len(sources) == len(own.constraints):
-            lines.append(own.source)
-        else:
-            clauses = [source for _, source in (own.aspects | changed).values()]
-            lines.append(" ".join([*filter(None, clauses), *sources]))
-    for part in original.parts:
-        lines += [] if part.name else kept(part)
-    lines += [one.source for one in after if one not in done]
+    for name, aspects in wanted.columns.items():
+        if name in original.columns and name.lower() not in again:
+            own, known = original.columns[name], base.columns[name]
+            if computed := own.get("computed"):
+                refuse(f"column {name}", computed.definition, gone)
+            dropped = known.keys() - aspects.keys()
+            kept = {kind: own[kind] for kind in own if kind not in dropped}
+            changed = {k: v for k, v in aspects.items() if known.get(k) != v}
+            aspects = kept | changed
+        inline = [one for one in constraints if one.column == name]
+        lines.append(" ".join(one.source for one in [*aspects.values(), *inline]))
+    lines += [one.source for one in constraints if not one.column]
     return "(\n\t" + ", \n\t".join(lines) + f"\n){original.tail}"
 
 
-def known_as(one: Constraint) -> str:
-    """Return as much of a definition as reflection tells."""
+def known_as(one: Clause) -> str:
+    """Return as much of a definition as reflection tells; a table has one primary key."""
+    if one.kind == "primary":
+        return one.kind
     if one.kind == "foreignkey":
         return "".join(re.findall(r"^.*? references \S+", one.definition))
     return re.sub(r" on conflict \w+", "", one.definition)
