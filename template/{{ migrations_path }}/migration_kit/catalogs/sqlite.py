@@ -11,24 +11,26 @@ from . import Catalog, Objects
 
 TOKEN = re.compile(
     r"""\s+|--[^\n]*|/\*.*?\*/|(?P<string>[xX]?'(?:[^']|'')*')
-    |(?P<quoted>"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\])|(?P<word>[^\W\d][\w$]*)
+    |(?P<quoted>"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\])
+    |(?P<word>(?:generated\s+always\s+as|(?:foreign|primary)\s+key|set\s+(?:null|default)
+        |not\s+(?:null|deferrable)|default\s+null)\b|[^\W\d][\w$]*)
     |(?P<number>0[xX][0-9a-fA-F]+|(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)
     |(?P<sign>\|\||->>|->|<<|>>|<=|>=|==|!=|<>|.)""",
-    re.DOTALL | re.VERBOSE,
+    re.DOTALL | re.IGNORECASE | re.VERBOSE,
 )
 SAME = {"==": "=", "!=": "<>"}
 TYPES = {"bool": "boolean", "decimal": "numeric", "int": "integer"}
 
-# Words that begin a clause of a column, unless they go on with one: SET NULL, NOT DEFERRABLE.
-CLAUSES = {"as", "check", "collate", "constraint", "default", "foreign", "generated"}
-CLAUSES |= {"not", "null", "primary", "references", "unique"}
 KEYS = {
-    "primary": ("primary", "primary key"),
-    "unique": ("unique", "unique"),
-    "foreign": ("foreignkey", "foreign key"),
-    "references": ("foreignkey", "foreign key"),
+    "primary key": "primary",
+    "unique": "unique",
+    "foreign key": "foreignkey",
+    "references": "foreignkey",
 }
-CONSTRAINTS = {"check", *(kind for kind, _ in KEYS.values())}
+CONSTRAINTS = {"check", *KEYS.values()}
+# Words that begin a clause of a column.
+CLAUSES = {"as", "check", "collate", "constraint", "default", "default null", *KEYS}
+CLAUSES |= {"generated always as", "not null", "null"}
 # What is so without saying it.
 IMPLIED = re.compile(
     r" (on (delete|update) no action|match simple|not deferrable( initially \w+)?"
@@ -42,7 +44,7 @@ AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid
 
 
 class Token(NamedTuple):
-    """A token; its `value` has small letters and no quotes if it is a word or a name."""
+    """A token; its `value` has small letters and no quotes if it is a name or words."""
 
     kind: str
     value: str
@@ -91,9 +93,9 @@ class Statement:
 
     def clauses_of(self, items: Sequence[Token]) -> Iterator[Clause]:
         """Yield the clauses of a column, or a constraint of the table."""
-        column, rest = "", clauses(items)
-        if not items[0].is_("constraint", "primary", "unique", "check", "foreign"):
-            column, first = items[0].name, rest.pop(0)
+        column, rest = "", [[*items]]
+        if not items[0].is_("constraint", *CONSTRAINTS, *KEYS):
+            column, (first, *rest) = items[0].name, clauses(items)
             words = " ".join(one.value for one in first[1:])
             kind = re.sub(r" ?([(),]) ?", r"\1", words)
             yield Clause(column, "type", "", kind, self.source(first))
@@ -141,8 +143,9 @@ def tokens(sql: str) -> list[Token]:
         value = SAME.get(name, name)
         if kind == "quoted":
             name = name[1:-1].replace(name[-1] * 2, name[-1])
-        if kind in {"quoted", "word"}:
             value = name.lower()
+        elif kind == "word":
+            value = " ".join(name.lower().split())
         if kind:
             depth -= match[0] == ")"
             found.append(Token(kind, value, name, *match.span(), depth))
@@ -162,19 +165,11 @@ def split(items: Sequence[Token]) -> list[list[Token]]:
 
 
 def clauses(items: Sequence[Token]) -> list[list[Token]]:
-    """Return the clauses of a column, first its name and type, or those of a constraint."""
+    """Return the clauses of a column, first its name and type."""
     found: list[list[Token]] = [[items[0]]]
-    for index, one in enumerate(items[1:], 1):
-        before, after = items[index - 1], items[index + 1 : index + 2]
-        goes_on = (
-            before.is_("set", "not", "default", "always")
-            or (one.is_("not") and after and after[0].is_("deferrable"))
-            or (
-                one.is_("references") and any(each.is_("foreign") for each in found[-1])
-            )
-            or (found[-1][0].is_("constraint") and len(found[-1]) == 2)
-        )
-        if one.is_(*CLAUSES) and one.depth == items[0].depth and not goes_on:
+    for one in items[1:]:
+        is_named = found[-1][0].is_("constraint") and len(found[-1]) == 2
+        if one.is_(*CLAUSES) and one.depth == items[0].depth and not is_named:
             found.append([])
         found[-1].append(one)
     return found
@@ -195,22 +190,25 @@ def defined(column: str, clause: Sequence[Token]) -> tuple[str, str] | None:
     """Return the kind of a clause, and its definition; a key is as one of the table."""
     word = clause[0].value if clause else ""
     match word:
-        case "not":
-            return "nullable", "not null"
+        case "not null":
+            return "nullable", word
+        case "default null":
+            return "default", "null"
         case "collate" | "default" | "check":
             return "collation" if word == "collate" else word, spelled(clause[1:])
-        case "generated" | "as":
+        case "generated always as" | "as":
             kind = "stored" if clause[-1].is_("stored") else "virtual"
             inner = [one for one in clause if one.depth > clause[0].depth]
             return "computed", f"{spelled(inner)} {kind}"
     if word not in KEYS:
         return None
-    kind, start = KEYS[word]
     words = IMPLIED.sub("", " ".join(one.value for one in clause))
     if column:
+        start = "foreign key" if word == "references" else word
         words = f"{start} ( {column.lower()} ) {words.removeprefix(start).strip()}"
     start, *actions = re.split(ACTIONS, words.strip())
-    return kind, " ".join([start, *sorted(actions)])  # they may come in any order
+    # They may come in any order.
+    return KEYS[word], " ".join([start, *sorted(actions)])
 
 
 def index_words(items: Sequence[Token]) -> str:

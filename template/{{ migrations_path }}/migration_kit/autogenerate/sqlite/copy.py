@@ -194,13 +194,13 @@ def merged(
         for name, aspects in wanted.columns.items()
         if base.columns.get(name, aspects)["type"] != aspects["type"]
     ]
-    constraints = added + [
+    constraints = [
         one
         for one in original.constraints
         if not gone & {token.value for token in tokens(one.definition)}
         if (one.name if one.name in names else known_as(one)) not in removed_as
         if not one.definition.startswith(tuple(stale))
-    ]
+    ] + added
     lines: list[str] = []
     for name, aspects in wanted.columns.items():
         if name in original.columns and name.lower() not in again:
