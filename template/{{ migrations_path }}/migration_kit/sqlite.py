@@ -8,6 +8,7 @@ from typing import Any
 
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, event
+from sqlalchemy.exc import OperationalError
 
 from .command import is_autocommit, is_read_only, is_up_to_date
 from .dialects import FILL_FIRST, ONE_EACH, Database
@@ -96,12 +97,12 @@ class SQLite(Database):
         def begin_immediate(connection: Connection) -> None:
             nonlocal waited
             if not is_autocommit(connection):
-                execute(connection, "PRAGMA busy_timeout=0")
+                connection.exec_driver_sql("PRAGMA busy_timeout=0")
                 waited |= wait(
                     connection, lambda: try_begin(connection), timeout, quiet=waited
                 )
                 # A reader may delay the commit.
-                execute(connection, f"PRAGMA busy_timeout={int(timeout * 1000)}")
+                connection.exec_driver_sql(f"PRAGMA busy_timeout={int(timeout * 1000)}")
 
         event.listen(connection, "begin", begin_immediate)
         try:
@@ -123,21 +124,12 @@ def in_folder(url: URL, folder: str, name: str = "") -> URL:
 def try_begin(connection: Connection) -> bool:
     """Begin a transaction, and return whether no other connection writes."""
     try:
-        execute(connection, "BEGIN IMMEDIATE")
-    except connection.dialect.loaded_dbapi.OperationalError as error:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    except OperationalError as error:
         if "locked" not in str(error):
             raise
         return False
     return True
-
-
-def execute(connection: Connection, statement: str) -> None:
-    """Run a statement outside SQLAlchemy, which would begin a transaction for it."""
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(statement)
-    finally:
-        cursor.close()
 
 
 database = SQLite()
