@@ -60,29 +60,30 @@ def copy_of(database: str, connection: Connection) -> Iterator[str]:
         connection: to the server, without a database, so that views name theirs.
     """
     source = quote(database)
-
-    def shown(kind: str, name: str = "") -> Iterator[str]:
-        """Yield what makes an object, with the `sql_mode` in which it was written."""
-        of = f"{source}.{quote(name)}" if name else source
-        row: Any = run(connection, f"SHOW CREATE {kind} {of}").one()
-        place = PLACES.get(kind, 1)
-        if place > 1:
-            yield f"SET sql_mode = '{row[1]}'"
-        yield row[place].replace(source, COPY)
-
     run(connection, "SET sql_mode = ''")
-    yield from shown("DATABASE")
-    yield f"USE {COPY}"
-    yield "SET foreign_key_checks = 0, unique_checks = 0"
-    # Otherwise a row with number 0 would get another one.
-    yield "SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO'"
     catalog = read(connection, {database: ""})
     items = [(item[0].upper(), item[1]) for each in catalog.values() for item in each]
-    for kind, name in items:
-        if kind == "SEQUENCE":  # of which the defaults of columns take values
-            yield from shown(kind, name)
-            query = f"SELECT next_not_cached_value FROM {source}.{quote(name)}"
-            yield f"DO SETVAL({quote(name)}, {run(connection, query).scalar()}, 0)"
+    items += [("VIEW", name) for _, name in views_of(catalog)]
+
+    def shown(*kinds: str) -> Iterator[str]:
+        """Yield what makes objects, with the `sql_mode` in which each was written."""
+        for kind, name in items:
+            if kind in kinds:
+                show = f"SHOW CREATE {kind} {source}.{quote(name)}"
+                row: Any = run(connection, show).one()
+                yield f"SET sql_mode = '{row[1] if PLACES[kind] > 1 else ''}'"
+                yield row[PLACES[kind]].replace(source, COPY)
+
+    row: Any = run(connection, f"SHOW CREATE DATABASE {source}").one()
+    yield row[1].replace(source, COPY)
+    yield f"USE {COPY}"
+    yield "SET foreign_key_checks = 0, unique_checks = 0"
+    yield from shown("SEQUENCE")  # of which the defaults of columns take values
+    for name in [name for kind, name in items if kind == "SEQUENCE"]:
+        query = f"SELECT next_not_cached_value FROM {source}.{quote(name)}"
+        yield f"DO SETVAL({quote(name)}, {run(connection, query).scalar()}, 0)"
+    # Otherwise a row with number 0 would get another one.
+    yield "SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO'"
     for (_, table), objects in catalog.items():
         if SQL in objects:
             yield objects[SQL]
@@ -96,12 +97,6 @@ def copy_of(database: str, connection: Connection) -> Iterator[str]:
             if run(connection, f"SELECT 1 {rows} LIMIT 1").first():
                 yield f"INSERT INTO {quote(table)} ({columns}) SELECT {columns} {rows}"
     # Views and triggers call functions; a trigger comes after older ones of its event.
-    for kind, name in items:
-        if kind in {"FUNCTION", "PROCEDURE"}:
-            yield from shown(kind, name)
-    yield "SET sql_mode = ''"
-    for _, name in views_of(catalog):
-        yield from shown("VIEW", name)
-    for kind, name in items:
-        if kind in {"TRIGGER", "EVENT"}:
-            yield from shown(kind, name)
+    yield from shown("FUNCTION", "PROCEDURE")
+    yield from shown("VIEW")
+    yield from shown("TRIGGER", "EVENT")
