@@ -53,11 +53,9 @@ class MySQL(Kind):
             plain = all(PLAIN.fullmatch(words) for words in (real, made) if words)
             return not real or (plain and not is_retyped)
         if kind in {"index", "unique"}:
-            sides = filter(None, [difference.real, difference.model])
-            is_plain = re.fullmatch(INDEX, difference.real or "KEY (`x`)")
-            return bool(is_plain) and all(
-                columns_of(one)[0] not in keys for one in sides
-            )
+            sides = [words for words in (difference.real, difference.model) if words]
+            plain = bool(re.fullmatch(INDEX, difference.real or "KEY (`x`)"))
+            return plain and not keys & {columns_of(words)[0] for words in sides}
         return kind in {"check", "foreignkey"} or difference.aspect == "comment"
 
     def statements(

@@ -146,13 +146,8 @@ def scratch(other: Connection, models: Models) -> Iterator[dict[str, str]]:
     names = {real: f"{token}_{place}" for place, real in enumerate(models.shown())}
     try:
         for real, name in names.items():
-            query = text(
-                "SELECT default_character_set_name, default_collation_name "
-                "FROM information_schema.schemata WHERE schema_name = :real"
-            )
-            charset, collation = other.execute(query, {"real": real}).one()
-            words = f"CHARACTER SET {charset} COLLATE {collation}"
-            run(other, f"CREATE DATABASE {name} {words}")
+            row: Any = run(other, f"SHOW CREATE DATABASE {quote(real)}").one()
+            run(other, row[1].replace(quote(real), name, 1))
         yield names
     finally:
         for name in names.values():
