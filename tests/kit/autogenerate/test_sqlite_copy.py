@@ -204,3 +204,14 @@ def test_unnamed_constraint_is_dropped_by_its_convention(new: New) -> None:
     name = "foreignkey foreign key ( hero ) references heroes ( id ) on delete cascade definition"
     found = results(new, [(sql, ["drop_constraint('fk_capes_hero')"], names)])
     assert found == [[{name: None}, []]]
+
+
+def test_column_goes_with_its_own_check(new: New) -> None:
+    """The key keeps its order, which reflection does not know."""
+    columns = "x INTEGER, y INTEGER CONSTRAINT positive CHECK (y > 0)"
+    sql = [
+        f"CREATE TABLE capes ({columns}, PRIMARY KEY (x DESC))",
+        "INSERT INTO capes VALUES (1, 2)",
+    ]
+    gone = {"check positive definition": None, "column y type": None}
+    assert results(new, [(sql, ["drop_column('y')"], {})]) == [[gone, [[1]]]]
