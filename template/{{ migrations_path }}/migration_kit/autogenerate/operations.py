@@ -95,11 +95,11 @@ def process_revision_directives(
         return
     refuse_long_identifier(script.rev_id or "", "--rev-id")
     upgrade = script.upgrade_ops
-    kept = make_run(migration, script)
+    kept = [*make_run(migration, script), *comparison.kept]
     if kept:
         log.warning(
-            "left alone, as no model has them and no revision makes them with "
-            "op.create_table(): %s; include_object in env.py can leave them out",
+            "left alone, as no model has them and no revision makes them: %s; "
+            "include_object in env.py can leave them out",
             ", ".join(kept),
         )
     drops_table = any(isinstance(op, ops.DropTableOp) for op in upgrade.ops)
@@ -115,7 +115,6 @@ def process_revision_directives(
         if upgrade.is_empty():
             log.info("Models and database agree: no revision is written")
             directives.clear()
-        kept += comparison.kept
         ask_for_review(upgrade)
         alone = "is left alone: no model has it, no revision makes it."
         upgrade.ops[:0] = [ReviewOp(f"REVIEW: {name} {alone}") for name in kept]
