@@ -43,7 +43,9 @@ LATERAL (VALUES
     ('options', (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(reloptions) o
         WHERE o NOT LIKE 'autovacuum%')),
     ('comment', obj_description(c.oid, 'pg_class')),
-    ('view', CASE WHEN relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END)
+    ('view', CASE WHEN relkind IN ('v', 'm') THEN format('CREATE %sVIEW %s AS%s',
+        CASE relkind WHEN 'm' THEN 'MATERIALIZED ' END, c.oid::regclass,
+        rtrim(pg_get_viewdef(c.oid), ';')) END)
 ) AS aspects (aspect, value)
 UNION ALL
 SELECT * FROM (

@@ -98,7 +98,7 @@ OR EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e'))
     def is_named(self, name: str, *whats: str) -> bool:
         """Return whether any definition of some kinds, or aspects, has a name."""
         return any(
-            mentions(sql, [name])
+            mentions(sql, name)
             for objects in self.real.values()
             for (kind, _, aspect), sql in objects.items()
             if kind in whats or aspect in whats

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from graphlib import TopologicalSorter
 
 from sqlalchemy import Dialect
@@ -10,6 +10,7 @@ from sqlalchemy import Dialect
 from ...catalogs import Catalog
 
 Place = tuple[str, str]
+Item = tuple[Place, str, str]  # place, kind and name
 Aspects = dict[str, str]
 Statements = Iterator[tuple[int, str]]
 
@@ -17,22 +18,28 @@ Statements = Iterator[tuple[int, str]]
 PHASES = {"primary": (1, 4), "unique": (1, 4), "foreignkey": (0, 6), "trigger": (0, 7)}
 PHASES |= dict.fromkeys(["check", "exclude", "index"], (1, 5))
 
+# The aspect in which an object names others.
+ASPECTS = {"column": "computed", "table": "view", **dict.fromkeys(PHASES, "definition")}
+
+# What PostgreSQL itself makes again when a column gets another type.
+MADE_AGAIN = r" (PRIMARY|UNIQUE|CREATE (UNIQUE )?INDEX)(?!.*(\(.*\(| WHERE ))"
+
 LABEL = re.compile(r"'(?:[^']|'')*'")
 TABLE = [("partition", " PARTITION BY {}"), ("options", " WITH ({})")]
 
 
-def grouped(catalog: Catalog) -> dict[Place, dict[tuple[str, str], Aspects]]:
+def grouped(catalog: Catalog) -> dict[Item, Aspects]:
     """Return the aspects of each object."""
-    found: dict[Place, dict[tuple[str, str], Aspects]] = defaultdict(dict)
+    found: dict[Item, Aspects] = defaultdict(dict)
     for place, objects in catalog.items():
         for (kind, name, aspect), sql in objects.items():
-            found[place].setdefault((kind, name), {})[aspect] = sql
+            found[place, kind, name][aspect] = sql
     return found
 
 
-def mentions(sql: str, names: Iterable[str]) -> bool:
-    """Return whether SQL has one of some names."""
-    return any(re.search(rf"(?<!\w){re.escape(one)}(?!\w)", sql) for one in names)
+def mentions(sql: str, *names: str) -> bool:
+    """Return whether SQL has all of some names."""
+    return all(re.search(rf"(?<!\w){re.escape(one)}(?!\w)", sql) for one in names)
 
 
 def literal(value: str | None) -> str:
@@ -56,29 +63,44 @@ class Change:
     """A change from one catalog to another.
 
     Attributes:
+        pairs: what both catalogs say of each object: tables go before their types.
         types: ENUM types and domains, as SQL names them.
         replaced: those of them that another one takes the place of.
-        again: computed columns of each table that are dropped and added.
-        touched: these, and columns that get another type.
+        retyped: tables, as SQL names them, each with a column that gets another type.
+        going: what goes or comes, if only for a time, with its SQL.
+        gone: tables, each with a word that nothing that stays can have.
         views: those that go or come, each after what it selects from.
     """
 
     def __init__(self, old: Catalog, new: Catalog, dialect: Dialect) -> None:
-        self.old, self.new = grouped(old), grouped(new)
+        self.old, self.new = old, new
         self.quote = dialect.identifier_preparer.quote
-        # Tables go before their types, and the latter are below the table "".
-        self.places = sorted(dict.fromkeys([*old, *new]), key=lambda one: not one[1])
-        types = [
-            (self.name(schema, name), kind, one, two)
-            for schema, table in self.places
-            for kind, name, one, two in self.pairs((schema, table))
+        before, after = grouped(old), grouped(new)
+        items = sorted(dict.fromkeys([*after, *before]), key=lambda one: not one[0][1])
+        self.pairs = {
+            item: (before.get(item, {}), after.get(item, {})) for item in items
+        }
+        self.types = {
+            self.name(place[0], name): pair
+            for (place, kind, name), pair in self.pairs.items()
             if kind in {"enum", "domain"}
-        ]
-        self.types = {type_ for type_, *_ in types}
-        self.replaced = {each[0] for each in types if self.is_replaced(*each)}
-        self.again: dict[Place, set[str]] = {}
-        self.touched = {place: self.touched_columns(place) for place in self.places}
-        self.views = self.views_that_go()
+        }
+        self.replaced = {one for one in self.types if self.is_replaced(one)}
+        self.retyped = {
+            (self.name(*place), name)
+            for (place, kind, name), (one, two) in self.pairs.items()
+            if kind == "column" and one and two and self.is_retyped(one, two)
+        }
+        self.going: dict[Item, str] = {}
+        self.gone: set[tuple[str, str]] = set()
+        while any([self.lets_go(item) for item in items]):
+            pass
+        views = {item[0]: sql for item, sql in self.going.items() if item[1] == "table"}
+        reads = {
+            view: [one for one in views if one != view and mentions(sql, one[1])]
+            for view, sql in views.items()
+        }
+        self.views = [*TopologicalSorter(reads).static_order()]
 
     def name(self, schema: str, name: str) -> str:
         """Return a name as SQL has it; the default schema goes without saying."""
@@ -86,73 +108,55 @@ class Change:
             f"{self.quote(schema)}.{self.quote(name)}" if schema else self.quote(name)
         )
 
-    def pairs(self, place: Place) -> Iterator[tuple[str, str, Aspects, Aspects]]:
-        """Yield kind and name of each object, with what both catalogs say of it."""
-        old, new = self.old[place], self.new[place]
-        for item in dict.fromkeys([*new, *old]):
-            yield *item, old.get(item, {}), new.get(item, {})
-
     def statements(self) -> Statements:
         """Yield all statements; those of one phase are in their order."""
-        for view in reversed(self.views):
-            if one := self.old[view].get(("table", "")):
+        sides = {view: self.pairs[view, "table", ""] for view in self.views}
+        for view, (one, _) in reversed(sides.items()):
+            if one:
                 yield 0, f"DROP {one['kind']} {self.name(*view)}"
-        for view in self.views:
-            if two := self.new[view].get(("table", "")):
-                sql = two["view"].strip().removesuffix(";")
-                yield 7, f"CREATE {two['kind']} {self.name(*view)} AS {sql}"
-                yield from self.comment(7, f"{two['kind']} {self.name(*view)}", {}, two)
-        for place in self.places:
-            for kind, name, one, two in self.pairs(place):
-                if kind in PHASES:
-                    yield from self.alter_part(place, kind, name, one, two)
-                elif kind == "column":
-                    yield from self.alter_column(place, name, one, two)
-                elif kind == "table" and "view" not in {**one, **two}:
-                    yield from self.alter_table(place, one, two)
-                elif kind in {"enum", "domain", "sequence"} and one != two:
-                    alter = getattr(self, f"alter_{kind}")
-                    yield from alter(self.name(place[0], name), one, two)
+        yield from ((7, two["view"]) for _, two in sides.values() if two)
+        for item, (one, two) in self.pairs.items():
+            place, kind, name = item
+            if kind in PHASES and item in self.going:
+                yield from self.alter_part(item, one, two)
+            elif kind == "column":
+                yield from self.alter_column(item, one, two)
+            elif kind == "table" and "view" not in {**one, **two}:
+                yield from self.alter_table(place, one, two)
+            elif kind in {"enum", "domain", "sequence"} and one != two:
+                alter = getattr(self, f"alter_{kind}")
+                yield from alter(self.name(place[0], name), one, two)
+            before = None if item in self.going else one.get("comment")
+            if two and two.get("comment") != before:
+                yield (
+                    7,
+                    f"COMMENT ON {self.what(item, two)} IS {literal(two.get('comment'))}",
+                )
 
-    def comment(self, phase: int, what: str, one: Aspects, two: Aspects) -> Statements:
-        if one.get("comment") != two.get("comment"):
-            yield phase, f"COMMENT ON {what} IS {literal(two.get('comment'))}"
+    def what(self, item: Item, two: Aspects) -> str:
+        """Return how a comment names an object."""
+        place, kind, name = item
+        if kind == "table":
+            return f"{two['kind'].removeprefix('UNLOGGED ')} {self.name(*place)}"
+        if kind == "column":
+            return f"COLUMN {self.name(*place)}.{self.quote(name)}"
+        return f"CONSTRAINT {self.quote(name)} ON {self.name(*place)}"
 
     # What a change touches
 
-    def is_replaced(self, type_: str, kind: str, one: Aspects, two: Aspects) -> bool:
+    def is_replaced(self, type_: str) -> bool:
         """Return whether no ALTER TYPE is enough."""
-        if not one or not two:
-            return False
-        if kind == "domain":
-            return one != two
+        one, two = self.types[type_]
+        if not one or not two or "type" in one:  # of a domain
+            return bool(one and two and one != two)
         old, new = (LABEL.findall(each["definition"]) for each in (one, two))
-        added = [f"{label}::{type_}" for label in new if label not in old]
         # A transaction that adds a value cannot use it.
         return [label for label in new if label in old] != old or any(
-            mentions(sql, added) and sql != before.get(aspect)
-            for place in self.places
-            for _, _, before, after in self.pairs(place)
+            mentions(sql, f"{label}::{type_}") and sql != before.get(aspect)
+            for label in {*new} - {*old}
+            for before, after in self.pairs.values()
             for aspect, sql in after.items()
         )
-
-    def touched_columns(self, place: Place) -> set[str]:
-        """Return the columns that get another type, and the computed ones made of them."""
-        columns = [
-            (name, one, two)
-            for kind, name, one, two in self.pairs(place)
-            if kind == "column" and one and two
-        ]
-        touched = {name for name, one, two in columns if self.is_retyped(one, two)}
-        self.again[place] = {
-            name
-            for name, one, two in columns
-            if (sql := two.get("computed"))
-            and (
-                sql != one.get("computed") or name in touched or mentions(sql, touched)
-            )
-        }
-        return touched | self.again[place]
 
     def is_retyped(self, one: Aspects, two: Aspects) -> bool:
         replaced = two["type"].removesuffix("[]") in self.replaced
@@ -160,60 +164,28 @@ class Change:
             one.get(aspect) != two.get(aspect) for aspect in ("type", "collation")
         )
 
-    def views_that_go(self) -> list[Place]:
-        texts: dict[Place, str] = defaultdict(str)
-        for place, objects in (*self.old.items(), *self.new.items()):
-            texts[place] += objects.get(("table", ""), {}).get("view", "")
-        views = {
-            view: [one for one in texts if one != view and mentions(text, one[1:])]
-            for view, text in texts.items()
-            if text
-        }
-        going: list[Place] = []
-        for view in TopologicalSorter(views).static_order():
-            if view in views and (
-                self.old[view].get(("table", "")) != self.new[view].get(("table", ""))
-                or any(
-                    one in going or mentions(texts[view], self.touched[one])
-                    for one in views[view]
-                )
-            ):
-                going.append(view)
-        return going
-
-    def goes(self, place: Place, kind: str, one: Aspects, two: Aspects) -> bool:
-        """Return whether a constraint, index or trigger must go, if only for a time."""
-        sql, touched = one["definition"], self.touched[place]
-        if not self.new[place]:
-            return kind == "foreignkey"
-        if sql != two.get("definition"):
-            return True
-        own, _, other = sql.partition(" REFERENCES ")
-        if kind in {"primary", "unique"} or (
-            kind == "index" and not re.search(r"\(.*\(| WHERE ", sql)
-        ):
-            touched = self.again[place]  # PostgreSQL itself makes the others again
-        return mentions(own.partition(" EXECUTE ")[0], touched) or any(
-            other.startswith(f"{self.name(*each)}(")
-            and (self.loses_key(each) or mentions(other, self.touched[each]))
-            for each in (self.places if other else ())
-        )
-
-    def loses_key(self, place: Place) -> bool:
-        """Return whether a key changes, to which a foreign key may refer."""
-        return any(
-            kind in {"primary", "unique"}
-            and one
-            and one["definition"] != two.get("definition")
-            for kind, _, one, two in self.pairs(place)
-        )
+    def lets_go(self, item: Item) -> bool:
+        """Let go what changes, or names something that goes; return whether it stayed so far."""
+        (place, kind, name), (one, two) = item, self.pairs[item]
+        table, aspect = self.name(*place), ASPECTS.get(kind, "")
+        before, after = one.get(aspect, ""), two.get(aspect, "")
+        if item in self.going or not (after if kind == "column" else before or after):
+            return False
+        sql = f"{table} {before} {after}"
+        gone = self.gone if re.search(MADE_AGAIN, sql) else self.gone | self.retyped
+        if before == after and not any(mentions(sql, *words) for words in gone):
+            return False
+        self.going[item] = sql
+        if one:
+            key = f"REFERENCES {table}" if kind in {"primary", "unique"} else ""
+            self.gone.add((table, key or name or place[1]))
+        return True
 
     # What goes, comes and changes
 
-    def alter_part(
-        self, place: Place, kind: str, name: str, one: Aspects, two: Aspects
-    ) -> Statements:
+    def alter_part(self, item: Item, one: Aspects, two: Aspects) -> Statements:
         """Yield what drops and creates a constraint, an index or a trigger."""
+        place, kind, name = item
         table, quoted = self.name(*place), self.quote(name)
         create = two.get("definition", "").removesuffix(" INVALID")
         drop = f"DROP INDEX {self.name(place[0], name)}"
@@ -223,13 +195,10 @@ class Change:
             drop = f"ALTER TABLE {table} DROP CONSTRAINT {quoted}"
             create = f"ALTER TABLE {table} ADD CONSTRAINT {quoted} {create}"
         (gone, come), of_view = PHASES[kind], place in self.views
-        if one and not of_view and self.goes(place, kind, one, two):
+        if one and not of_view and (place in self.new or kind == "foreignkey"):
             yield gone, drop
-            one = {}
-        if two and (of_view or not one):
-            yield 7 if of_view else come, create
         if two:
-            yield from self.comment(come, f"CONSTRAINT {quoted} ON {table}", one, two)
+            yield 7 if of_view else come, create
 
     def alter_sequence(self, name: str, one: Aspects, two: Aspects) -> Statements:
         if two:
@@ -285,12 +254,11 @@ class Change:
         if not one:
             columns = ", ".join(
                 f"{self.quote(name)} {self.words(column)}"
-                for (kind, name), column in self.new[place].items()
-                if kind == "column"
+                for (where, kind, name), (_, column) in self.pairs.items()
+                if (where, kind) == (place, "column")
             )
             words = [form.format(two[each]) for each, form in TABLE if each in two]
             yield 3, f"CREATE {two['kind']} {table} ({columns}){''.join(words)}"
-        yield from self.comment(3, f"TABLE {table}", one, two)
         if not one:
             return
         if {one["kind"], two["kind"]} == {"TABLE", "UNLOGGED TABLE"}:
@@ -323,14 +291,13 @@ class Change:
             words += f" DEFAULT {column['default']}"
         return words + (" NOT NULL" if "nullable" in column else "")
 
-    def alter_column(
-        self, place: Place, name: str, one: Aspects, two: Aspects
-    ) -> Statements:
+    def alter_column(self, item: Item, one: Aspects, two: Aspects) -> Statements:
         """Yield what adds, drops or alters a column."""
-        if not self.new[place] or (one == two and name not in self.touched[place]):
+        place, _, name = item
+        if place not in self.new:
             return
         table, column = self.name(*place), self.quote(name)
-        again = name in self.again[place]
+        again = one and item in self.going
         if again and "computed" not in one:
             lost = f"{table}.{column} is computed from now on: its values go."
             yield 2, f"-- REVIEW: {lost}"
@@ -344,10 +311,9 @@ class Change:
             yield from self.retype(
                 f"ALTER TABLE {table} ALTER {column}", column, one, two
             )
-        elif self.old[place]:
+        elif place in self.old:
             add = f"ALTER TABLE {table} ADD COLUMN {column} {self.words(two)}"
             yield 4 if again else 3, add
-        yield from self.comment(4, f"COLUMN {table}.{column}", one, two)
 
     def retype(self, alter: str, column: str, one: Aspects, two: Aspects) -> Statements:
         """Yield what changes type, collation, default and NOT NULL of a column."""
@@ -375,7 +341,7 @@ class Change:
         if old == "jsonb" and new.endswith("[]"):
             return f"translate({column}::text, '[]', '{{}}')::{new}"
         array = "[]" if old.endswith("[]") and new.endswith("[]") else ""
-        if {old.removesuffix("[]"), new.removesuffix("[]")} & self.types:
+        if {old.removesuffix("[]"), new.removesuffix("[]")} & self.types.keys():
             return f"{column}::text{array}::{new}"
         text = "::text" if "range" in old else ""  # ranges have no casts
         return f"{column}{text}::{new}"
