@@ -1,8 +1,6 @@
 """The shadow on PostgreSQL: schemas within a savepoint, so that a killed process leaves nothing."""
 
 import re
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
@@ -10,9 +8,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, MetaData, Table, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ENUM
 from sqlalchemy.dialects.postgresql.named_types import NamedType
-from sqlalchemy.schema import CreateTable
-from sqlalchemy.sql.visitors import iterate
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.sql.util import find_tables
 
 from ...catalogs import Objects
 from ...catalogs.postgresql import read, search, undone
@@ -95,8 +91,9 @@ class Caster:
 
     def cast_part(self, part: list[Table]) -> None:
         """Make some tables, with what they need, and read them."""
-        whole = list(self.with_selected(part))
-        self.stand_in(whole)
+        whole = with_selected(part)
+        whole = [*stand_ins(whole), *whole]
+        self.make_types(whole)
         not_made = make(self.connection, whole)
         self.shadow.not_made |= {t: not_made[t] for t in part if t in not_made}
         shown = self.models.shown()
@@ -108,59 +105,24 @@ class Caster:
                 self.even(key, objects)
                 self.shadow.made.setdefault(key, {}).update(objects)
 
-    def with_selected(self, tables: list[Table]) -> Iterator[Table]:
-        """Yield tables and, of views, the tables that they select from."""
-        found = list(tables)
-        for table in found:
-            yield table
-            selectable = selectable_of(table)
-            for other in iterate(selectable) if selectable is not None else ():
-                if isinstance(other, Table) and other not in found:
-                    found.append(other)
-
-    def stand_in(self, tables: list[Table]) -> None:
-        """Make what tables refer to, but that is not made with them: keys, and types."""
-        keys: dict[Table, set[tuple[Column[Any], ...]]] = {}
-        for table in tables:
-            for key in table.foreign_key_constraints:
-                if key.referred_table not in tables:
-                    columns = tuple(element.column for element in key.elements)
-                    keys.setdefault(key.referred_table, set()).add(columns)
-        types = [*self.types_of(column for table in tables for column in table.columns)]
-        created = {(one.schema, one.name) for one in types if one.create_type}
-        others = {column for some in keys.values() for key in some for column in key}
-        for one in (*types, *self.types_of(others)):
-            if (one.schema, one.name) not in created or one not in types:
-                self.create_type(one)
-        for table, some in keys.items():
-            items: list[Any] = [
-                Column(name, type_, autoincrement=False)
-                for name, type_ in {c.name: c.type for key in some for c in key}.items()
-            ]
-            items += [UniqueConstraint(*(one.name for one in key)) for key in some]
-            other = Table(table.name, MetaData(), *items, schema=table.schema)
-            self.connection.execute(CreateTable(other))
-
-    def types_of(self, columns: Any) -> Iterator[Any]:
-        """Yield the types that have a name, as PostgreSQL has them."""
+    def make_types(self, tables: list[Table]) -> None:
+        """Make the types that no table makes; an ENUM without values has those of the database."""
         dialect = self.connection.dialect
-        for column in columns:
-            kind = column.type
-            if isinstance(kind, TypeDecorator):
-                kind = kind.load_dialect_impl(dialect)
+        types: list[Any] = []
+        for column in (column for table in tables for column in table.columns):
+            kind = column.type._unwrapped_dialect_impl(dialect)
             kind = getattr(kind, "item_type", kind).dialect_impl(dialect)
             if isinstance(kind, NamedType):
-                yield kind
-
-    def create_type(self, kind: Any) -> None:
-        """Create a type that no table makes; an ENUM without values has those of the database."""
-        if isinstance(kind, ENUM) and not kind.enums:
-            schema = self.models.shown()[self.models.schemas[kind.schema]]
-            item = "enum", str(kind.name), "definition"
-            labels = self.shadow.real.get((schema, ""), {}).get(item, "")
-            found = [one.replace("''", "'") for one in re.findall(LABEL, labels)]
-            kind = ENUM(*found, name=kind.name, schema=kind.schema)
-        kind.create(self.connection)
+                types.append(kind)
+        made = {(one.schema, one.name) for one in types if one.create_type}
+        for kind in (one for one in types if (one.schema, one.name) not in made):
+            if isinstance(kind, ENUM) and not kind.enums:
+                schema = self.models.shown()[self.models.schemas[kind.schema]]
+                item = "enum", str(kind.name), "definition"
+                labels = self.shadow.real.get((schema, ""), {}).get(item, "")
+                found = [one.replace("''", "'") for one in re.findall(LABEL, labels)]
+                kind = ENUM(*found, name=kind.name, schema=kind.schema)
+            kind.create(self.connection)
 
     def even(self, key: tuple[str, str], made: Objects) -> None:
         """Give what differs in casts the database's words, but not if the model has more of them."""
@@ -171,15 +133,43 @@ class Caster:
                 column, types = ("column", name, "type"), ANY
                 same = made.get(column) == real.get(column)
             else:
-                types = WIDE
-                casts = (
-                    Counter(re.findall(f"::(?:{NUMBERS})", sql))
-                    for sql in (ours, theirs)
+                more, fewer = (
+                    len(re.findall(f"::({NUMBERS})", sql)) for sql in (theirs, ours)
                 )
-                same = aspect == "definition" and next(casts) <= next(casts)
-                same &= "/" not in ours  # a quotient depends on the types
+                # A quotient depends on the types.
+                same = aspect == "definition" and fewer <= more and "/" not in ours
+                types = WIDE
             if same and without_casts(ours, types) == without_casts(theirs, types):
                 made[item] = theirs
+
+
+def with_selected(tables: list[Table]) -> list[Table]:
+    """Return tables and, of views, the tables that they select from."""
+    found = list(tables)
+    for table in found:
+        if (selectable := selectable_of(table)) is not None:
+            others: list[Any] = find_tables(selectable)
+            found += [
+                one for one in others if isinstance(one, Table) and one not in found
+            ]
+    return found
+
+
+def stand_ins(tables: list[Table]) -> list[Table]:
+    """Return what has the keys that tables refer to, but is not made with them."""
+    metadata = MetaData()
+    for key in (key for table in tables for key in table.foreign_key_constraints):
+        if (other := key.referred_table) not in tables:
+            columns = [element.column for element in key.elements]
+            Table(
+                other.name,
+                metadata,
+                *(Column(one.name, one.type, autoincrement=False) for one in columns),
+                UniqueConstraint(*(one.name for one in columns)),
+                schema=other.schema,
+                extend_existing=True,
+            )
+    return list(metadata.tables.values())
 
 
 def without_casts(sql: str, types: str) -> str:
