@@ -26,19 +26,17 @@ if find_spec("alembic_postgresql_enum"):
 
 # Types of a family become each other without a cast in the statement.
 FAMILIES = [
-    "smallint|integer|bigint|real|double precision|numeric.*",
-    "text|character varying.*",
+    {"smallint", "integer", "bigint", "real", "double precision", "numeric"},
+    {"text", "character varying"},
 ]
 
 # What Alembic reads of the database, and says again in a downgrade, as it is.
 COLUMNS = r"\((?:[\w$]+(?:, )?)+\)"
-PLAIN = {
-    "index": rf"CREATE (?:UNIQUE )?INDEX \S+ ON \S+ USING btree {COLUMNS}",
-    "unique": f"UNIQUE {COLUMNS}",
-    "foreignkey": rf"FOREIGN KEY {COLUMNS} REFERENCES \S+{COLUMNS}"
-    r"(?: ON (?:UPDATE|DELETE) [A-Z ]+)?",
-    "check": r"CHECK [\s\S]*",
-}
+PLAIN = re.compile(
+    rf"CREATE (UNIQUE )?INDEX \S+ ON \S+ USING btree {COLUMNS}|UNIQUE {COLUMNS}|CHECK .*|"
+    rf"FOREIGN KEY {COLUMNS} REFERENCES \S+{COLUMNS}[A-Z ]*",
+    re.DOTALL,
+)
 
 
 class PostgreSQL(Kind):
@@ -64,44 +62,32 @@ OR EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e'))
 
     def is_said(self, difference: Difference) -> bool:
         """Return whether nothing else depends on it, and reflection tells all of it."""
-        real, model = difference.real, difference.model
+        real = difference.real
+        sides = [one for one in (real, difference.model) if one]
         match difference.kind, difference.aspect:
-            case "column", "nullable" | "comment":
+            case "column" | "table", "nullable" | "comment":
                 return True
             case "column", "default":
-                return not re.search("(?m)^SERIAL|nextval", f"{real}\n{model}")
-            case "column", "type" if real and model:
-                return not self.is_named(difference.name, "computed", "view") and any(
-                    re.fullmatch(one, real) and re.fullmatch(one, model)
-                    for one in FAMILIES
-                )
+                return not re.search("^SERIAL|nextval", "\n".join(sides), re.MULTILINE)
             case "column", "type":
-                return True
-            case "table", "comment":
-                return True
+                bare = {re.sub(r"\(.*\)", "", one) for one in sides}
+                return len(sides) == 1 or (
+                    any(bare <= family for family in FAMILIES)
+                    and not self.is_named(difference.name, "computed", "view")
+                )
             case "unique", "definition":
-                plain = all(
-                    re.fullmatch(PLAIN["unique"], one) for one in (real, model) if one
-                )
-                key = (
-                    f"{difference.table}{(real or model or '').removeprefix('UNIQUE ')}"
-                )
-                return plain and not any(
-                    kind == "foreignkey" and key in sql.replace('"', "")
-                    for objects in self.real.values()
-                    for (kind, _, _), sql in objects.items()
-                )
-            case "index" | "foreignkey" | "check" as kind, "definition":
-                return not real or bool(re.fullmatch(PLAIN[kind], real))
+                is_key = real and self.is_named(difference.table, "foreignkey")
+                return not is_key and all(re.fullmatch(PLAIN, one) for one in sides)
+            case "index" | "foreignkey" | "check", "definition":
+                return not real or bool(re.fullmatch(PLAIN, real))
         return False
 
     def is_named(self, name: str, *whats: str) -> bool:
         """Return whether any definition of some kinds, or aspects, has a name."""
         return any(
-            mentions(sql, name)
+            {kind, aspect} & {*whats} and mentions(sql, name)
             for objects in self.real.values()
             for (kind, _, aspect), sql in objects.items()
-            if kind in whats or aspect in whats
         )
 
     def creates(self, made: Objects) -> bool:
