@@ -1,7 +1,6 @@
 """The order of a revision's operations on a server, where each foreign key is a statement."""
 
 from collections.abc import Iterator
-from typing import TypeGuard
 
 from alembic.operations import ops
 from sqlalchemy import ForeignKeyConstraint
@@ -17,7 +16,7 @@ def put_foreign_keys_in_order(container: ops.OpContainer) -> None:
             table.ops.sort(key=lambda op: not drops_foreign_key(op))
 
 
-def drops_foreign_key(op: ops.MigrateOperation) -> TypeGuard[ops.DropConstraintOp]:
+def drops_foreign_key(op: ops.MigrateOperation) -> bool:
     return isinstance(op, ops.DropConstraintOp) and op.constraint_type == "foreignkey"
 
 
@@ -26,30 +25,26 @@ def open_circles(operations: list[ops.MigrateOperation]) -> list[ops.MigrateOper
 
     Alembic writes them into the first table, where `use_alter` loses them.
     """
-    first: list[ops.MigrateOperation] = []
-    last: list[ops.MigrateOperation] = []
     creates = [op for op in operations if isinstance(op, ops.CreateTableOp)]
-    drops = [op for op in operations if isinstance(op, ops.DropTableOp)]
-    for op in operations:
-        if isinstance(op, ops.CreateTableOp):
-            keys = [*open_keys(op, creates[creates.index(op) + 1 :])]
-            op.columns = [
-                item for item in op.columns if all(item is not key for key in keys)
-            ]
-            last += [ops.CreateForeignKeyOp.from_constraint(key) for key in keys]
-        elif isinstance(op, ops.DropTableOp) and op._reverse:
-            keys = [*open_keys(op._reverse, drops[: drops.index(op)])]
-            first += [ops.DropConstraintOp.from_constraint(key) for key in keys]
+    drops = [op._reverse for op in operations if isinstance(op, ops.DropTableOp)]
+    keys = list(open_keys(creates))
+    for op in creates:
+        op.columns = [
+            item for item in op.columns if all(item is not key for key in keys)
+        ]
+    gone = open_keys([op for op in reversed(drops) if op])
+    first = [ops.DropConstraintOp.from_constraint(key) for key in gone]
+    last = [ops.CreateForeignKeyOp.from_constraint(key) for key in keys]
     return [*first, *operations, *last]
 
 
-def open_keys(
-    table: ops.CreateTableOp, others: list[ops.CreateTableOp] | list[ops.DropTableOp]
-) -> Iterator[ForeignKeyConstraint]:
-    """Yield the keys that wait for others, or go before them; a drop takes their names."""
-    names = {full_name(op.schema, op.table_name) for op in others}
-    for key in table.columns:
-        if isinstance(key, ForeignKeyConstraint) and key.name is not None:
-            target = key.elements[0].target_fullname.rpartition(".")[0]
-            if key.use_alter or target in names:
-                yield key
+def open_keys(tables: list[ops.CreateTableOp]) -> Iterator[ForeignKeyConstraint]:
+    """Yield the keys that wait for a later table; a drop takes their names."""
+    later = [full_name(op.schema, op.table_name) for op in tables]
+    for op in tables:
+        later = later[1:]
+        for key in op.columns:
+            if isinstance(key, ForeignKeyConstraint) and key.name is not None:
+                target = key.elements[0].target_fullname.rpartition(".")[0]
+                if key.use_alter or target in later:
+                    yield key

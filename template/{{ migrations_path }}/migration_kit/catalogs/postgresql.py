@@ -8,10 +8,11 @@ from sqlalchemy import Connection, text
 
 from . import Catalog
 
+# That of an identity has the type of its column.
 SEQUENCE = """format(
-    'AS %s START WITH %s INCREMENT BY %s MINVALUE %s MAXVALUE %s CACHE %s%s CYCLE',
-    format_type(seqtypid, -1), seqstart, seqincrement, seqmin, seqmax, seqcache,
-    CASE WHEN NOT seqcycle THEN ' NO' END
+    '%sSTART WITH %s INCREMENT BY %s MINVALUE %s MAXVALUE %s CACHE %s%s CYCLE',
+    CASE WHEN deptype = 'i' THEN '' ELSE format('AS %s ', format_type(seqtypid, -1)) END,
+    seqstart, seqincrement, seqmin, seqmax, seqcache, CASE WHEN NOT seqcycle THEN ' NO' END
 )"""
 
 # Read with an empty search path, so that each name has its schema. Numbers of objects are not in
@@ -55,17 +56,18 @@ SELECT * FROM (
     LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
     LEFT JOIN sequences ON refobjid = c.oid AND refobjsubid = attnum,
     LATERAL (SELECT pg_get_expr(adbin, adrelid) AS expression) AS e,
+    LATERAL (SELECT CASE WHEN attidentity = 'a' THEN 'ALWAYS' WHEN attidentity = 'd'
+        THEN 'BY DEFAULT' WHEN expression = format('nextval(%L::regclass)', seqrelid::regclass)
+        THEN 'SERIAL' END AS identity) AS i,
     LATERAL (VALUES
         ('type', format_type(atttypid, atttypmod)),
         ('collation', CASE WHEN attcollation <> typcollation
             THEN attcollation::regcollation::text END),
         ('computed', CASE attgenerated WHEN '' THEN NULL
             ELSE format('(%s)%s', expression, CASE attgenerated WHEN 's' THEN ' STORED' END) END),
-        ('identity', CASE attidentity WHEN 'a' THEN 'ALWAYS ' WHEN 'd' THEN 'BY DEFAULT ' END
-            || sequence),
-        ('default', CASE WHEN attgenerated <> '' THEN NULL WHEN deptype = 'a'
-            AND expression = format('nextval(%L::regclass)', seqrelid::regclass)
-            THEN 'SERIAL ' || sequence ELSE expression END),
+        ('identity', identity),
+        ('sequence', CASE WHEN identity IS NOT NULL THEN sequence END),
+        ('default', CASE WHEN attgenerated = '' AND identity IS NULL THEN expression END),
         ('nullable', CASE WHEN attnotnull THEN 'NOT NULL' END),
         ('comment', col_description(c.oid, attnum)),
         ('sql', seqrelid::regclass::text)

@@ -46,19 +46,6 @@ def literal(value: str | None) -> str:
     return "NULL" if value is None else "'" + value.replace("'", "''") + "'"
 
 
-def number_of(column: Aspects) -> tuple[str, str]:
-    """Return SERIAL, or when an identity is generated, and its sequence."""
-    number = column.get("identity", column.get("default", ""))
-    kind, _, sequence = number.partition(" AS ")
-    numbered = "identity" in column or number.startswith("SERIAL AS ")
-    return (kind, f"AS {sequence}") if numbered else ("", "")
-
-
-def identity(kind: str, sequence: str) -> str:
-    """Return what generates numbers; the type of the sequence is the column's."""
-    return f"GENERATED {kind} AS IDENTITY ({sequence[sequence.find('START ') :]})"
-
-
 class Change:
     """A change from one catalog to another.
 
@@ -104,9 +91,7 @@ class Change:
 
     def name(self, schema: str, name: str) -> str:
         """Return a name as SQL has it; the default schema goes without saying."""
-        return (
-            f"{self.quote(schema)}.{self.quote(name)}" if schema else self.quote(name)
-        )
+        return ".".join(self.quote(one) for one in (schema, name) if one)
 
     def statements(self) -> Statements:
         """Yield all statements; those of one phase are in their order."""
@@ -278,15 +263,15 @@ class Change:
 
     def words(self, column: Aspects) -> str:
         """Return the definition of a column or domain."""
-        words, (kind, sequence) = column["type"], number_of(column)
+        words, kind = column["type"], column.get("identity")
         if "collation" in column:
             words += f" COLLATE {column['collation']}"
         if "computed" in column:
             words += f" GENERATED ALWAYS AS {column['computed']}"
-        elif "identity" in column:
-            words += f" {identity(kind, sequence)}"
-        elif kind:
+        elif kind == "SERIAL":
             words += f" DEFAULT nextval({literal(column['sql'])})"
+        elif kind:
+            words += f" GENERATED {kind} AS IDENTITY ({column['sequence']})"
         elif "default" in column:
             words += f" DEFAULT {column['default']}"
         return words + (" NOT NULL" if "nullable" in column else "")
@@ -317,9 +302,7 @@ class Change:
 
     def retype(self, alter: str, column: str, one: Aspects, two: Aspects) -> Statements:
         """Yield what changes type, collation, default and NOT NULL of a column."""
-        before, after = (
-            None if number_of(each)[0] else each.get("default") for each in (one, two)
-        )
+        before, after = one.get("default"), two.get("default")
         if "computed" in one and "computed" not in two:
             yield 2, f"{alter} DROP EXPRESSION"
         if self.is_retyped(one, two):
@@ -348,11 +331,8 @@ class Change:
 
     def number(self, table: str, name: str, one: Aspects, two: Aspects) -> Statements:
         """Yield what makes SERIAL or an identity, alters it, or drops it."""
-        (was, old), (kind, new), column = (
-            number_of(one),
-            number_of(two),
-            self.quote(name),
-        )
+        was, kind = one.get("identity"), two.get("identity")
+        old, new, column = one.get("sequence"), two.get("sequence"), self.quote(name)
         alter = f"ALTER TABLE {table} ALTER {column}"
         if was and kind and (was == "SERIAL") == (kind == "SERIAL"):
             if was != kind:
@@ -370,7 +350,8 @@ class Change:
             yield 4, f"ALTER SEQUENCE {two['sql']} OWNED BY {table}.{column}"
         if kind and one:
             default = f"SET DEFAULT nextval({literal(two.get('sql'))})"
-            made = default if kind == "SERIAL" else f"ADD {identity(kind, new)}"
+            made = f"ADD GENERATED {kind} AS IDENTITY ({new})"
+            made = default if kind == "SERIAL" else made
             yield 4, f"{alter} {made}"
             sequence = f"pg_get_serial_sequence({literal(table)}, {literal(name)}) AS s"
             number = f"greatest(nextval(s), max({column}) + 1)"
