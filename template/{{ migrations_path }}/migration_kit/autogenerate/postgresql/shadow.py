@@ -1,6 +1,7 @@
 """The shadow on PostgreSQL: schemas within a savepoint, so that a killed process leaves nothing."""
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
@@ -13,8 +14,8 @@ from sqlalchemy.sql.util import find_tables
 from ...catalogs import Objects
 from ...catalogs.postgresql import read, search, undone
 from ...tables import selectable_of
-from .. import shadow as common
 from ..shadow import Models, Shadow, make, translated
+from .statements import LABEL
 
 PREFIX = "migration_kit_shadow_"
 
@@ -27,8 +28,6 @@ SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'
 
 MAY = "SELECT has_database_privilege(current_database(), :what)"
 TEMPORARY = "SELECT nspname FROM pg_namespace WHERE oid = pg_my_temp_schema()"
-
-LABEL = re.compile(r"'((?:[^']|'')*)'")
 
 # What a column is in keeps the casts of a type that it had: to the wider one of two.
 NUMBERS = "bigint|real|double precision|numeric"
@@ -82,14 +81,10 @@ class Caster:
         search(self.connection, f"{translation[None]}, {path}")
         tables = self.models.tables
         for start in range(0, len(tables), TABLES_OF_PART):
-            part = list(tables[start : start + TABLES_OF_PART])
-            with (
-                common.undone(self.connection),
-                translated(self.connection, translation),
-            ):
-                self.cast_part(part)
+            with undone(self.connection), translated(self.connection, translation):
+                self.cast_part(tables[start : start + TABLES_OF_PART])
 
-    def cast_part(self, part: list[Table]) -> None:
+    def cast_part(self, part: Sequence[Table]) -> None:
         """Make some tables, with what they need, and read them."""
         whole = with_selected(part)
         whole = [*stand_ins(whole), *whole]
@@ -120,7 +115,7 @@ class Caster:
                 schema = self.models.shown()[self.models.schemas[kind.schema]]
                 item = "enum", str(kind.name), "definition"
                 labels = self.shadow.real.get((schema, ""), {}).get(item, "")
-                found = [one.replace("''", "'") for one in re.findall(LABEL, labels)]
+                found = [one[1:-1].replace("''", "'") for one in LABEL.findall(labels)]
                 kind = ENUM(*found, name=kind.name, schema=kind.schema)
             kind.create(self.connection)
 
@@ -143,7 +138,7 @@ class Caster:
                 made[item] = theirs
 
 
-def with_selected(tables: list[Table]) -> list[Table]:
+def with_selected(tables: Iterable[Table]) -> list[Table]:
     """Return tables and, of views, the tables that they select from."""
     found = list(tables)
     for table in found:

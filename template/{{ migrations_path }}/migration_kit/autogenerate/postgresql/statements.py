@@ -244,7 +244,6 @@ class Change:
             )
             words = [form.format(two[each]) for each, form in TABLE if each in two]
             yield 3, f"CREATE {two['kind']} {table} ({columns}){''.join(words)}"
-        if not one:
             return
         if {one["kind"], two["kind"]} == {"TABLE", "UNLOGGED TABLE"}:
             logged = "LOGGED" if two["kind"] == "TABLE" else "UNLOGGED"
