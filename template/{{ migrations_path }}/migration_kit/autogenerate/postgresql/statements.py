@@ -76,7 +76,9 @@ class Change:
         self.retyped = {
             (self.name(*place), name)
             for (place, kind, name), (one, two) in self.pairs.items()
-            if kind == "column" and one and two and self.is_retyped(one, two)
+            if kind == "column" and one and two
+            if two["type"].removesuffix("[]") in self.replaced
+            or any(one.get(each) != two.get(each) for each in ("type", "collation"))
         }
         self.going: dict[Item, str] = {}
         self.gone: set[tuple[str, str]] = set()
@@ -112,11 +114,8 @@ class Change:
                 alter = getattr(self, f"alter_{kind}")
                 yield from alter(self.name(place[0], name), one, two)
             before = None if item in self.going else one.get("comment")
-            if two and two.get("comment") != before:
-                yield (
-                    7,
-                    f"COMMENT ON {self.what(item, two)} IS {literal(two.get('comment'))}",
-                )
+            if two and (words := two.get("comment")) != before:
+                yield 7, f"COMMENT ON {self.what(item, two)} IS {literal(words)}"
 
     def what(self, item: Item, two: Aspects) -> str:
         """Return how a comment names an object."""
@@ -141,12 +140,6 @@ class Change:
             for label in {*new} - {*old}
             for before, after in self.pairs.values()
             for aspect, sql in after.items()
-        )
-
-    def is_retyped(self, one: Aspects, two: Aspects) -> bool:
-        replaced = two["type"].removesuffix("[]") in self.replaced
-        return replaced or any(
-            one.get(aspect) != two.get(aspect) for aspect in ("type", "collation")
         )
 
     def lets_go(self, item: Item) -> bool:
@@ -249,10 +242,8 @@ class Change:
             logged = "LOGGED" if two["kind"] == "TABLE" else "UNLOGGED"
             yield 3, f"ALTER TABLE {table} SET {logged}"
         elif any(one.get(each) != two.get(each) for each in ("kind", "partition")):
-            yield (
-                3,
-                f"-- REVIEW: make {table} again: no ALTER TABLE changes what it is.",
-            )
+            line = f"-- REVIEW: make {table} again: no ALTER TABLE changes what it is."
+            yield 3, line
         before, after = one.get("options", ""), two.get("options", "")
         if before and before != after:
             names = ", ".join(re.findall(r"(\w+)=", before))
@@ -292,19 +283,19 @@ class Change:
         one = {} if again else one
         yield from self.number(table, name, one, two)
         if one:
-            yield from self.retype(
-                f"ALTER TABLE {table} ALTER {column}", column, one, two
-            )
+            yield from self.retype(table, name, one, two)
         elif place in self.old:
             add = f"ALTER TABLE {table} ADD COLUMN {column} {self.words(two)}"
             yield 4 if again else 3, add
 
-    def retype(self, alter: str, column: str, one: Aspects, two: Aspects) -> Statements:
+    def retype(self, table: str, name: str, one: Aspects, two: Aspects) -> Statements:
         """Yield what changes type, collation, default and NOT NULL of a column."""
+        column = self.quote(name)
+        alter = f"ALTER TABLE {table} ALTER {column}"
         before, after = one.get("default"), two.get("default")
         if "computed" in one and "computed" not in two:
             yield 2, f"{alter} DROP EXPRESSION"
-        if self.is_retyped(one, two):
+        if (table, name) in self.retyped:
             if before:
                 yield 3, f"{alter} DROP DEFAULT"
             before = None
@@ -353,8 +344,5 @@ class Change:
             made = default if kind == "SERIAL" else made
             yield 4, f"{alter} {made}"
             sequence = f"pg_get_serial_sequence({literal(table)}, {literal(name)}) AS s"
-            number = f"greatest(nextval(s), max({column}) + 1)"
-            yield (
-                4,
-                f"SELECT setval(s, {number}, false) FROM {table}, {sequence} GROUP BY s",
-            )
+            number = f"setval(s, greatest(nextval(s), max({column}) + 1), false)"
+            yield 4, f"SELECT {number} FROM {table}, {sequence} GROUP BY s"
