@@ -37,14 +37,15 @@ sequences AS (
 )
 SELECT nspname, relname, 'table' AS kind, '' AS name, aspect, value FROM tables c,
 LATERAL (SELECT upper((pg_identify_object('pg_class'::regclass, c.oid, 0)).type) AS what) AS k,
+LATERAL (SELECT string_agg(o, ', ' ORDER BY o) AS options FROM unnest(reloptions) o
+    WHERE o NOT LIKE 'autovacuum%') AS o,
 LATERAL (VALUES
     ('kind', CASE WHEN relpersistence = 'u' THEN 'UNLOGGED ' ELSE '' END || what),
     ('partition', CASE relkind WHEN 'p' THEN pg_get_partkeydef(c.oid) END),
-    ('options', (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(reloptions) o
-        WHERE o NOT LIKE 'autovacuum%')),
+    ('options', options),
     ('comment', obj_description(c.oid, 'pg_class')),
-    ('view', CASE WHEN what LIKE '%VIEW'
-        THEN format('CREATE %s %s AS%s', what, c.oid::regclass, rtrim(pg_get_viewdef(c.oid), ';')) END)
+    ('view', CASE WHEN what LIKE '%VIEW' THEN format('CREATE %s %s%s AS%s', what, c.oid::regclass,
+        ' WITH (' || options || ')', rtrim(pg_get_viewdef(c.oid), ';')) END)
 ) AS aspects (aspect, value)
 UNION ALL
 SELECT * FROM (
