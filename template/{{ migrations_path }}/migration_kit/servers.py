@@ -85,9 +85,8 @@ class Server(Database):
             if rolled_back:
                 connection.rollback()
             if retry == RETRIES or not rolled_back:
-                raise CommandError(
-                    self.explain(connection, busy[0], timeout)
-                ) from busy[0]
+                message = self.explain(connection, busy[0], timeout)
+                raise CommandError(message) from busy[0]
             seconds = timeout * 2**retry
             log.info("A table is busy; trying again in %g s", seconds)
             pause(connection, seconds)

@@ -52,13 +52,11 @@ def postgresql_lock(
     connection.commit()
     refuse_pooler(connection, server.pid)
     wait(connection, lambda: call("pg_try_advisory_lock"), timeout)
-    released = False
     try:
         yield
     finally:
         connection.rollback()
-        if not connection.invalidated:
-            released = call("pg_advisory_unlock")
+        released = not connection.invalidated and call("pg_advisory_unlock")
     if not released:
         raise CommandError(LOST)
 

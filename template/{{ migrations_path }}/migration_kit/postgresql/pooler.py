@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from alembic.util import CommandError
@@ -93,13 +94,11 @@ def cut_off(connection: PoolProxiedConnection, is_async: bool) -> Iterator[None]
         with socket.fromfd(driver.fileno(), socket.AF_INET, socket.SOCK_STREAM) as copy:
             copy.shutdown(socket.SHUT_RDWR)
 
-    close: Callable[[], None] = getattr(driver, "terminate", shut_down)  # asyncpg
-    timer: asyncio.TimerHandle | threading.Timer
+    close: Callable[[], Any] = getattr(driver, "terminate", shut_down)  # asyncpg
     if is_async:
-        timer = asyncio.get_running_loop().call_later(PATIENCE, close)
-    else:
-        timer = threading.Timer(PATIENCE, close)
-        timer.start()
+        close = partial(asyncio.get_running_loop().call_soon_threadsafe, close)
+    timer = threading.Timer(PATIENCE, close)
+    timer.start()
     try:
         yield
     finally:
