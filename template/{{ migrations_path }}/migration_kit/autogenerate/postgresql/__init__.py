@@ -76,7 +76,8 @@ OR EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e'))
                     and not self.is_named(difference.name, "computed", "view")
                 )
             case "unique", "definition":
-                is_key = real and self.is_named(difference.table, "foreignkey")
+                key = (real or "").replace("UNIQUE ", difference.table)
+                is_key = real and self.is_named(key, "foreignkey")
                 return not is_key and all(re.fullmatch(PLAIN, one) for one in sides)
             case "index" | "foreignkey" | "check", "definition":
                 return not real or bool(re.fullmatch(PLAIN, real))
@@ -85,7 +86,7 @@ OR EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e'))
     def is_named(self, name: str, *whats: str) -> bool:
         """Return whether any definition of some kinds, or aspects, has a name."""
         return any(
-            {kind, aspect} & {*whats} and mentions(sql, name)
+            {kind, aspect} & {*whats} and mentions(sql.replace('"', ""), name)
             for objects in self.real.values()
             for (kind, _, aspect), sql in objects.items()
         )
