@@ -82,7 +82,7 @@ class PostgreSQL(Server):
                 whole = in_session = False
                 set_lock_timeout(connection, before)
             elif not in_session:
-                set_lock_timeout(connection, limit, is_local=True)
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{limit}'")
 
         def revision_ended(**_: object) -> None:
             nonlocal whole
@@ -114,11 +114,9 @@ class PostgreSQL(Server):
         return super().hint(error, message)
 
 
-def set_lock_timeout(
-    connection: Connection, value: str, is_local: bool = False
-) -> None:
-    statement = text("SELECT set_config('lock_timeout', :value, :is_local)")
-    connection.execute(statement, {"value": value, "is_local": is_local})
+def set_lock_timeout(connection: Connection, value: str) -> None:
+    statement = text("SELECT set_config('lock_timeout', :value, false)")
+    connection.execute(statement, {"value": value})
 
 
 database = PostgreSQL()
