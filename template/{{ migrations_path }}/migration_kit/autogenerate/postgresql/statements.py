@@ -39,7 +39,10 @@ def grouped(catalog: Catalog) -> dict[Item, Aspects]:
 
 def mentions(sql: str, *names: str) -> bool:
     """Return whether SQL has all of some names."""
-    return all(re.search(rf"(?<!\w){re.escape(one)}(?!\w)", sql) for one in names)
+    return all(
+        one in sql and re.search(rf"(?<!\w){re.escape(one)}(?!\w)", sql)
+        for one in names
+    )
 
 
 def literal(value: str | None) -> str:
