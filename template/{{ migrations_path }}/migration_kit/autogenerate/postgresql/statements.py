@@ -85,7 +85,7 @@ class Change:
         }
         self.going: dict[Item, str] = {}
         self.gone: set[tuple[str, str]] = set()
-        while any([self.lets_go(item) for item in items]):
+        while sum(self.lets_go(item) for item in items):
             pass
         views = {item[0]: sql for item, sql in self.going.items() if item[1] == "table"}
         reads = {
