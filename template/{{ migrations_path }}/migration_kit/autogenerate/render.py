@@ -106,8 +106,10 @@ def render_type(item: Any, context: AutogenContext) -> str | Literal[False]:
             return f"sa.{generic_repr(item)}"  # SQLAlchemy's own lacks the precision
         return False
     if isinstance(item, TypeDecorator) and not item._variant_mapping:
-        stored = public_type(item.load_dialect_impl(context.dialect), context.dialect)
-        return _repr_type(stored, context)
+        stored = item.load_dialect_impl(context.dialect)
+        while isinstance(stored, TypeDecorator):
+            stored = stored.load_dialect_impl(context.dialect)
+        return _repr_type(public_type(stored, context.dialect), context)
     context.imports.add(f"import {module}")
     return False
 
