@@ -1,6 +1,7 @@
 """Changes that no operation of Alembic's says: plain SQL, both ways."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
@@ -34,8 +35,23 @@ class StatementsOp(ops.MigrateOperation):
 
 def explained(op: ops.MigrateOperation) -> Sequence[ops.MigrateOperation]:
     """Return an operation for each difference, which `alembic check` shows in its words."""
-    found = [StatementsOp((), (), [one]) for one in op.info.get("found", ())]
-    return found if found or isinstance(op, StatementsOp) else [op]
+    found = op.info.get("found", ())
+    match op:
+        case ops.CreateTableOp() | ops.DropTableOp():
+            found = [whole(op, "table")]
+        case ops.CreateIndexOp() | ops.DropIndexOp():
+            found = [whole(op, "index", str(op.index_name))]
+        case ops.ModifyTableOps() if not found:  # the indexes of a new table
+            return [line for one in op.ops for line in explained(one)]
+    lines = [StatementsOp((), (), [one]) for one in found]
+    return lines if lines or isinstance(op, StatementsOp) else [op]
+
+
+def whole(op: Any, kind: str, name: str = "") -> Difference:
+    """Return the difference of a table or an index that one side lacks."""
+    drops = isinstance(op, ops.DropTableOp | ops.DropIndexOp)
+    sides = ("present", None) if drops else (None, "present")
+    return Difference(op.schema or "", op.table_name, kind, name, "definition", *sides)
 
 
 @renderers.dispatch_for(StatementsOp)
