@@ -1,7 +1,6 @@
 """Autogenerate on SQLite: the shadow is in `temp`, and a table is copied to change it."""
 
 import re
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,9 +11,6 @@ from ..differences import Difference, differences
 from ..kinds import Kind
 from ..shadow import Models, Shadow, make, translated, undone
 from .copy import counter
-
-# Alembic skips them; the catalogs do not.
-warnings.filterwarnings("ignore", message="autogenerate skipping .* expression-based")
 
 SQL = "table", "", "sql"
 CREATE = re.compile(r"""(?is)^CREATE\s+TABLE\s+(?:"(?:[^"]|"")*"|[^\s(]+)""")
