@@ -71,6 +71,42 @@ with engine.begin() as connection:
         connection.execute(text(f"ALTER TABLE t ALTER x TYPE {type_}"))
     is_equal(cast(connection))
 """,
+    "the current time has several names": """
+for zone in (True, False):
+    Table(f"t{zone}", metadata, Column("id", Integer, primary_key=True),
+        Column("made", DateTime(zone), server_default=func.now()),
+        Column("seen", DateTime(zone), server_default=text("CURRENT_TIMESTAMP")),
+        Column("day", DateTime(zone), server_default=text("CURRENT_DATE")))
+with engine.begin() as connection:
+    metadata.create_all(connection)
+    for table in metadata.tables:
+        connection.execute(text(f'ALTER TABLE "{table}" ALTER made SET DEFAULT CURRENT_TIMESTAMP'))
+        connection.execute(text(f'ALTER TABLE "{table}" ALTER seen SET DEFAULT now()'))
+    is_equal(cast(connection))
+    connection.execute(text('ALTER TABLE "tTrue" ALTER day SET DEFAULT now()'))
+    connection.execute(text('ALTER TABLE "tTrue" ALTER seen SET DEFAULT clock_timestamp()'))
+    found, day = cast(connection), ("column", "day", "default")
+    seen = "column", "seen", "default"
+    assert found.real["", "tTrue"][day] != found.made["", "tTrue"][day]
+    assert found.real["", "tTrue"][seen] != found.made["", "tTrue"][seen]
+""",
+    "what refers to a refused table is compared": """
+Table("bad", metadata, Column("id", Integer, primary_key=True), Column("name", String),
+    Column("kind", Enum("a", name="kind")),
+    Index("no_operator_class", "name", postgresql_using="gin"))
+Table("one", metadata, Column("id", Integer, primary_key=True), Column("bad", ForeignKey("bad.id")),
+    Column("kind", Enum("a", name="kind")))
+Table("worse", metadata, Column("one", ForeignKey("one.id"), primary_key=True), Column("name", String),
+    Index("no_class", "name", postgresql_using="gin"))
+Table("two", metadata, Column("id", ForeignKey("worse.one"), primary_key=True))
+with engine.connect() as connection:
+    found = cast(connection)
+assert {table.name for table in found.not_made} == {"bad", "worse"}, found.not_made
+for table, column, other in ("one", "bad", "bad(id)"), ("two", "id", "worse(one)"):
+    assert found.made["", table]["foreignkey", f"{table}_{column}_fkey", "definition"] == (
+        f"FOREIGN KEY ({column}) REFERENCES {other}")
+assert found.made["", "one"]["column", "kind", "type"] == "kind"
+""",
     "a role that may make no schema makes temporary tables": """
 example()
 with engine.connect() as connection:
@@ -288,3 +324,71 @@ def test_revisions_bring_types_and_sequences_and_change_them(new: New) -> None:
     left = "SELECT to_regtype('mood'), to_regtype('age'), to_regclass('numbers')"
     assert project.query(left) == [(None, None, None)]
     assert project.tables() == {"heroes"}
+
+
+REFUSED = """
+from sqlalchemy import CheckConstraint, Column, Index, Integer, String, Table
+
+from my_app.models.base import Base
+
+Table(
+    "bad",
+    Base.metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String),
+    CheckConstraint("name IN ('a', 'b')", name="kind"),
+    Index("bad_name", "name", postgresql_using="gin"),
+)
+"""
+
+
+def test_no_check_of_a_table_that_is_refused_is_dropped(new: New) -> None:
+    project = new(POSTGRESQL).upgraded()
+    project.add_revision(
+        "bad",
+        "op.execute(\"CREATE TABLE bad (id serial PRIMARY KEY, name varchar CHECK (name > 'a'))\")",
+    )
+    project.alembic("upgrade", "head")
+    (project / "src/my_app/models/bad.py").write_text(REFUSED.lstrip())
+    project.alembic("revision", "--autogenerate", "-m", "x")
+    source = project.revision("x").read_text()
+    assert "bad_name_check" not in source
+    assert "ck_bad" not in source
+
+
+WIDER_KEY = """
+from sqlalchemy import BigInteger
+from sqlalchemy.orm import Mapped, mapped_column
+
+from my_app.models.base import Base
+
+
+class A(Base):
+    __tablename__ = "a"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+
+
+class B(Base):
+    __tablename__ = "b"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    a_id: Mapped[int] = mapped_column(BigInteger)
+"""
+
+
+def test_a_key_that_goes_with_the_type_of_its_target_goes_once(new: New) -> None:
+    project = new(POSTGRESQL).upgraded()
+    project.add_revision(
+        "keys",
+        "op.create_table('a', sa.Column('id', sa.Integer(), primary_key=True))\n"
+        "op.create_table('b', sa.Column('id', sa.Integer(), primary_key=True),\n"
+        "    sa.Column('a_id', sa.Integer(), sa.ForeignKey('a.id'), nullable=False))",
+        "op.drop_table('b')\nop.drop_table('a')",
+    )
+    project.alembic("upgrade", "head")
+    (project / "src/my_app/models/keys.py").write_text(WIDER_KEY.lstrip())
+    project.alembic("revision", "--autogenerate", "-m", "wider")
+    assert project.revision("wider").read_text().count("fk_b_a_id_a") == 2
+    up = ["upgrade", "head"]
+    project.alembic_each([up, ["check"], ["downgrade", "-1"], up, ["check"]])

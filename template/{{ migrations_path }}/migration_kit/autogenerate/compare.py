@@ -181,6 +181,15 @@ class Comparison:
         if not is_said:
             self.unsaid.add(place)
 
+    def depends(self, place: Place) -> bool:
+        """Return whether SQL changes a type, or a table to which a key that changes refers."""
+        changed = {one.kind for each in self.unsaid for one in self.found(each)}
+        keys = [one for one in self.found(place) if one.kind == "foreignkey"]
+        sides = " ".join(f"{one.real} {one.model}" for one in keys)
+        names = re.findall(r"REFERENCES (?:\S+\.)?\W?([\w$]+)", sides)
+        tables = {table for _, table in self.unsaid}
+        return bool(changed & {"domain", "enum"} or tables & {*names})
+
     def is_left_out(self, one: Difference, table: Table, inspected: Table) -> bool:
         """Return whether env.py leaves an object out, as Alembic asks for it."""
         ours, theirs = self.item_of(table, one), self.item_of(inspected, one)
@@ -220,13 +229,14 @@ class Comparison:
         """Write what no operation of Alembic's says, around those that there are."""
         self.operations = [copy(op) for op in upgrade.ops]
         kind = kind_of(self.dialect)
-        changed = {one.kind for place in self.unsaid for one in self.found(place)}
-        of_types = bool(changed & {"domain", "enum"})  # tables depend on them
         for place, (inspected, table_ops) in self.inspected.items():
             self.settle(place, inspected, table_ops)
-            if of_types and table_ops.ops:
-                table_ops.ops = []
-                self.unsaid.add(place)
+        said = self.inspected.keys() - self.unsaid
+        while depends := {place for place in said if self.depends(place)}:
+            said -= depends
+            self.unsaid |= depends
+        for place in self.inspected.keys() - said:
+            self.inspected[place][1].ops = []
         new = {
             place
             for place in self.made.keys() - self.real.keys()

@@ -67,6 +67,9 @@ def include_object(
     comparison = migration.opts.get("comparison")
     if isinstance(item, Table) and not reflected and comparison:
         return comparison.models.key(item) not in comparison.hidden
+    if kind == "check_constraint" and comparison and comparison.made:
+        # Of a table that is not made Alembic takes names of the server for dropped CHECKs.
+        return (item.table.schema or "", item.table.name) in comparison.made
     if not reflected or compare_to is not None:
         return True
     if isinstance(item, Table):

@@ -32,6 +32,9 @@ TEMPORARY = "SELECT nspname FROM pg_namespace WHERE oid = pg_my_temp_schema()"
 # What a column is in keeps the casts of a type that it had: to the wider one of two.
 NUMBERS = "bigint|real|double precision|numeric"
 WIDE = rf"(?:{NUMBERS}|text|character varying)\b(?!\()"
+# One function by several names: the start of the transaction.
+NOW = {"now()", "CURRENT_TIMESTAMP", "transaction_timestamp()"}
+
 # A default is cast to the type of its column, whichever it had.
 ANY = rf"(?:smallint|integer|{NUMBERS}|text|character varying)(?:\([\d,]+\))?"
 
@@ -89,7 +92,7 @@ class Caster:
         whole = with_selected(part)
         whole = [*stand_ins(whole), *whole]
         self.make_types(whole)
-        not_made = make(self.connection, whole)
+        not_made = self.make_what_can_be(whole)
         self.shadow.not_made |= {t: not_made[t] for t in part if t in not_made}
         shown = self.models.shown()
         schemas = {name: shown[real] for real, name in self.names.items()}
@@ -99,6 +102,22 @@ class Caster:
             if key in own or not key[1]:
                 self.even(key, objects)
                 self.shadow.made.setdefault(key, {}).update(objects)
+
+    def make_what_can_be(self, tables: list[Table]) -> dict[Table, str]:
+        """Make tables, also those that refer to refused ones; return the reasons of the latter."""
+        refused = make(self.connection, tables)
+        waiting = [
+            table
+            for table in refused
+            for key in table.foreign_key_constraints
+            if key.referred_table in refused.keys() - {table}
+        ]
+        alone = {table: refused[table] for table in refused if table not in waiting}
+        if not (waiting and alone):
+            return refused
+        keys = {(one.schema, one.name) for one in alone}
+        others = [one for one in stand_ins(waiting) if (one.schema, one.name) in keys]
+        return alone | self.make_what_can_be([*others, *dict.fromkeys(waiting)])
 
     def make_types(self, tables: list[Table]) -> None:
         """Make the types that no table makes; an ENUM without values has those of the database."""
@@ -134,7 +153,8 @@ class Caster:
                 # A quotient depends on the types.
                 same = aspect == "definition" and fewer <= more and "/" not in ours
                 types = WIDE
-            if same and without_casts(ours, types) == without_casts(theirs, types):
+            words = {without_casts(sql, types) for sql in (ours, theirs)}
+            if same and (len(words) == 1 or words <= NOW):
                 made[item] = theirs
 
 
