@@ -435,6 +435,17 @@ def test_an_enum_changes_in_plain_sql(
         project.lint()
 
 
+def test_without_its_library_an_enum_gets_a_line(new: New) -> None:
+    project = new(ENGINE_OF["postgresql-psycopg-sync"]).upgraded()
+    project.write("src/my_app/models/cape.py", ENUM)
+    env = project.read("migrations/env.py")
+    lacks = "import sys\n\nsys.modules['alembic_postgresql_enum'] = None\n"
+    project.write("migrations/env.py", lacks + env)
+    output = project.alembic("revision", "--autogenerate", "-m", "add", fails=True)
+    assert "install alembic-postgresql-enum" in last_line(output)
+    assert len(project.revisions) == 1
+
+
 @pytest.mark.parametrize("engine", ONE_OF_EACH, ids=str)
 def test_not_null_asks_for_review_and_the_failure_names_the_three_steps(
     new: New, engine: Engine

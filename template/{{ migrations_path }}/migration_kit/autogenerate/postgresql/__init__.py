@@ -7,9 +7,11 @@ from typing import Any
 
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
+from alembic.util import CommandError
 from sqlalchemy import Connection, Dialect, inspect
 
 from ...catalogs import Catalog, Objects
+from ...command import get_command
 from ..differences import Difference
 from ..kinds import Kind
 from ..servers import put_foreign_keys_in_order
@@ -53,8 +55,17 @@ OR EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e'))
         self.real: Catalog = {}  # of the last cast
 
     def cast(self, connection: Connection, models: Models) -> Shadow:
-        """Cast the shadow."""
+        """Cast the shadow.
+
+        Raises:
+            CommandError: if a revision may have to create ENUM types, and nothing does.
+        """
         shadow = cast(connection, models)
+        kinds = {kind for objects in shadow.made.values() for kind, _, _ in objects}
+        if "enum" in kinds and not library and get_command() == "revision":
+            raise CommandError(
+                "the models have ENUM types: install alembic-postgresql-enum, which creates them"
+            )
         if library and not shadow.note:
             library.show_on_both_sides(shadow)
         self.real = shadow.real
