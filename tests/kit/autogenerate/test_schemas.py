@@ -106,6 +106,19 @@ CIRCLE = Case(
     ),
     rows=True,
 )
+# A table that Alembic's operations do not say as a whole.
+ODD_COLUMNS = (
+    Column("per%cent", "sa.Integer()", ("comment='two\\nlines'",)),
+    Column("with space", "sa.Integer()"),
+)
+ODD = (
+    "sa.UniqueConstraint('with space', postgresql_include=['per%cent'], name='uq_t')",
+    "sa.CheckConstraint(sa.column('with space') > 1)",
+)
+ODD_NAMES = Case(
+    Schema((table(*ODD_COLUMNS, items=ODD),)),
+    Schema((table(*ODD_COLUMNS, items=ODD[:1]),)),
+)
 NO_CIRCLE = Case(CIRCLE.after, CIRCLE.before) if CIRCLE.after else CIRCLE
 KEY = "sa.ForeignKeyConstraint(['x'], ['t.id'], name='key')"
 NO_KEY = Case(
@@ -166,7 +179,7 @@ def test_what_stock_alembic_does_we_do(pair: dict[str, Runner]) -> None:
 
 def test_what_once_failed_succeeds(pair: dict[str, Runner]) -> None:
     once = [CIRCLE, NO_CIRCLE, CHECKED, NO_KEY, OTHER_TYPE, LONG_NAME, BOUND, SUM]
-    for case in [*EVERYWHERE, *once]:
+    for case in [*EVERYWHERE, *once, ODD_NAMES]:
         outcome = run(pair["ours"], case)
         assert outcome.passed, f"{case}\n{outcome.step}: {outcome.error}"
         assert not outcome.differs or case == OTHER_TYPE, f"{case}\n{outcome.differs}"

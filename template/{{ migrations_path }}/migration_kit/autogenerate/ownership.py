@@ -92,8 +92,8 @@ def is_made(
     hint = kind if kind == "index" else ""  # `index=True` of a column
     known = (one for one in tables if is_object_of_history(script, f"{one} {hint}"))
     for one in map(re.escape, known):
-        parts = {"table_name": one, "column_0_label": rf"{one}_\w+"}
-        if re.fullmatch(forms % defaultdict(lambda: r"\w+", parts), name):
+        parts = {"table_name": one, "column_0_label": f"{one}_.+"}
+        if re.fullmatch(forms % defaultdict(lambda: ".+", parts), name):
             return True
     return False
 

@@ -75,7 +75,9 @@ def render_default(item: DefaultClause, context: AutogenContext) -> str:
 def execute(statement: str) -> str:
     """Write a statement for a revision, one of several lines as such."""
     statement = unbound(statement)
-    if "\n" in statement and not re.search(r'\\|"""|"$', statement):
+    # Alembic indents each line, also within a literal.
+    broken = any(line.count("'") % 2 for line in statement.split("\n"))
+    if "\n" in statement and not (broken or re.search(r'\\|"""|"$', statement)):
         return f'op.execute(\n    """{statement.expandtabs(4)}"""\n)'
     return f"op.execute({statement!r})"
 

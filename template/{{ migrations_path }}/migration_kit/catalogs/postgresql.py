@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Dialect, text
 
 from . import Catalog
 
@@ -84,7 +84,7 @@ LATERAL (VALUES
 WHERE contype IN ('c', 'f', 'p', 'u', 'x') AND conparentid = 0
 UNION ALL
 SELECT nspname, c.relname, 'index', i.relname, 'definition',
-    pg_get_indexdef(i.oid) || CASE WHEN indisvalid THEN '' ELSE ' INVALID' END
+    replace(pg_get_indexdef(i.oid), ' ON ONLY ', ' ON ') || CASE WHEN indisvalid THEN '' ELSE ' INVALID' END
 FROM tables c JOIN pg_index ON indrelid = c.oid JOIN pg_class i ON i.oid = indexrelid
 WHERE NOT EXISTS (
     SELECT FROM pg_constraint WHERE conindid = i.oid AND contype IN ('p', 'u', 'x')
@@ -134,11 +134,11 @@ def read(
         schemas: those to read, each with the name by which to show it.
         others: those that definitions name as well.
     """
-    quote = connection.dialect.identifier_preparer.quote
     words: dict[str, str] = {}
     for name, other in {**others, **schemas}.items():
         quoted = name.replace('"', '""')
-        words[f"{name}."] = words[f'"{quoted}".'] = f"{quote(other)}." if other else ""
+        shown = f"{quote(connection.dialect, other)}." if other else ""
+        words[f"{name}."] = words[f'"{quoted}".'] = shown
 
     def word(match: re.Match[str]) -> str:
         found = match[0]
@@ -157,6 +157,13 @@ def read(
                 value = VALUES.sub(cast_each, WORDS.sub(word, value))
             objects[kind, name, aspect] = value
     return catalog
+
+
+def quote(dialect: Dialect, name: str) -> str:
+    """Return a name as the server has it; some drivers want each percent twice."""
+    preparer = dialect.identifier_preparer
+    quoted = preparer.quote(name)
+    return quoted.replace("%%", "%") if preparer._double_percents else quoted
 
 
 def cast_each(match: re.Match[str]) -> str:

@@ -3,11 +3,13 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import partial
 from graphlib import TopologicalSorter
 
 from sqlalchemy import Dialect
 
 from ...catalogs import Catalog
+from ...catalogs.postgresql import quote
 
 Place = tuple[str, str]
 Item = tuple[Place, str, str]  # place, kind and name
@@ -20,6 +22,8 @@ PHASES |= dict.fromkeys(["check", "exclude", "index"], (1, 5))
 
 # The aspect in which an object names others.
 ASPECTS = {"column": "computed", "table": "view", **dict.fromkeys(PHASES, "definition")}
+
+LEAST = re.compile(r"MINVALUE (-?\d+)")
 
 # What PostgreSQL itself makes again when a column gets another type.
 MADE_AGAIN = r" (PRIMARY|UNIQUE|CREATE (UNIQUE )?INDEX)(?!.*(\(.*\(| WHERE ))"
@@ -64,7 +68,7 @@ class Change:
 
     def __init__(self, old: Catalog, new: Catalog, dialect: Dialect) -> None:
         self.old, self.new = old, new
-        self.quote = dialect.identifier_preparer.quote
+        self.quote = partial(quote, dialect)
         before, after = grouped(old), grouped(new)
         items = sorted(dict.fromkeys([*after, *before]), key=lambda one: not one[0][1])
         self.pairs = {
@@ -312,15 +316,17 @@ class Change:
 
     def using(self, column: str, old: str, new: str) -> str:
         """Return how a value becomes one of another type."""
-        if old.endswith("[]") and new == "jsonb":
-            return f"to_jsonb({column})"
-        if old == "jsonb" and new.endswith("[]"):
+        if old.endswith("[]") and new in {"json", "jsonb"}:
+            return f"to_{new}({column})"
+        if old in {"json", "jsonb"} and new.endswith("[]"):
             return f"translate({column}::text, '[]', '{{}}')::{new}"
         array = "[]" if old.endswith("[]") and new.endswith("[]") else ""
         if {old.removesuffix("[]"), new.removesuffix("[]")} & self.types.keys():
             return f"{column}::text{array}::{new}"
-        text = "::text" if "range" in old else ""  # ranges have no casts
-        return f"{column}{text}::{new}"
+        through = "::text" if "range" in old else ""  # ranges have no casts
+        if "boolean" in {old, new} and not {"text", "character varying"} & {old, new}:
+            through = "::integer"  # the only number that has casts
+        return f"{column}{through}::{new}"
 
     def number(self, table: str, name: str, one: Aspects, two: Aspects) -> Statements:
         """Yield what makes SERIAL or an identity, alters it, or drops it."""
@@ -331,7 +337,13 @@ class Change:
             if was != kind:
                 yield 3, f"{alter} SET GENERATED {kind}"
             if old != new:
-                yield 4, f"ALTER SEQUENCE {one['sql']} {new}"
+                sequence = one["sql"]
+                before, least = (int(LEAST.findall(str(e))[0]) for e in (old, new))
+                if least > before:
+                    value = f"greatest(last_value, {least}), is_called"
+                    call = f"setval({literal(sequence)}, {value})"
+                    yield 4, f"SELECT {call} FROM {sequence}"
+                yield 4, f"ALTER SEQUENCE {sequence} {new}"
             return
         if was == "SERIAL":
             yield 2, f"{alter} DROP DEFAULT"
