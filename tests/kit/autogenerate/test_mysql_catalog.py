@@ -153,3 +153,25 @@ def test_without_rights_the_rest_is_compared(new: New) -> None:
         assert (len(found["found"]), found["not made"]) == (4, [f"ft_{name}"])
     finally:
         execute(project.url, f"DROP USER {name}")
+
+
+NUMBERS = """
+import sys
+sys.path.append("migrations")
+from migration_kit.autogenerate.differences import pair
+from sqlalchemy.dialects import mysql
+
+def checks(*texts):
+    return {("check", f"CONSTRAINT_{n}", "definition"): one for n, one in enumerate(texts, 1)}
+
+real, made = checks("x < 9", "x > 0"), checks("x > 0", "x < 9")
+pair(real, made, None, mysql.dialect())
+assert made == real, made
+made = checks("x > 1", "x < 9", "y > 0")
+pair(real, made, None, mysql.dialect())
+assert made == checks("x < 9", "x > 1", "y > 0"), made
+"""
+
+
+def test_number_of_a_check_without_a_name_does_not_count(new: New) -> None:
+    new(MARIADB).python(NUMBERS)

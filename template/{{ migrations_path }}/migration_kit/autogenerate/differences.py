@@ -6,13 +6,16 @@ from typing import Any
 
 from sqlalchemy import Dialect, Table
 
-from ..catalogs import Objects
+from ..catalogs import Object, Objects
 
 # Kinds of objects that the database names, where the models do not.
 NAMED = {"check", "exclude", "foreignkey", "index", "primary", "unique"}
 
 # Kinds that models cannot have; they are for the roundtrip.
 NOT_IN_MODELS = {"event", "function", "materialized", "procedure", "trigger"}
+
+# Those whose names do not count, as with Alembic.
+BY_DEFINITION = {"foreignkey", "primary"}
 
 Place = tuple[str, str]  # schema and table, as in a catalog
 
@@ -47,26 +50,36 @@ def differences(place: Place, real: Objects, made: Objects) -> Iterator[Differen
 
 
 def pair(real: Objects, made: Objects, table: Table | None, dialect: Dialect) -> None:
-    """Give constraints the name that the database has, where the models do not name them.
-
-    Names of primary and foreign keys do not count, as with Alembic.
-    """
+    """Give constraints the name that the database has, where the models do not name them."""
     named: set[str] = set()
     preparer: Any = dialect.identifier_preparer
     items: Any = (*table.indexes, *table.constraints) if table is not None else ()
     for one in items:
         shown = preparer.format_constraint(one) if one.name else None
         named.add(str(shown).strip('"`').lower())
-    for item, definition in list(made.items()):
-        kind, name, aspect = item
-        by_definition = kind in {"primary", "foreignkey"}
-        if aspect != "definition" or item in real or kind not in NAMED:
-            continue
-        if name.lower() in named and not by_definition:
-            continue
-        for other in real:
-            free = other not in made and (by_definition or other[1] not in named)
-            if other[0] == kind and real[other] == definition and free:
-                for old in [old for old in made if old[:2] == (kind, name)]:
-                    made[kind, other[1], old[2]] = made.pop(old)
+    loose = [
+        item
+        for item, definition in made.items()
+        if item[2] == "definition" and item[0] in NAMED and real.get(item) != definition
+        if item[0] in BY_DEFINITION or item[1].lower() not in named
+    ]
+    parts = {
+        item: {one[2]: made.pop(one) for one in [*made] if one[:2] == item[:2]}
+        for item in loose
+    }
+
+    def give(item: Object, name: str) -> None:
+        for aspect, text in parts.pop(item).items():
+            made[item[0], name, aspect] = text
+
+    for item in loose:
+        for other, definition in real.items():
+            counts = item[0] in BY_DEFINITION or other[1] not in named
+            alike = other[::2] == item[::2] and definition == parts[item][item[2]]
+            if alike and counts and other not in made:
+                give(item, other[1])
                 break
+    for item in [*parts]:
+        # A server counts constraints without a name: another one may have its number now.
+        names = (one[1] for one in (item, *loose) if one[0] == item[0])
+        give(item, next(one for one in names if (item[0], one, item[2]) not in made))
