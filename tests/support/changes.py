@@ -273,10 +273,10 @@ for title, databases, found in (
         fk(NAMED, f"ondelete={how!r}")
         for how in ("CASCADE", "SET NULL", "RESTRICT", "NO ACTION"))]),
     (": ON UPDATE", "spm", [fk(NAMED), fk(NAMED, "onupdate='CASCADE'"),
-                            fk(NAMED, "onupdate='SET NULL'"), fk("onupdate='RESTRICT'")]),
+                            fk(NAMED, "onupdate='SET NULL'"), fk("onupdate='SET NULL'", column="@y")]),
     (": DEFERRABLE", "sp", [fk(NAMED), fk(NAMED, "deferrable=True"),
                             fk(NAMED, "deferrable=True", "initially='DEFERRED'")]),
-    (": MATCH", "p", [fk(NAMED), fk(NAMED, "match='FULL'")]),
+    (": MATCH", "p", [fk(NAMED), fk(NAMED, "match='FULL'"), fk(NAMED)]),
 ):  # fmt: skip
     has(f"foreign key{title}", databases, *items(*found, others=(TEAM,)))
 PAIR = Table("r_$t", (replace(A, extra=("primary_key=True", *A.extra[:1])),

@@ -17,7 +17,7 @@ from ..rooms import BACKFILL_TABLE, LOCK_TABLE
 from .kinds import kind_of
 
 # The names that databases give to what has none.
-UNNAMED = r"(?i)%(table_name)s_(\w+_)?(p?key|fkey|check|excl|idx|(ibfk|chk)_)\d*|constraint_\d+"
+UNNAMED = r"(?i)%(table_name)s_(.+_)?(p?key|fkey|check|excl|idx|(ibfk|chk)_)\d*|constraint_\d+"
 
 # The table that goes, the one that comes, and the schema of both.
 Operation = tuple[str | None, str | None, str | None]

@@ -36,7 +36,7 @@ FAMILIES = [
 COLUMNS = r"\((?:[\w$]+(?:, )?)+\)"
 PLAIN = re.compile(
     rf"CREATE (UNIQUE )?INDEX \S+ ON \S+ USING btree {COLUMNS}|UNIQUE {COLUMNS}|CHECK .*|"
-    rf"FOREIGN KEY {COLUMNS} REFERENCES \S+{COLUMNS}[A-Z ]*",
+    rf"FOREIGN KEY {COLUMNS} REFERENCES \S+{COLUMNS}( ON (UPDATE|DELETE) [A-Z ]+)?",
     re.DOTALL,
 )
 
