@@ -65,11 +65,12 @@ def include_object(
     """Leave out tables that are equal, and tables and views of something else."""
     migration = context.get_context()
     comparison = migration.opts.get("comparison")
-    if isinstance(item, Table) and not reflected and comparison:
-        return comparison.models.key(item) not in comparison.hidden
     if kind == "check_constraint" and comparison and comparison.made:
         # Of a table that is not made Alembic takes names of the server for dropped CHECKs.
-        return (item.table.schema or "", item.table.name) in comparison.made
+        table = getattr(item.parent, "table", item.parent)  # it may be in a column
+        return (table.schema or "", table.name) in comparison.made
+    if isinstance(item, Table) and not reflected and comparison:
+        return comparison.models.key(item) not in comparison.hidden
     if not reflected or compare_to is not None:
         return True
     if isinstance(item, Table):

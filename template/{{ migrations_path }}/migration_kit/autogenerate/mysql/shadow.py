@@ -34,7 +34,28 @@ class Bare(Maker):
 def create(connection: Connection, table: Table) -> None:
     """Make a table and its indexes, but no foreign keys: a temporary table has none."""
     maker: Any = Bare(connection.dialect, connection)  # type: ignore[no-untyped-call]
-    maker.visit_table(table, create_ok=True, include_foreign_key_constraints=[])
+    with named_checks_of_table(table):
+        maker.visit_table(table, create_ok=True, include_foreign_key_constraints=[])
+
+
+@contextmanager
+def named_checks_of_table(table: Table) -> Iterator[None]:
+    """Move CHECKs of columns to their table: only there may one have a name."""
+    moved = [
+        (column.constraints, check)
+        for column in table.columns
+        for check in column.constraints
+        if check.name
+    ]
+    try:
+        for checks, check in moved:
+            checks.remove(check)
+            table.constraints.add(check)
+        yield
+    finally:
+        for checks, check in moved:
+            table.constraints.discard(check)
+            checks.add(check)
 
 
 def cast(connection: Connection, models: Models) -> Shadow:
