@@ -31,6 +31,7 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "squash": ("autogenerate", "testing", "squash"),
     "backfill": ("backfill",),
     "diagram": ("diagram",),
+    "online": ("autogenerate", "online"),
     "all": (
         "autogenerate",
         "branches",
@@ -40,6 +41,7 @@ FEATURES: dict[str, tuple[str, ...]] = {
         "squash",
         "backfill",
         "diagram",
+        "online",
     ),
 }
 

@@ -29,7 +29,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "databases": (),
     "squash": ("autogenerate", "testing"),
     "branches": (),
-    "renames": ("autogenerate",),  # before it: see `options.call_both`
+    "online": (
+        "autogenerate",
+    ),  # what is called last comes first: see `options.call_both`
+    "renames": ("autogenerate",),
     "autogenerate": (),
     "lint": (),
     "backfill": (),
@@ -49,7 +52,12 @@ LOCK_TABLE = "alembic_lock"
 BACKFILL_TABLE = "alembic_backfill"
 
 # Settings that nothing would heed without their room.
-PROMISES = {"tenant": "tenants", "protected": "lint", "rename": "renames"}
+PROMISES = {
+    "tenant": "tenants",
+    "protected": "lint",
+    "rename": "renames",
+    "online": "online",
+}
 
 
 class Room:

@@ -1,0 +1,32 @@
+"""Writes revisions that block nobody, on PostgreSQL: up to three, one after the other.
+
+1. expand: what is quick, in one transaction; constraints are not valid yet.
+2. concurrently: what takes long and blocks nobody, outside a transaction; it may run twice.
+3. finish: what is quick after that, in one transaction.
+
+Such revisions call these two:
+
+    require_no_row("heroes", "age IS NULL")
+    lock_tables("heroes", "teams", "powers")
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    require_no_row: Callable[[str, str], None]
+    lock_tables: Callable[..., None]
+
+__all__ = ["lock_tables", "require_no_row"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what a revision asks for; each run looks into this folder."""
+    if name not in __all__:
+        raise AttributeError(name)
+    from ..rooms import is_on, part
+
+    if not is_on("online"):  # an installed kit has every room
+        raise ImportError("alembic.ini names no room online", name=__name__)
+    return getattr(part("online", "postgresql"), name)

@@ -1,0 +1,44 @@
+"""Online: on PostgreSQL, revisions that block nobody while they run."""
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from ..rooms import Room, part
+
+
+class Online(Room):
+    """Splits what autogenerate writes, if asked to, and cleans up after an index that failed."""
+
+    def options(self, connection: Any) -> dict[str, Any]:
+        from ..command import get_command
+        from ..settings import setting
+
+        if get_command() != "revision" or (value := setting("online")) in ("", "false"):
+            return {}
+        postgresql = part("online", connection.dialect.name)
+        if value != "true" or not postgresql:
+            from alembic.util import CommandError
+
+            raise CommandError(
+                f"online is {value!r}; write true or false, and true for PostgreSQL only"
+            )
+        return {"process_revision_directives": postgresql.process_revision_directives}
+
+    def before(self, connection: Any, options: dict[str, Any]) -> None:
+        from ..command import get_command
+
+        postgresql = part("online", connection.dialect.name)
+        if postgresql and get_command() == "check":
+            postgresql.warn_of_invalid_indexes(connection)
+
+    def around(self, connection: Any) -> AbstractContextManager[None] | None:
+        from ..command import is_read_only
+
+        postgresql = part("online", connection.dialect.name)
+        if not postgresql or is_read_only() or connection.in_transaction():
+            return None
+        builds: AbstractContextManager[None] = postgresql.builds(connection)
+        return builds
+
+
+room = Online()
