@@ -18,6 +18,7 @@ from .settings import get_seconds
 log = logging.getLogger(f"alembic.{__name__}")
 
 RETRIES = 3
+NO_LOCK, DEADLOCK = "55P03", "40P01"  # of PostgreSQL
 
 LOST = "the migration lock was lost while the migration ran"
 
@@ -98,15 +99,20 @@ class Server(Database):
             yield
         except DBAPIError as error:
             state = getattr(error.orig, "sqlstate", None)
-            if state != "55P03" and 1205 not in getattr(error.orig, "args", ()):
+            if state not in {NO_LOCK, DEADLOCK} and 1205 not in getattr(
+                error.orig, "args", ()
+            ):
                 raise
             busy.append(error)
 
     def explain(self, connection: Connection, error: DBAPIError, timeout: float) -> str:
         """Return which statement waited, and who uses the table."""
         statement = " ".join((error.statement or "").split())
+        waited = f"waited {timeout:g} s for a table"
+        if getattr(error.orig, "sqlstate", None) == DEADLOCK:
+            waited = "met a deadlock over a table"
         return (
-            f"{statement[:100]!r} waited {timeout:g} s for a table that another session uses: "
+            f"{statement[:100]!r} {waited} that another session uses: "
             f"{self.users_of_table(connection, statement)}; "
             "end that session or come back later; -x ddl_lock_timeout=SECONDS waits longer"
         )

@@ -101,12 +101,24 @@ class PostgreSQL(Server):
                 connection.commit()
 
     def before_sql(self) -> None:
-        timeout = int(get_seconds("ddl_lock_timeout", 5) * 1000)
-        context.execute(f"SET LOCAL lock_timeout = {timeout}")
+        impl, timeout = context.get_context().impl, get_seconds("ddl_lock_timeout", 5)
+        statement = f"SET LOCAL lock_timeout = {int(timeout * 1000)}"
+        emit_begin = impl.emit_begin
+
+        def begin() -> None:
+            emit_begin()  # after an autocommit block, whose COMMIT ended what was local
+            context.execute(statement)
+
+        context.execute(statement)
+        impl.emit_begin = begin  # type: ignore[method-assign]
 
     def hint(self, error: Exception, message: str) -> str:
-        frames = traceback.extract_tb(error.__traceback__)
-        if any(frame.name == "compare_registered_entities" for frame in frames):
+        names = {frame.name for frame in traceback.extract_tb(error.__traceback__)}
+        if "autocommit_block" in names and isinstance(error, AssertionError):
+            return (
+                "it must commit, and the transaction is yours: give Alembic an engine"
+            )
+        if "compare_registered_entities" in names:
             return (
                 "alembic_utils tries each view and function on the database: let a "
                 "revision make the tables that it needs, and upgrade, before you add it"

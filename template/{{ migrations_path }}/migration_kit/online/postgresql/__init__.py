@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -84,20 +84,13 @@ def lock_tables(*tables: str) -> None:
         tables: their names in SQL.
     """
     migration = context.get_context()
-    deadline = time.monotonic() + get_seconds("ddl_lock_timeout", 5)
-    before = None if migration.as_sql else lock_timeout(migration.connection)
+    timeout = get_seconds("ddl_lock_timeout", 5)
+    deadline = time.monotonic() + timeout
     for table in tables:
-        if before is not None:
-            left = max(1, int((deadline - time.monotonic()) * 1000))
-            migration.execute(f"SET LOCAL lock_timeout = {left}")
+        left = timeout if migration.as_sql else deadline - time.monotonic()
+        migration.execute(f"SET LOCAL lock_timeout = {max(1, int(left * 1000))}")
         migration.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
-    if before is not None:
-        migration.execute(f"SET LOCAL lock_timeout = '{before}'")
-
-
-def lock_timeout(connection: Connection | None) -> str:
-    assert connection is not None
-    return str(connection.scalar(text("SHOW lock_timeout")))
+    migration.execute(f"SET LOCAL lock_timeout = {int(timeout * 1000)}")
 
 
 def warn_of_invalid_indexes(connection: Connection) -> None:
@@ -122,15 +115,19 @@ def builds(connection: Connection) -> Iterator[None]:
 
     An index that fails for its rows is dropped, for it would go on refusing new ones.
     """
-    before: dict[str, str] = {}
+    changed: set[str] = set()
 
     def begin(connection: Connection) -> None:
-        if is_autocommit(connection):
-            rows = connection.execute(text(SETTINGS), {"names": [*BUILD]})
-            before.update({name: value for name, value in rows} if not before else {})
-            configure(connection, {name: BUILD[name] for name in before})
-        else:  # what a transaction sets for the session is gone if that is rolled back
-            configure(connection, before, is_local=True)
+        for name, value in BUILD.items() if is_autocommit(connection) else ():
+            with suppress(DBAPIError):  # older servers, and other systems, lack one
+                connection.execute(text(f"SET {name} = {value}"))
+                changed.add(name)
+        if not is_autocommit(connection):
+            reset(connection)
+
+    def reset(connection: Connection) -> None:
+        for name in changed:
+            connection.execute(text(f"RESET {name}"))
 
     event.listen(connection, "begin", begin)
     try:
@@ -143,21 +140,10 @@ def builds(connection: Connection) -> Iterator[None]:
         raise
     finally:
         event.remove(connection, "begin", begin)
-        with suppress(SQLAlchemyError):
+        with suppress(SQLAlchemyError):  # with the connection, its settings are gone
             connection.rollback()
-            configure(connection, before)
+            reset(connection)
             connection.commit()
-
-
-def configure(
-    connection: Connection, settings: Mapping[str, str], is_local: bool = False
-) -> None:
-    """Set what the server of a connection knows; some systems cannot look for their client."""
-    for name, value in settings.items():
-        with suppress(DBAPIError):
-            connection.execute(
-                text(SET), {"name": name, "value": value, "is_local": is_local}
-            )
 
 
 def drop_failed_index(connection: Connection, error: DBAPIError) -> None:

@@ -1,62 +1,48 @@
-"""Declarations of backfills, for columns that are filled apart from their revision."""
+"""The declaration of a backfill, for a column that is filled apart from its revision."""
 
 import re
-from collections.abc import Mapping
 
 from alembic.script import ScriptDirectory
 
-from ...autogenerate.differences import Place
 from ...autogenerate.ownership import sources_of
 from ...rooms import is_on
 
-TABLE = """
-{name} = sa.table({table!r}, {columns}, schema={schema!r})
-"""
-FILL = '''
+DECLARATION = '''
+{name} = sa.table({table!r}, sa.column({column!r}){schema})
+
 
 @backfill({name}, where={name}.c[{column!r}].is_(None))
-def {function}(connection: sa.Connection, batch: sa.ColumnElement[bool]) -> None:
+def fill_{name}(connection: sa.Connection, batch: sa.ColumnElement[bool]) -> None:
     """Give rows that were there before a value for {column}."""
     value = {value}
     connection.execute(sa.update({name}).where(batch).values({{{column!r}: value}}))
 '''
 
 
-def source_of(fills: Mapping[Place, Mapping[str, str]]) -> str:
-    """Return the source that declares backfills.
+def declaration(place: tuple[str, str], column: str, value: str) -> str:
+    """Return the source that declares the backfill of a column.
 
     Args:
-        fills: Python's source of a value, by table and column.
+        place: schema and table.
+        column: its name.
+        value: Python's source of it.
     """
-    source = "\n"
-    for place, values in fills.items():
-        schema, table = place
-        columns = ", ".join(f"sa.column({column!r})" for column in values)
-        table = TABLE.format(
-            name=identifier(*place), table=table, columns=columns, schema=schema or None
-        )
-        source += table.replace(", schema=None", "")
-        for column, value in values.items():
-            source += FILL.format(
-                name=identifier(*place),
-                column=column,
-                function=function_of(place, column),
-                value=value,
-            )
-    return source.rstrip()
+    schema, table = place
+    return DECLARATION.format(
+        name=identifier(place, column),
+        table=table,
+        schema=f", schema={schema!r}" if schema else "",
+        column=column,
+        value=value,
+    )
 
 
-def identifier(*names: str) -> str:
-    """Return names as one of Python."""
-    return re.sub(r"\W", "_", "_".join(filter(None, names)))
-
-
-def function_of(place: Place, column: str) -> str:
-    """Return the name of the backfill of a column."""
-    return f"fill_{identifier(*place, column)}"
+def identifier(place: tuple[str, str], column: str) -> str:
+    """Return the name of a column as one of Python; its backfill is `fill_` with that."""
+    return re.sub(r"\W", "_", "_".join(filter(None, (*place, column))))
 
 
 def is_declared(script: ScriptDirectory, function: str) -> bool:
     """Return whether a revision declares a backfill."""
     sources = sources_of(script, rf"(?m)^def {function}\(")
-    return is_on("backfill") and any(True for _ in sources)
+    return is_on("backfill") and next(sources, None) is not None

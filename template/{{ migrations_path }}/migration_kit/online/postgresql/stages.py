@@ -24,12 +24,11 @@ from ...catalogs import plain
 from ...catalogs.postgresql import undone
 from ...paths import invocation
 from ...rooms import is_on
-from .fill import function_of, is_declared, source_of
+from .fill import declaration, identifier, is_declared
 
-NAMES = ("expand", "concurrently", "finish")
 BLOCK = "with op.get_context().autocommit_block():"
-NOTHING = '"""Nothing to undo: constraints that are valid stay so."""'
 AGAIN = "# A build that was killed leaves an index that is not valid."
+NOTHING = '"""Nothing to undo: constraints that are valid stay so."""'
 
 RELKIND = text("SELECT relkind::text FROM pg_class WHERE oid = to_regclass(:name)")
 TRIAL = "migration_kit_trial"
@@ -60,30 +59,64 @@ def render_source(_: AutogenContext, op: SourceOp) -> Sequence[str]:
     return op.lines
 
 
+def line(sql: str) -> str:
+    """Return a line that executes a statement, or is a comment."""
+    return sql if sql.startswith("#") else execute(sql)
+
+
+def source(lines: Iterable[str]) -> list[ops.MigrateOperation]:
+    found = list(lines)
+    return [SourceOp(found)] if found else []
+
+
+def block(lines: Sequence[str]) -> list[ops.MigrateOperation]:
+    """Return what runs outside a transaction; an empty line ends it."""
+    return source([BLOCK, *lines, ""] if lines else ())
+
+
 @dataclass
 class Stage:
-    """The lines of a revision, and those of its downgrade, each in the order in which they run.
+    """A revision, in lines in the order in which they run.
 
     Attributes:
-        builds: lines of an autocommit block, with which the downgrade begins: behind the rest, a
-            crash would leave that half done.
-        locked: tables in use.
+        name: begins its message.
+        calls: what it calls before all else: room, function, arguments.
+        up: its upgrade.
+        down: its downgrade.
+        builds: an autocommit block with which the downgrade begins: behind the rest, a crash would
+            leave that half done.
+        locked: tables in use that it locks.
     """
 
+    name: str
+    calls: list[tuple[str, ...]] = field(default_factory=list)
     up: list[str] = field(default_factory=list)
     down: list[str] = field(default_factory=list)
     builds: list[str] = field(default_factory=list)
     locked: set[str] = field(default_factory=set)
 
     def add(self, up: Iterable[str], down: Iterable[str]) -> None:
-        """Add statements, or comments; those that were there before are undone after them."""
+        """Add statements, or comments, and what undoes them, before what is undone already."""
         self.up += map(line, up)
         self.down[:0] = map(line, down)
 
+    def called(self) -> list[str]:
+        """Return the lines of the calls; several tables are locked in one go."""
+        if len(self.locked) > 2:
+            self.calls.append(("online", "lock_tables", *sorted(self.locked)))
+        return [
+            f"{name}({', '.join(map(repr, given))})" for _, name, *given in self.calls
+        ]
 
-def line(sql: str) -> str:
-    """Return a line that executes a statement, or is a comment."""
-    return sql if sql.startswith("#") else execute(sql)
+    def imports(self) -> set[str]:
+        """Return the lines that import what it calls."""
+        return {
+            f"from migration_kit.{room} import "
+            + ", ".join(
+                sorted({name for other, name, *_ in self.calls if other == room})
+            )
+            for room, *_ in self.calls
+        }
 
 
 @dataclass
@@ -96,6 +129,7 @@ class Table:
         found: its differences.
         sides: Alembic's operations on it, of both ways.
         taken: differences that are in stages; the rest stays as it is.
+        asked: those of them whose rows the revision itself looks at.
     """
 
     place: tuple[str, str]
@@ -103,14 +137,53 @@ class Table:
     found: list[Difference]
     sides: list[ops.ModifyTableOps]
     taken: list[Difference] = field(default_factory=list)
+    asked: list[Difference] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        types = [one for one in self.found if one.kind == "column"]
-        types = [
-            one for one in types if one.aspect in {"type", "collation", "computed"}
+        types = {"type", "collation", "computed"}
+        columns = [one for one in self.found if one.kind == "column"]
+        columns = [one for one in columns if one.aspect in types]
+        self.new = {e.name for e in columns if e.aspect == "type" and not e.real}
+        self.touched = {one.name for one in columns} - self.new
+
+    def replace(self, one: Difference, new: str) -> tuple[list[str], list[str]]:
+        """Return what gives a constraint another definition, and what undoes it."""
+        name = f"CONSTRAINT {quoted(one.name)}"
+        drop, add = (f"ALTER TABLE {self.name} {do} {name}" for do in ("DROP", "ADD"))
+        if not one.real:
+            return [f"{add} {new}"], [drop]
+        accept = [
+            "# lint-accept: ban-drop-constraint",
+            "# Another one takes its place in the same transaction.",
         ]
-        self.new = {one.name for one in types if one.aspect == "type" and not one.real}
-        self.touched = {one.name for one in types} - self.new
+        return [*accept, drop, f"{add} {new}"], [drop, f"{add} {one.real}"]
+
+    def validate(self, name: str) -> list[str]:
+        """Return what looks at all rows while others write."""
+        return [f"ALTER TABLE {self.name} VALIDATE CONSTRAINT {quoted(name)}"]
+
+    def index(self, name: str) -> str:
+        """Return the name of an index in SQL."""
+        return ".".join(quoted(one) for one in (self.place[0], name) if one)
+
+    def drop(self, name: str) -> list[str]:
+        """Return what drops an index while others use the table."""
+        return [f"DROP INDEX CONCURRENTLY IF EXISTS {self.index(name)}"]
+
+    def build(self, definition: str, name: str) -> list[str]:
+        """Return what builds an index under a name while others use the table."""
+        words = f"INDEX CONCURRENTLY {quoted(name)} ON"
+        sql = INDEX.sub(lambda _: words, definition.removesuffix(" INVALID"), count=1)
+        return [AGAIN, *self.drop(name), sql]
+
+    def rename(self, old: str, new: str) -> list[str]:
+        return [f"ALTER INDEX {self.index(old)} RENAME TO {quoted(new)}"]
+
+
+def quoted(name: str) -> str:
+    """Return a name in SQL."""
+    quote: Any = context.get_context().dialect.identifier_preparer.quote
+    return str(quote(name))
 
 
 def split(
@@ -123,7 +196,7 @@ def split(
     if len(directives) == 1 and migration.opts.get("comparison"):
         splitter = Splitter(migration, directives[0])
         splitter.split()
-        splitter.chain(directives)
+        directives[:] = splitter.revisions(migration.opts["template_args"])
 
 
 class Splitter:
@@ -132,8 +205,9 @@ class Splitter:
     Attributes:
         left: what plain SQL brings about, where Alembic's operations do not say it.
         notes: comments of the first revision.
-        first: what it does before all else.
-        fills: Python's source of the values of new columns.
+        known: differences of which they say nothing.
+        labels: lines that give an ENUM type values, for the rest of the first revision.
+        declarations: source of backfills.
     """
 
     def __init__(
@@ -141,50 +215,43 @@ class Splitter:
     ) -> None:
         assert migration.connection is not None
         assert script.upgrade_ops is not None and script.downgrade_ops is not None
-        self.script, self.migration = script, migration
+        self.script, self.connection = script, migration.connection
         self.up, self.down = script.upgrade_ops, script.downgrade_ops
-        self.connection = migration.connection
         self.comparison = migration.opts["comparison"]
-        self.quote = migration.dialect.identifier_preparer.quote
         self.real, self.made = self.comparison.real, self.comparison.made
         unsaid = self.comparison.unsaid
         self.left = {place: dict(self.made.get(place, {})) for place in unsaid}
-        self.expand, self.concurrently, self.finish = Stage(), Stage(), Stage()
+        self.expand = Stage("expand")
+        self.concurrently, self.finish = Stage("concurrently"), Stage("finish")
         self.notes: list[str] = []
-        self.first: list[str] = []
-        self.calls: set[tuple[str, str]] = set()
-        self.fills: dict[tuple[str, str], dict[str, str]] = {}
-        self.referred: set[str] = set()
+        self.known: list[Difference] = []
+        self.labels: list[str] = []
+        self.declarations: list[str] = []
 
     def split(self) -> None:
         """Split the differences of all tables in use."""
-        tables = []
-        both = [
-            op
-            for op in (*self.up.ops, *self.down.ops)
-            if isinstance(op, ops.ModifyTableOps)
-        ]
-        altered = [(op.schema or "", op.table_name) for op in both]
-        for place in dict.fromkeys([*altered, *sorted(self.left)]):
-            name = ".".join(self.quote(one) for one in place if one)
-            sides = [op for op, one in zip(both, altered, strict=True) if one == place]
-            is_known = bool(place[1]) and {place} <= self.real.keys() & self.made.keys()
-            is_renamed = any(
-                getattr(op, "modify_name", 0) for s in sides for op in s.ops
-            )
-            relkind = self.relkind(name) if is_known and not is_renamed else None
-            if relkind in {"r", "p"}:
-                table = Table(place, name, self.comparison.found(place), sides)
-                tables.append((table, relkind))
-        for table, _ in tables:
-            keys = (KEY.match(str(one.model)) for one in table.found)
-            self.referred |= {key[2] for key in keys if key}
-        for table, relkind in tables:
+        found = (self.comparison.found(place) for place in self.made)
+        keys = (KEY.match(str(one.model)) for some in found for one in some)
+        self.referred = {(key[2], *sorted(key[3].split(", "))) for key in keys if key}
+        both = [*self.up.ops, *self.down.ops]
+        altered = [op for op in both if isinstance(op, ops.ModifyTableOps)]
+        places = [(op.schema or "", op.table_name) for op in altered]
+        for place in dict.fromkeys([*places, *sorted(self.left)]):
+            if not place[1] or place not in self.real.keys() & self.made.keys():
+                continue
+            pairs = zip(altered, places, strict=True)
+            sides = [op for op, other in pairs if other == place]
+            name = ".".join(quoted(one) for one in place if one)
+            table = Table(place, name, self.comparison.found(place), sides)
+            renames = (getattr(op, "modify_name", 0) for one in sides for op in one.ops)
+            relkind = None if any(renames) else self.relkind(name)
             for one in table.found if relkind == "r" else ():
                 self.split_difference(table, one)
-            self.take_out(table)
-            self.review(table)
-        self.write_statements()
+            if relkind in {"r", "p"}:
+                self.take_out(table)
+                self.review(table)
+        if self.left:
+            self.write_statements()
 
     def relkind(self, name: str) -> Any:
         """Return what a table in the database is, or None."""
@@ -192,18 +259,14 @@ class Splitter:
 
     def split_difference(self, table: Table, one: Difference) -> None:
         """Give a difference to stages, if they can have it."""
-        same = [each for each in table.found if each.kind == one.kind]
-        if one.aspect == "definition" and (
-            mentions(one.real or "", table.touched)
-            or [each.name for each in same].count(one.name) > 1  # it has a comment
-        ):
-            return
+        aspects = [e for e in table.found if (e.kind, e.name) == (one.kind, one.name)]
+        is_whole = len(aspects) == 1 and not mentions(one.real or "", table.touched)
         match one.kind, one.aspect:
-            case "index", _:
+            case "index", _ if is_whole:
                 self.index(table, one)
-            case "unique", _ if one.model:
+            case "unique", _ if one.model and is_whole:
                 self.unique(table, one)
-            case "check" | "foreignkey", _ if one.model:
+            case "check" | "foreignkey", _ if one.model and is_whole:
                 self.constraint(table, one)
             case "column", "nullable" if one.model and one.name not in table.new:
                 self.not_null(table, one)
@@ -212,87 +275,63 @@ class Splitter:
             case "column", "type" if one.model:
                 self.retype(table, one)
 
-    # ------------------------------------------------------------------------ Indexes
-
-    def build(self, table: Table, definition: str, name: str) -> list[str]:
-        """Return what builds an index under a name while others use its table."""
-        words = f"INDEX CONCURRENTLY {self.quote(name)} ON"
-        sql = INDEX.sub(lambda _: words, definition.removesuffix(" INVALID"), count=1)
-        return [AGAIN, self.drop(table, name), sql]
-
-    def drop(self, table: Table, name: str) -> str:
-        return f"DROP INDEX CONCURRENTLY IF EXISTS {self.named(table, name)}"
-
-    def named(self, table: Table, name: str) -> str:
-        return ".".join(self.quote(one) for one in (table.place[0], name) if one)
+    # ------------------------------------------------------------ Indexes, constraints
 
     def index(self, table: Table, one: Difference) -> None:
         """Build and drop indexes concurrently; one that changes is never missing."""
         table.taken.append(one)
         old, new, name = one.real, one.model, one.name
-        if new and old and old.removesuffix(" INVALID") != new:
-            aside, before = f"{name[:59]}_new", f"{name[:59]}_old"
-            build, drop = self.build(table, new, aside), self.drop(table, aside)
-            self.concurrently.add(build, [drop])
-            self.finish.locked.add(table.name)
-            self.finish.builds += map(line, self.build(table, old, before))
-            self.finish.add(
-                [
-                    "# lint-accept: require-concurrent-index-deletion",
-                    "# The new index takes its place in the same transaction.",
-                    f"DROP INDEX {self.named(table, name)}",
-                    self.rename(table, aside, name),
-                ],
-                [self.rename(table, name, aside), self.rename(table, before, name)],
-            )
+        if not old or not new or old.removesuffix(" INVALID") == new:
+            sides = [
+                table.build(side, name) if side else table.drop(name)
+                for side in (new, old)
+            ]
+            self.concurrently.add(*sides)
             return
-        sides = [
-            self.build(table, side, name) if side else [self.drop(table, name)]
-            for side in (new, old)
+        aside, before = f"{name[:59]}_new", f"{name[:59]}_old"
+        self.concurrently.add(table.build(new, aside), table.drop(aside))
+        drop = [
+            "# lint-accept: require-concurrent-index-deletion",
+            "# lint-accept: renaming-object",
+            "# The new index takes its place in the same transaction.",
+            f"DROP INDEX {table.index(name)}",
         ]
-        self.concurrently.add(*sides)
-
-    def rename(self, table: Table, old: str, new: str) -> str:
-        return f"ALTER INDEX {self.named(table, old)} RENAME TO {self.quote(new)}"
+        self.finish.locked.add(table.name)
+        self.finish.builds += map(line, table.build(old, before))
+        self.finish.add(
+            [*drop, *table.rename(aside, name)],
+            [*table.rename(name, aside), *table.rename(before, name)],
+        )
 
     def unique(self, table: Table, one: Difference) -> None:
         """Build the index of a constraint concurrently, under another name."""
         words = UNIQUE.fullmatch(one.model or "")
-        if not words or table.name in self.referred:  # by a key in the first stage
+        nulls, columns, include, defer = words.groups("") if words else [""] * 4
+        unique = table.name, *sorted(columns[1:-1].split(", "))
+        if not words or unique in self.referred:  # by a key in the first stage
             return
         table.taken.append(one)
-        nulls, columns, include, defer = (each or "" for each in words.groups())
-        aside, name = f"{one.name[:59]}_new", self.quote(one.name)
+        aside = f"{one.name[:59]}_new"
         index = f"CREATE UNIQUE INDEX x ON {table.name} {columns}{include}{nulls}"
-        build = self.build(table, index, aside)
-        self.concurrently.add(build, [self.drop(table, aside)])
-        self.finish.builds += map(line, build)
+        build = table.build(index, aside)
+        self.concurrently.add(build, table.drop(aside))
         self.finish.locked.add(table.name)
-        alter = f"ALTER TABLE {table.name}"
-        drop = f"{alter} DROP CONSTRAINT {name}"
-        add = f"{alter} ADD CONSTRAINT {name}"
-        using = f"{add} UNIQUE USING INDEX {self.quote(aside)}{defer}"
-        old = f"{add} {one.real}"
-        self.finish.add(
-            [drop, using] if one.real else [using], [drop, old] if one.real else [drop]
-        )
-
-    # -------------------------------------------------------------------- Constraints
+        self.finish.builds += map(line, build)
+        using = f"UNIQUE USING INDEX {quoted(aside)}{defer}"
+        self.finish.add(*table.replace(one, using))
 
     def constraint(self, table: Table, one: Difference) -> None:
         """Add a constraint for new rows, and look at the others while anybody writes."""
         table.taken.append(one)
         condition = self.broken_by(table, str(one.model))
         if condition and not mentions(str(one.model), table.new | table.touched):
-            self.call("online", "require_no_row", table.name, condition)
-        alter, name = f"ALTER TABLE {table.name}", self.quote(one.name)
-        drop, add = f"{alter} DROP CONSTRAINT {name}", f"{alter} ADD CONSTRAINT {name}"
-        new, old = f"{add} {one.model} NOT VALID", f"{add} {one.real}"
-        self.expand.add(
-            [drop, new] if one.real else [new], [drop, old] if one.real else [drop]
-        )
+            table.asked.append(one)
+            self.expand.calls.append(
+                ("online", "require_no_row", table.name, condition)
+            )
+        self.expand.add(*table.replace(one, f"{one.model} NOT VALID"))
         self.expand.locked.add(table.name)
-        self.concurrently.add([f"{alter} VALIDATE CONSTRAINT {name}"], [])
+        self.concurrently.add(table.validate(one.name), [])
 
     def broken_by(self, table: Table, definition: str) -> str:
         """Return the condition for rows that break a constraint, as far as it can be asked."""
@@ -313,34 +352,29 @@ class Splitter:
     def not_null(self, table: Table, one: Difference) -> None:
         """Let a CHECK look at the rows, so that SET NOT NULL need not."""
         table.taken.append(one)
-        column, fill = self.quote(one.name), function_of(table.place, one.name)
-        if is_declared(context.script, fill):
-            self.call("backfill", "require_backfill", fill)
-        else:
-            self.call("online", "require_no_row", table.name, f"{column} IS NULL")
-        alter = f"ALTER TABLE {table.name}"
-        name = self.quote(f"ck_{table.place[1]}_{one.name}_not_null"[:63])
-        check = f"{alter} ADD CONSTRAINT {name} CHECK ({column} IS NOT NULL) NOT VALID"
-        drop = f"{alter} DROP CONSTRAINT {name}"
-        self.expand.add([check], [drop])
+        table.asked.append(one)
+        column, fill = quoted(one.name), f"fill_{identifier(table.place, one.name)}"
+        call: tuple[str, ...] = ("backfill", "require_backfill", fill)
+        if not is_declared(context.script, fill):
+            call = ("online", "require_no_row", table.name, f"{column} IS NULL")
+        self.expand.calls.append(call)
+        name = f"ck_{table.place[1]}_{one.name}_not_null"[:63]
+        check = Difference(*table.place, "check", name, "definition", None, None)
+        lines = table.replace(check, f"CHECK ({column} IS NOT NULL) NOT VALID")
+        self.expand.add(*lines)
         self.expand.locked.add(table.name)
-        self.concurrently.add([f"{alter} VALIDATE CONSTRAINT {name}"], [])
-        self.finish.add(
-            [
-                f"# lint-accept: not-null {'.'.join(filter(None, table.place))}.{one.name}",
-                "# lint-accept: ban-drop-constraint",
-                "# The CHECK is valid: PostgreSQL looks at no row, and then needs it no longer.",
-                f"{alter} ALTER COLUMN {column} SET NOT NULL",
-                drop,
-            ],
-            [f"{alter} ALTER COLUMN {column} DROP NOT NULL", check],
-        )
+        self.concurrently.add(table.validate(name), [])
+        alter = f"ALTER TABLE {table.name} ALTER COLUMN {column}"
+        accept = [
+            f"# lint-accept: not-null {'.'.join(filter(None, table.place))}.{one.name}",
+            "# lint-accept: ban-drop-constraint",
+            "# The CHECK is valid: PostgreSQL looks at no row, and then needs it no longer.",
+        ]
         self.finish.locked.add(table.name)
-
-    def call(self, room: str, function: str, *arguments: str) -> None:
-        """Call a function before all else."""
-        self.first.append(f"{function}({', '.join(map(repr, arguments))})")
-        self.calls.add((room, function))
+        self.finish.add(
+            [*accept, f"{alter} SET NOT NULL", *lines[1]],
+            [f"{alter} DROP NOT NULL", *lines[0]],
+        )
 
     # ------------------------------------------------------------------------ Columns
 
@@ -348,12 +382,12 @@ class Splitter:
         """Add a column that rewrites nothing, and that the previous release may leave out."""
         made = self.made[table.place].items()
         own = {item[2]: sql for item, sql in made if item[:2] == ("column", one.name)}
-        default, is_required = own.get("default"), "nullable" in own
-        if {"computed", "identity"} & {*own} or str(default).startswith("SERIAL "):
+        default, is_required = own.get("default", ""), "nullable" in own
+        if {"computed", "identity"} & {*own} or default.startswith("SERIAL "):
             self.rewritten(table, one)
             return
+        is_slow = bool(default) and not CONSTANT.fullmatch(default)
         change = f"ADD COLUMN y {own['type']} DEFAULT {default}"
-        is_slow = default and not CONSTANT.fullmatch(default)
         is_slow = is_slow and self.rewrites("integer", change)
         if not is_slow and (default or not is_required):
             return
@@ -361,14 +395,15 @@ class Splitter:
         table.taken += [e for e in aspects if e.aspect in {"default", "nullable"}]
         value = "...  # REVIEW: the value of a row"
         if is_slow:
-            alter = f"ALTER TABLE {table.name} ALTER COLUMN {self.quote(one.name)}"
+            alter = f"ALTER TABLE {table.name} ALTER COLUMN {quoted(one.name)}"
             self.expand.add([f"{alter} SET DEFAULT {default}"], [])
             value = f"sa.text({default!r})"
         how = "a program that updates a few rows at a time"
         if is_on("backfill"):
-            self.fills.setdefault(table.place, {})[one.name] = value
-            how = f"`{invocation()} backfill {function_of(table.place, one.name)}`"
-        self.notes += [f"REVIEW: rows get their {table.name}.{one.name} by {how}."]
+            self.declarations.append(declaration(table.place, one.name, value))
+            fill = f"fill_{identifier(table.place, one.name)}"
+            how = f"`{invocation()} backfill {fill}`"
+        self.notes.append(f"REVIEW: rows get their {table.name}.{one.name} by {how}.")
         if is_required:
             self.notes += [
                 "Until all have one, say nullable=True in the model. The revision after that makes",
@@ -384,7 +419,7 @@ class Splitter:
         of = f" {table.place[1]}" if table.place not in self.left else ""
         self.notes += [
             f"lint-accept: changing-column-type{of}",
-            f"PostgreSQL was asked: it makes {table.name}.{one.name} {one.model} and looks at no row.",
+            f"PostgreSQL was asked: {table.name}.{one.name} becomes {one.model} without a look at rows.",
         ]
 
     def rewritten(self, table: Table, one: Difference) -> None:
@@ -425,8 +460,8 @@ class Splitter:
             kept = []
             for op in side.ops:
                 if isinstance(op, ops.AddColumnOp) and op.column.name in columns:
-                    given = op.column.type, op.column.comment
-                    op.column = Column(op.column.name, given[0], comment=given[1])
+                    new: Column[Any] = Column(op.column.name, op.column.type)
+                    op.column, new.comment = new, op.column.comment
                 elif isinstance(op, ops.AlterColumnOp) and op.column_name in columns:
                     op.modify_nullable = None
                 name = getattr(op, "index_name", getattr(op, "constraint_name", None))
@@ -438,18 +473,18 @@ class Splitter:
 
     def review(self, table: Table) -> None:
         """Write what rows may stop, and what is not split, above the first revision."""
-        later = [one for one in table.taken if one.name in table.new]
-        if any(isinstance(op, ReviewOp) for side in table.sides for op in side.ops):
-            self.notes += rows_decide([e for e in table.found if e not in later])
+        self.known += table.asked
+        self.known += [one for one in table.taken if one.name in table.new]
+        if table.sides:
+            self.notes += self.rows_decide(table.found)
         for side in table.sides:
             side.ops = [op for op in side.ops if not isinstance(op, ReviewOp)]
         left = [one for one in table.found if one not in table.taken]
         heavy = [
             f"{one.kind} {one.name}"
             for one in left
-            if one.model
-            and (one.kind in HEAVY or one.aspect == "nullable")
-            and one.name not in table.new
+            if one.model and one.name not in table.new
+            if one.kind in HEAVY or one.aspect == "nullable"
         ]
         if heavy:
             self.notes += [
@@ -459,25 +494,33 @@ class Splitter:
         if left:
             self.expand.locked.add(table.name)
 
+    def rows_decide(self, found: Iterable[Difference]) -> list[str]:
+        """Return what rows may stop, without what the revision looks for itself."""
+        return rows_decide([one for one in found if one not in self.known])
+
     def write_statements(self) -> None:
-        """Write in plain SQL what is left to it."""
-        dialect = self.connection.dialect
+        """Write in plain SQL what is left to it; new labels first, if the rest needs them."""
+        dialect, real = self.connection.dialect, self.real
         statements = kind_of(dialect).statements
-        wanted = {place: one for place, one in (self.real | self.left).items() if one}
-        grown = {place: dict(objects) for place, objects in self.real.items()}
+        wanted = {place: one for place, one in (real | self.left).items() if one}
+        grown = {place: dict(objects) for place, objects in real.items()}
         for place, objects in grown.items():
             for item in [item for item in objects if item[0] == "enum"]:
                 new = wanted.get(place, {}).get(item, "")
-                labels, more = LABEL.findall(objects[item]), LABEL.findall(new)
-                if labels == [label for label in more if label in labels]:
+                labels = LABEL.findall(objects[item])
+                if [one for one in LABEL.findall(new) if one in labels] == labels:
                     objects[item] = new
-        up = list(statements(self.real, wanted, dialect))
-        added = [sql for _, sql in statements(self.real, grown, dialect)]
-        if not {*added} <= {sql for _, sql in up}:  # no transaction can use a new label
+        up = list(statements(real, wanted, dialect))
+        added = [sql for _, sql in statements(real, grown, dialect)]
+        if not {*added} <= {sql for _, sql in up}:
             up = list(statements(grown, wanted, dialect))
-            self.first[:0] = [BLOCK, *map(execute, added), ""]
+            self.labels = [execute(sql) for sql in added]
+        found = [e for place in sorted(self.left) for e in self.comparison.found(place)]
+        for op in self.up.ops:
+            if isinstance(op, ReviewOp) and [*op.lines] == rows_decide(found):
+                op.lines = (*self.rows_decide(found),)
         pair: list[ops.MigrateOperation] = []
-        put_around(pair, up, statements(wanted, self.real, dialect), ())
+        put_around(pair, up, statements(wanted, real, dialect), ())
         pair.append(StatementsOp((), (), ()))
         for container in (self.up, self.down):
             olds = [op for op in container.ops if isinstance(op, StatementsOp)]
@@ -487,8 +530,8 @@ class Splitter:
             for old, new in zip(olds, news, strict=True):
                 container.ops[container.ops.index(old)] = new
 
-    def chain(self, directives: list[ops.MigrationScript]) -> None:
-        """Write a revision for each stage that has operations, each after the one before."""
+    def revisions(self, template: dict[str, Any]) -> list[ops.MigrationScript]:
+        """Return a revision for each stage that does something, each after the one before."""
         for container in (self.up, self.down):
             container.ops = [
                 op
@@ -499,69 +542,55 @@ class Splitter:
         notes = [op for op in self.up.ops if isinstance(op, ReviewOp)]
         others = [op for op in self.up.ops if not isinstance(op, ReviewOp)]
         expand, concurrently, finish = self.expand, self.concurrently, self.finish
-        calls = [self.calls, set(), set()]
-        for number, lines in (0, self.first), (2, finish.up):
-            if len(locked := (expand, concurrently, finish)[number].locked) > 2:
-                call = f"lock_tables({', '.join(map(repr, sorted(locked)))})"
-                lines.insert(0 if number else len(lines), call)
-                calls[number].add(("online", "lock_tables"))
-        ups = [
-            [*source(self.first), *others, *source(expand.up)],
-            block(concurrently.up),
-            source(finish.up),
+        stages = [
+            (
+                expand,
+                [*block(self.labels), *source(expand.called()), *others]
+                + source(expand.up),
+                [*source(expand.down), *self.down.ops],
+            ),
+            (
+                concurrently,
+                block(concurrently.up),
+                block(concurrently.down) or source([NOTHING]),
+            ),
+            (
+                finish,
+                source([*finish.called(), *finish.up]),
+                [*block(finish.builds), *source(finish.down)],
+            ),
         ]
-        downs = [
-            [*source(expand.down), *self.down.ops],
-            block(concurrently.down) or source([NOTHING]),
-            [*block(finish.builds), *source(finish.down)],
-        ]
-        wanted = [number for number in range(3) if ups[number]]
-        script, head, message = self.script, self.script.head, self.script.message
-        ids = identifiers(str(script.rev_id), len(wanted))
-        declared = self.migration.opts["template_args"].setdefault("declarations", {})
-        directives.clear()
-        for number, own in zip(wanted, ids, strict=True):
-            is_first = number == wanted[0]
-            if is_first:
-                ups[number][:0] = [*notes, ReviewOp(*self.notes)]
-            if is_first and self.fills:
-                declared[own] = source_of(self.fills)
-                calls[number].add(("backfill", "backfill"))
-            if len(wanted) > 1:
-                message = ": ".join(filter(None, [NAMES[number], script.message]))
-            directives.append(
+        stages = [one for one in stages if one[1]]
+        script, first = self.script, stages[0][0]
+        ids = identifiers(str(script.rev_id), len(stages))
+        stages[0][1][:0] = [*notes, *([ReviewOp(*self.notes)] if self.notes else [])]
+        template["declarations"] = {
+            ids[0]: "\n".join(["", *self.declarations]).rstrip()
+        }
+        if self.declarations:
+            first.calls.append(("backfill", "backfill"))
+        revisions = []
+        for (stage, up, down), own, head in zip(
+            stages, ids, [script.head, *ids], strict=False
+        ):
+            message = script.message
+            if len(stages) > 1:
+                message = ": ".join(filter(None, [stage.name, message]))
+            revisions.append(
                 ops.MigrationScript(
                     own,
-                    ops.UpgradeOps(ups[number]),
-                    ops.DowngradeOps(downs[number]),
+                    ops.UpgradeOps(up),
+                    ops.DowngradeOps(down),
                     message=message,
-                    imports=imports_of(calls[number]) | script.imports,
+                    imports=stage.imports() | script.imports,
                     head=head,
-                    splice=script.splice if is_first else None,
-                    branch_label=script.branch_label if is_first else None,
+                    splice=script.splice if stage is first else None,
+                    branch_label=script.branch_label if stage is first else None,
                     version_path=script.version_path,
-                    depends_on=script.depends_on if is_first else None,
+                    depends_on=script.depends_on if stage is first else None,
                 )
             )
-            head = own
-
-
-def source(lines: list[str]) -> list[ops.MigrateOperation]:
-    return [SourceOp(lines)] if lines else []
-
-
-def block(lines: list[str]) -> list[ops.MigrateOperation]:
-    """Return what runs outside a transaction; an empty line ends it."""
-    return source([BLOCK, *lines, ""]) if lines else []
-
-
-def imports_of(calls: set[tuple[str, str]]) -> set[str]:
-    """Return the lines that import functions of rooms."""
-    return {
-        f"from migration_kit.{room} import "
-        + ", ".join(sorted(function for other, function in calls if other == room))
-        for room, _ in calls
-    }
+        return revisions
 
 
 def identifiers(given: str, count: int) -> list[str]:
