@@ -5,6 +5,42 @@ A change replaces parts of the models; its rows are those of `ROWS`.
 
 from __future__ import annotations
 
+from typing import Any
+
+from support.databases import execute, query
+from support.projects import Database, New, Project
+from support.variants import POSTGRESQL, Engine
+
+FEATURES = ["autogenerate", "branches", "testing", "lint", "backfill", "online"]
+STAGES = {"e": "expand", "c": "concurrently", "f": "finish"}
+
+# Everything that a change is about, whether it is valid included.
+SCHEMA = """
+SELECT line FROM (
+SELECT concat_ws(' ', 'column', c.relname, attname, format_type(atttypid, atttypmod), attnotnull,
+    pg_get_expr(adbin, adrelid)) AS line
+FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid
+LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+WHERE attnum > 0 AND NOT attisdropped AND c.relkind = 'r'
+AND c.relnamespace = 'public'::regnamespace AND c.relname <> 'alembic_version'
+UNION ALL SELECT concat_ws(' ', conrelid::regclass, conname, pg_get_constraintdef(oid), convalidated)
+FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+AND conrelid::regclass::text <> 'alembic_version'
+UNION ALL SELECT concat_ws(' ', pg_get_indexdef(indexrelid), indisvalid)
+FROM pg_index JOIN pg_class c ON c.oid = indrelid
+WHERE c.relnamespace = 'public'::regnamespace AND c.relname <> 'alembic_version'
+UNION ALL SELECT concat_ws(' ', 'enum', enumlabel) FROM pg_enum
+) AS lines ORDER BY 1
+"""
+CREATE_ALL = """
+import os
+import sqlalchemy as sa
+from my_app.models import Base
+Base.metadata.create_all(sa.create_engine(os.environ["DATABASE_URL"]))
+"""
+# The first revision, which autogenerate writes once.
+FIRST: list[str] = []
+
 MODELS = '''"""Models."""
 
 import datetime
@@ -226,3 +262,57 @@ CHANGES: dict[str, tuple[str, dict[str, str]]] = {
 def models(**change: str) -> str:
     """Return the source of the models, with parts replaced."""
     return MODELS.format(**PLAIN | change)
+
+
+def started(new: New, engine: Engine = POSTGRESQL, **answers: Any) -> Project:
+    """Return a project with tables that have rows."""
+    project = new(engine, example="none", **{"features": FEATURES} | answers)
+    project.write("src/my_app/models/hero.py", models())
+    if not FIRST:
+        project.alembic(
+            "revision", "--autogenerate", "--rev-id", "first", "-m", "first"
+        )
+        FIRST.append(project.revision("first").read_text())
+    for old in project.revisions:
+        old.unlink()
+    project.write(
+        f"{project.migrations}/versions/2026_01_01_0000-first_first.py", FIRST[0]
+    )
+    project.write(f"{project.migrations}/HEAD", "first\n")
+    project.alembic("upgrade", "head")
+    for statement in ROWS.split(";"):
+        execute(project.url, statement)
+    return project
+
+
+def change(project: Project, *arguments: str, **parts: str) -> list[str]:
+    """Change the models, write revisions, and return the first letters of their stages."""
+    before = set(project.revisions)
+    project.write("src/my_app/models/hero.py", models(**parts))
+    given = arguments or ("-m", "change")
+    project.alembic("-x", "online=true", "revision", "--autogenerate", *given)
+    return [
+        stage_of(path.read_text()) for path in project.revisions if path not in before
+    ]
+
+
+def stage_of(source: str) -> str:
+    """Return the first letter of a revision's stage, or a dash."""
+    return next((one for one in STAGES if f'"""{STAGES[one]}' in source), "-")
+
+
+def schema(project: Project) -> list[str]:
+    """Return the schema of the project's database, in lines."""
+    return [line for (line,) in query(project.url, SCHEMA)]
+
+
+def modelled(project: Project, database: Database) -> list[str]:
+    """Return the schema that `create_all` makes."""
+    other = project.on(database("postgresql", "psycopg"))
+    other.python(CREATE_ALL)
+    return schema(other)
+
+
+def new_sources(project: Project) -> str:
+    """Return the sources of all revisions but the first."""
+    return "\n".join(path.read_text() for path in project.revisions[1:])
