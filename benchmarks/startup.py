@@ -16,7 +16,7 @@ DEFAULT = ["autogenerate", "branches", "testing"]
 FEATURES = {
     "none": [],
     "default": DEFAULT,
-    "all": [*DEFAULT, "lint", "renames", "squash", "backfill", "diagram"],
+    "all": [*DEFAULT, "lint", "renames", "squash", "backfill", "diagram", "online"],
 }
 COMMANDS = [("current",), ("upgrade", "head")]
 

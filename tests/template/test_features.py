@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import replace
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,6 +32,7 @@ from support.releases import ROOT
 from support.variants import ENGINE_OF, FEATURES, SEVERAL, TENANTS, Variant
 
 ALL = list(FEATURES["all"])
+OLDER = [name for name in ALL if name != "online"]  # those that 2.4 had
 DEFAULT = list(FEATURES["default"])
 OLD = "v2.4.0"
 KIT = "migrations/migration_kit"
@@ -312,11 +314,13 @@ def test_first_update_keeps_every_feature(
     project = copy(history, tmp_path / "project", answers_of_2_4(variant), OLD)
     update(project, NOW)
     assert conflicts(project) == []
-    assert recorded(project) == ALL
-    assert contents(project).keys() == expected_tree(variant)
+    assert recorded(project) == OLDER
+    assert contents(project).keys() == expected_tree(
+        replace(variant, features=tuple(OLDER))
+    )
     commit(project, "Update")
     update(project, NEXT)
-    assert recorded(project) == ALL
+    assert recorded(project) == OLDER
 
 
 def test_first_update_keeps_the_owners_work(history: Path, tmp_path: Path) -> None:
@@ -333,7 +337,7 @@ def test_first_update_keeps_the_owners_work(history: Path, tmp_path: Path) -> No
     after = contents(project)
     assert after.keys() & set(deleted) == set()
     assert after["tests/conftest.py"].endswith(LINE.encode())
-    assert rooms(project) == set(ALL)
+    assert rooms(project) == set(OLDER)
 
 
 def test_first_update_of_an_adopted_project(history: Path, tmp_path: Path) -> None:
@@ -341,8 +345,8 @@ def test_first_update_of_an_adopted_project(history: Path, tmp_path: Path) -> No
     old = answers_of_2_4(Variant(base_location="existing", example="none"))
     project = copy(history, tmp_path / "project", old, OLD)
     update(project, NOW)
-    assert recorded(project) == [name for name in ALL if name != "diagram"]
-    assert rooms(project) == {*ALL, "adopted"} - {"diagram"}
+    assert recorded(project) == [name for name in OLDER if name != "diagram"]
+    assert rooms(project) == {*OLDER, "adopted"} - {"diagram"}
     assert not list(project.glob("migrations/migration_kit/draw.py"))
     assert conflicts(project) == []
 

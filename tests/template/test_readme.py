@@ -297,6 +297,7 @@ OF_ROOMS = {
     "squash": r"\bsquash",
     "backfill": r"\b[Bb]ackfill|Many rows",
     "diagram": r"paracelsus|\bdraw\b|schema\.md",
+    "online": r"\bonline\b|Busy tables",
     "tenants": r"\b[Tt]enant|\brich\b|Indexed",
     "databases": r"migrations all\b|alembic -n",
 }

@@ -334,7 +334,9 @@ def test_squawk_says_what_locks_and_nothing_is_said_twice(new: New) -> None:
         "18: require-concurrent-index-creation people",
         "22: require-concurrent-index-creation people",
     ]
-    assert "  safe: Use `concurrently` to avoid blocking writes." in lines
+    online = "`alembic -x online=true revision --autogenerate` writes it so"
+    remedy = f"Use `concurrently` to avoid blocking writes; {online} (feature online)"
+    assert f"  safe: {remedy}" in lines
 
 
 def test_index_of_a_new_materialized_view_blocks_nobody(new: New) -> None:

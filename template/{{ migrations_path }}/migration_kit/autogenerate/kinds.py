@@ -29,6 +29,10 @@ class Kind:
         """Return whether an operation of Alembic's says a difference as it is, both ways."""
         return True
 
+    def copies(self, difference: Difference) -> str:
+        """Return why the server copies the table to end a difference, or nothing."""
+        return ""
+
     def creates(self, made: Objects) -> bool:
         """Return whether Alembic's operation that creates a table says all of its objects."""
         return True

@@ -119,7 +119,8 @@ def process_revision_directives(
         if upgrade.is_empty():
             log.info("Models and database agree: no revision is written")
             directives.clear()
-        ask_for_review(upgrade)
+        copies = kind_of(migration.dialect).copies
+        ask_for_review(upgrade, copies)
         alone = "is left alone: no model has it, no revision makes it."
         upgrade.ops[:0] = [ReviewOp(f"REVIEW: {name} {alone}") for name in kept]
 

@@ -1,7 +1,7 @@
 """Comments in a revision: what loses data, and what rows may stop."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
@@ -37,11 +37,20 @@ def render_review(context: AutogenContext, op: ReviewOp) -> list[str]:
     return [f"# {' '.join(line.split())}" for line in op.lines]  # or it ends too early
 
 
-def ask_for_review(container: ops.OpContainer) -> None:
-    """Write a comment before each operation that loses data, or that rows may stop."""
+def ask_for_review(
+    container: ops.OpContainer, copies: Callable[[Difference], str]
+) -> None:
+    """Write a comment before each operation that loses data, or that rows may stop.
+
+    Args:
+        container: the operations.
+        copies: returns why the server copies the table for a difference.
+    """
     commented: list[ops.MigrateOperation] = []
     for op in container.ops:
-        lines = rows_decide(op.info.get("found", ()))
+        found = op.info.get("found", ())
+        lines = rows_decide(found)
+        lines += [f"REVIEW: {why}." for why in map(copies, found) if why]
         if isinstance(op, ops.DropTableOp):
             lines = [f"REVIEW: loses the rows of {op.table_name}."]
         if isinstance(op, ops.ModifyTableOps) and lines:

@@ -494,8 +494,11 @@ class Schema:
         """Look which table gets a foreign key."""
         self.table(operation.source_table, operation.kw.get("source_schema"))
 
-    def touch(self, operation: ops.DropConstraintOp | ops.DropIndexOp) -> None:
-        """Look which table loses a constraint or an index."""
+    def touch(
+        self,
+        operation: ops.CreateCheckConstraintOp | ops.DropConstraintOp | ops.DropIndexOp,
+    ) -> None:
+        """Look which table gets a CHECK, or loses a constraint or an index."""
         if operation.table_name:
             self.table(str(operation.table_name), operation.schema)
 
@@ -533,6 +536,7 @@ FOLLOW: dict[type[ops.MigrateOperation], Callable[[Schema, Any], None]] = {
     ops.CreateUniqueConstraintOp: Schema.create_unique_constraint,
     ops.CreatePrimaryKeyOp: Schema.create_primary_key,
     ops.CreateForeignKeyOp: Schema.create_foreign_key,
+    ops.CreateCheckConstraintOp: Schema.touch,
     ops.CreateIndexOp: Schema.create_index,
     ops.DropConstraintOp: Schema.touch,
     ops.DropIndexOp: Schema.touch,

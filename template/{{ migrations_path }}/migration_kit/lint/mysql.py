@@ -51,6 +51,8 @@ class MySQL(Server):
             "big table use gh-ost or pt-online-schema-change",
             "foreign-key": "check the rows with a query, then add it with SET foreign_key_checks "
             f"= 0: {self.title} does so in place",
+            "check": "add it in a quiet hour, or on a big table with gh-ost or "
+            "pt-online-schema-change",
             "fulltext-index": "add it in a quiet hour, or on a big table with gh-ost or "
             "pt-online-schema-change",
         }
@@ -76,6 +78,11 @@ class MySQL(Server):
                 table = operation.source_table
                 name = shown(table, operation.kw.get("source_schema"))
                 yield "foreign-key", str(operation.constraint_name or name), key
+            case ops.CreateCheckConstraintOp():
+                copy = (
+                    f"{self.title} copies the table for it, and nobody writes meanwhile"
+                )
+                yield "check", str(operation.constraint_name or ""), copy
             case ops.CreateIndexOp(kw=given):
                 names = (f"{self.dialect.name}_prefix", "mysql_prefix")
                 prefix = next(filter(None, map(given.get, names)), "").upper()

@@ -35,6 +35,19 @@ SAME = OURS | {
 
 IGNORE = re.compile(r"^\s*# squawk-ignore: *([\w, -]+)", re.MULTILINE)
 
+# Of squawk's rules, those whose operations autogenerate can write so that nobody waits.
+ONLINE = (
+    "`alembic -x online=true revision --autogenerate` writes it so (feature online)"
+)
+SPLIT = {
+    "adding-foreign-key-constraint",
+    "adding-not-nullable-field",
+    "constraint-missing-not-valid",
+    "disallowed-unique-constraint",
+    "require-concurrent-index-creation",
+    "require-concurrent-index-deletion",
+}
+
 ROWS = re.compile(r"\s*(INSERT|UPDATE|DELETE|SELECT|WITH|EXPLAIN)\b", re.IGNORECASE)
 
 
@@ -51,9 +64,9 @@ class PostgreSQL(Server):
         "rename-table": "CREATE VIEW {table} AS SELECT * FROM the new name, and drop that "
         "view one release later: PostgreSQL writes through it",
         "not-null": "fill the rows, add CHECK ({column} IS NOT NULL) NOT VALID, then "
-        "VALIDATE CONSTRAINT: after it NOT NULL scans nothing",
+        f"VALIDATE CONSTRAINT: after it NOT NULL scans nothing; {ONLINE}",
         "unique": "look for rows that are equal first; CREATE UNIQUE INDEX CONCURRENTLY "
-        "in an autocommit_block(), then ADD CONSTRAINT ... USING INDEX",
+        f"in an autocommit_block(), then ADD CONSTRAINT ... USING INDEX; {ONLINE}",
     }
     refused = "stop it, or are cut by a cast"
     number = (100_000, 16_383)
@@ -128,13 +141,19 @@ def findings_of(examined: Examined) -> list[Finding]:
             rule=rule,
             name=table_of(recorded.operation),
             message=found["message"],
-            remedy=found["help"] or "",
+            remedy=remedy_of(rule, found["help"] or ""),
             destroys=False,
         )
         if finding not in findings:
             findings.append(finding)
             said.add((finding.line, rule))
     return findings
+
+
+def remedy_of(rule: str, remedy: str) -> str:
+    """Return squawk's words, and ours if autogenerate can write it so."""
+    ours = [remedy.rstrip("."), ONLINE] if rule in SPLIT else [remedy]
+    return "; ".join(filter(None, ours))
 
 
 def same_as(rule: str) -> set[str]:

@@ -282,6 +282,8 @@ def of_constraint(
             columns = [one.name for one in node.this.expressions]
             own = node.this.this.name if node.this.this else name
             yield ops.CreateUniqueConstraintOp(own, table, columns, schema=schema)
+        case "CheckColumnConstraint":
+            yield ops.CreateCheckConstraintOp(name, table, "", schema=schema)
         case "ForeignKey":
             columns = [one.name for one in node.expressions]
             yield ops.CreateForeignKeyOp(
