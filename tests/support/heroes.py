@@ -22,13 +22,13 @@ SELECT concat_ws(' ', 'column', c.relname, attname, format_type(atttypid, atttyp
 FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid
 LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
 WHERE attnum > 0 AND NOT attisdropped AND c.relkind = 'r'
-AND c.relnamespace = 'public'::regnamespace AND c.relname <> 'alembic_version'
+AND c.relnamespace = 'public'::regnamespace AND c.relname !~ '^alembic_'
 UNION ALL SELECT concat_ws(' ', conrelid::regclass, conname, pg_get_constraintdef(oid), convalidated)
 FROM pg_constraint WHERE connamespace = 'public'::regnamespace
-AND conrelid::regclass::text <> 'alembic_version'
+AND conrelid::regclass::text !~ '^alembic_'
 UNION ALL SELECT concat_ws(' ', pg_get_indexdef(indexrelid), indisvalid)
 FROM pg_index JOIN pg_class c ON c.oid = indrelid
-WHERE c.relnamespace = 'public'::regnamespace AND c.relname <> 'alembic_version'
+WHERE c.relnamespace = 'public'::regnamespace AND c.relname !~ '^alembic_'
 UNION ALL SELECT concat_ws(' ', 'enum', enumlabel) FROM pg_enum
 ) AS lines ORDER BY 1
 """
