@@ -13,6 +13,7 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ...catalogs import plain
+from ...catalogs.postgresql import undone
 from ...command import is_autocommit
 from ...settings import get_seconds
 
@@ -95,8 +96,10 @@ def lock_tables(*tables: str) -> None:
 
 def warn_of_invalid_indexes(connection: Connection) -> None:
     """Name each index that PostgreSQL does not use, and the command that repairs it."""
-    callers_transaction = connection.in_transaction()
-    for index, table in connection.execute(text(INVALID), {"name": None}).all():
+    callers_transaction, rows = connection.in_transaction(), []
+    with suppress(DBAPIError), undone(connection):  # others speak its protocol as well
+        rows = [*connection.execute(text(INVALID), {"name": None})]
+    for index, table in rows:
         copied = re.search(r'_cc(new|old)\d*"?$', index)  # REINDEX has left it
         repair = f"{'DROP' if copied else 'REINDEX'} INDEX CONCURRENTLY {index}"
         log.warning(
@@ -136,7 +139,8 @@ def builds(connection: Connection) -> Iterator[None]:
         cause = error if isinstance(error, DBAPIError) else error.__cause__
         if isinstance(cause, DBAPIError) and not cause.connection_invalidated:
             connection.rollback()
-            drop_failed_index(connection, cause)
+            with suppress(SQLAlchemyError):  # the first error counts
+                drop_failed_index(connection, cause)
         raise
     finally:
         event.remove(connection, "begin", begin)

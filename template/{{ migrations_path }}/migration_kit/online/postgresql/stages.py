@@ -484,7 +484,7 @@ class Splitter:
             f"{one.kind} {one.name}"
             for one in left
             if one.model and one.name not in table.new
-            if one.kind in HEAVY or one.aspect == "nullable"
+            if one.kind in HEAVY or one.aspect in {"collation", "nullable"}
         ]
         if heavy:
             self.notes += [
