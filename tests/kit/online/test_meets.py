@@ -140,6 +140,20 @@ def test_volatile_default_fills_rows_by_a_backfill(
 # --------------------------------------------------------------------------- Sessions
 
 
+@pytest.mark.parametrize(
+    "name", ["an index of an expression", "an index that changes", "not null"]
+)
+def test_change_that_is_taken_back(new: New, name: str) -> None:
+    """Autogenerate drops what a split revision made."""
+    project = started(new)
+    before = schema(project)
+    change(project, **CHANGES[name][1])
+    project.alembic("upgrade", "head")
+    change(project, "-m", "back")
+    project.alembic_each([["upgrade", "head"], ["check"]])
+    assert schema(project) == before
+
+
 def test_build_has_no_timeout_and_the_rest_keeps_its_own(new: New) -> None:
     project = started(new)
     change(project, **CHANGES["not null"][1], **UNIQUE)

@@ -119,8 +119,7 @@ def process_revision_directives(
         if upgrade.is_empty():
             log.info("Models and database agree: no revision is written")
             directives.clear()
-        copies = kind_of(migration.dialect).copies
-        ask_for_review(upgrade, copies)
+        ask_for_review(upgrade, kind_of(migration.dialect).copies)
         alone = "is left alone: no model has it, no revision makes it."
         upgrade.ops[:0] = [ReviewOp(f"REVIEW: {name} {alone}") for name in kept]
 

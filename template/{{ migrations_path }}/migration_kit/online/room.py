@@ -1,6 +1,6 @@
 """Online: on PostgreSQL, revisions that block nobody while they run."""
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from ..rooms import Room, part
@@ -31,12 +31,12 @@ class Online(Room):
         if postgresql and get_command() == "check":
             postgresql.warn_of_invalid_indexes(connection)
 
-    def around(self, connection: Any) -> AbstractContextManager[None] | None:
+    def around(self, connection: Any) -> AbstractContextManager[None]:
         from ..command import is_read_only
 
         postgresql = part("online", connection.dialect.name)
         if not postgresql or is_read_only() or connection.in_transaction():
-            return None
+            return nullcontext()
         builds: AbstractContextManager[None] = postgresql.builds(connection)
         return builds
 

@@ -4,7 +4,6 @@ import re
 
 from alembic.script import ScriptDirectory
 
-from ...autogenerate.ownership import sources_of
 from ...rooms import is_on
 
 DECLARATION = '''
@@ -44,5 +43,5 @@ def identifier(place: tuple[str, str], column: str) -> str:
 
 def is_declared(script: ScriptDirectory, function: str) -> bool:
     """Return whether a revision declares a backfill."""
-    sources = sources_of(script, rf"(?m)^def {function}\(")
-    return is_on("backfill") and next(sources, None) is not None
+    revisions = script.walk_revisions() if is_on("backfill") else ()
+    return any(hasattr(revision.module, function) for revision in revisions)

@@ -60,8 +60,8 @@ def render_source(_: AutogenContext, op: SourceOp) -> Sequence[str]:
 
 
 def line(sql: str) -> str:
-    """Return a line that executes a statement, or is a comment."""
-    return sql if sql.startswith("#") else execute(sql)
+    """Return a line that executes a statement, or is a comment or an operation."""
+    return sql if sql.startswith(("#", "op.")) else execute(sql)
 
 
 def source(lines: Iterable[str]) -> list[ops.MigrateOperation]:
@@ -167,8 +167,14 @@ class Table:
         return ".".join(quoted(one) for one in (self.place[0], name) if one)
 
     def drop(self, name: str) -> list[str]:
-        """Return what drops an index while others use the table."""
-        return [f"DROP INDEX CONCURRENTLY IF EXISTS {self.index(name)}"]
+        """Return what drops an index while others use the table.
+
+        Autogenerate leaves an index of expressions alone that no operation names.
+        """
+        schema, table = self.place
+        given = f"table_name={table!r}{f', schema={schema!r}' if schema else ''}"
+        how = "if_exists=True, postgresql_concurrently=True"
+        return [f"op.drop_index(op.f({name!r}), {given}, {how})"]
 
     def build(self, definition: str, name: str) -> list[str]:
         """Return what builds an index under a name while others use the table."""
@@ -521,7 +527,6 @@ class Splitter:
                 op.lines = (*self.rows_decide(found),)
         pair: list[ops.MigrateOperation] = []
         put_around(pair, up, statements(wanted, real, dialect), ())
-        pair.append(StatementsOp((), (), ()))
         for container in (self.up, self.down):
             olds = [op for op in container.ops if isinstance(op, StatementsOp)]
             news = pair[: len(olds)]
