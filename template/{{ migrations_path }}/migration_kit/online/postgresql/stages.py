@@ -314,7 +314,10 @@ class Splitter:
         words = UNIQUE.fullmatch(one.model or "")
         nulls, columns, include, defer = words.groups("") if words else [""] * 4
         unique = table.name, *sorted(columns[1:-1].split(", "))
-        if not words or unique in self.referred:  # by a key in the first stage
+        needed = one.real and table.place in self.left  # by a key that is there
+        if (
+            not words or needed or unique in self.referred
+        ):  # or comes in the first stage
             return
         table.taken.append(one)
         aside = f"{one.name[:59]}_new"
