@@ -148,14 +148,15 @@ def copy_of(database: str) -> Iterator[URL]:
         execute(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def first_revision(project: Path, url: URL, rows: int) -> None:
+def first_revision(project: Path, url: URL, driver: str, rows: int) -> None:
     """Make the tables, and fill them."""
     (project / "src/my_app/models/hero.py").write_text(models())
+    to = driven(url, driver)
     for arguments in (
         ("revision", "--autogenerate", "--rev-id", "first", "-m", "first"),
         ("upgrade", "head"),
     ):
-        run = alembic(project, url, *arguments)
+        run = alembic(project, to, *arguments)
         assert run.returncode == 0, run.stderr
     for statement in (TEAMS, HEROES.format(rows=rows), "VACUUM ANALYZE"):
         execute(url, statement)
@@ -175,8 +176,7 @@ def measure(project: Path, url: URL, driver: str, rows: int) -> str:
         load = Load(copy, rows)
         with load.running():
             start = time.monotonic()
-            to = copy.set(drivername=f"postgresql+{driver}")
-            run = alembic(project, to, "upgrade", "head")
+            run = alembic(project, driven(copy, driver), "upgrade", "head")
             took = time.monotonic() - start
     waits = " | ".join(f"{load.waits[kind]:.2f} s" for kind in ("writers", "readers"))
     failed = " (fails)" if run.returncode else ""
@@ -189,7 +189,7 @@ def kill(project: Path, url: URL, driver: str, every: int) -> str:
     found = []
     start = [line for (line,) in query(url, SCHEMA)]
     with copy_of(str(url.database)) as top:
-        alembic(project, top, "upgrade", "head")
+        alembic(project, driven(top, driver), "upgrade", "head")
         wanted = [line for (line,) in query(top, SCHEMA)]
         for of, schema, command in (
             (url, wanted, ["upgrade", "head"]),
@@ -197,8 +197,8 @@ def kill(project: Path, url: URL, driver: str, every: int) -> str:
         ):
             given: dict[str, Any] = {"template": of.database, "schema": SCHEMA}
             given |= {"wanted": schema, "every": every, "command": command}
-            on = of.set(drivername=f"postgresql+{driver}")
-            env = {"DATABASE_URL": url_text(on), "PYTHONPATH": "src"}
+            to = url_text(driven(of, driver))
+            env = {"DATABASE_URL": to, "PYTHONPATH": "src"}
             run = subprocess.run(
                 [sys.executable, KILLS],
                 cwd=project,
@@ -224,39 +224,48 @@ def main() -> None:
     given = parser.parse_args()
     changes = {name: parts for name, (_, parts) in CHANGES.items()}
     changes["a required column"] = {"more": REQUIRED}
-    with TemporaryDirectory() as folder, empty_database("postgresql") as url:
-        base = Path(folder, "base")
-        answers = {
-            "project_name": "My App",
-            "database": "postgresql",
-            "example": "none",
-        }
-        copier.run_copy(
-            str(ROOT),
-            base,
-            data=answers | {"features": FEATURES},
-            defaults=True,
-            quiet=True,
-            vcs_ref="HEAD",
-        )
-        first_revision(base, url, given.rows)
-        print("| change | driver | | writers wait | readers wait | upgrade |")
-        for name, parts in changes.items():
-            if not any(word in name for word in given.changes):
-                continue
-            for online in ("false", "true"):
-                project = Path(folder, "project")
-                shutil.copytree(base, project)
-                changed(project, url, online, parts)
-                for driver in given.drivers:
-                    kind = "online" if online == "true" else "plain"
-                    line = measure(project, url, driver, given.rows)
-                    print(f"| {name} | {driver} | {kind} | {line} |", flush=True)
-                shutil.rmtree(project)
-        if given.kills:
-            changed(base, url, "true", CHANGES["several tables"][1])
-            for driver in given.drivers:
+    print("| change | driver | | writers wait | readers wait | upgrade |")
+    for driver in given.drivers:
+        with TemporaryDirectory() as folder, empty_database("postgresql") as url:
+            base = Path(folder, "base")
+            render(base, driver)
+            first_revision(base, url, driver, given.rows)
+            for name, parts in changes.items():
+                if any(word in name for word in given.changes):
+                    compare(base, url, driver, given.rows, name, parts)
+            if given.kills:
+                changed(base, driven(url, driver), "true", CHANGES["several tables"][1])
                 print(f"{driver}: {kill(base, url, driver, given.kills)}", flush=True)
+
+
+def render(project: Path, driver: str) -> None:
+    """Make a project for a driver."""
+    answers: dict[str, Any] = {"project_name": "My App", "database": "postgresql"}
+    answers |= {"example": "none", "features": FEATURES, "driver": driver}
+    answers["async_engine"] = driver == "asyncpg"
+    if driver != "asyncpg":  # there is no other one
+        del answers["driver"]
+    copier.run_copy(
+        str(ROOT), project, data=answers, defaults=True, quiet=True, vcs_ref="HEAD"
+    )
+
+
+def compare(
+    base: Path, url: URL, driver: str, rows: int, name: str, parts: dict[str, str]
+) -> None:
+    """Print what a change costs others, plain and split."""
+    for kind, online in {"plain": "false", "online": "true"}.items():
+        with TemporaryDirectory() as folder:
+            project = Path(folder, "project")
+            shutil.copytree(base, project)
+            changed(project, driven(url, driver), online, parts)
+            line = measure(project, url, driver, rows)
+        print(f"| {name} | {driver} | {kind} | {line} |", flush=True)
+
+
+def driven(url: URL, driver: str) -> URL:
+    """Return a URL with the driver of the migrations."""
+    return url.set(drivername=f"postgresql+{driver}")
 
 
 if __name__ == "__main__":

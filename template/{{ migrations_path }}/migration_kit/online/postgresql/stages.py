@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from alembic import context
@@ -408,7 +409,8 @@ class Splitter:
             self.expand.add([f"{alter} SET DEFAULT {default}"], [])
             value = f"sa.text({default!r})"
         how = "a program that updates a few rows at a time"
-        if is_on("backfill"):
+        template = Path(context.script.dir, "script.py.mako").read_text("utf-8")
+        if is_on("backfill") and "declarations" in template:
             self.declarations.append(declaration(table.place, one.name, value))
             fill = f"fill_{identifier(table.place, one.name)}"
             how = f"`{invocation()} backfill {fill}`"
