@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from support.databases import execute, query
+from support.databases import execute, query, sync_url
 from support.projects import Database, New, Project
 from support.variants import POSTGRESQL, Engine
 
@@ -281,7 +281,7 @@ def started(new: New, engine: Engine = POSTGRESQL, **answers: Any) -> Project:
     project.write(f"{project.migrations}/HEAD", "first\n")
     project.alembic("upgrade", "head")
     for statement in ROWS.split(";"):
-        execute(project.url, statement)
+        execute(sync_url(project.url), statement)
     return project
 
 
