@@ -267,7 +267,7 @@ class Splitter:
     def split_difference(self, table: Table, one: Difference) -> None:
         """Give a difference to stages, if they can have it."""
         aspects = [e for e in table.found if (e.kind, e.name) == (one.kind, one.name)]
-        is_whole = len(aspects) == 1 and not mentions(one.real or "", table.touched)
+        is_whole = len(aspects) == 1 and not has_any(one.real or "", table.touched)
         match one.kind, one.aspect:
             case "index", _ if is_whole:
                 self.index(table, one)
@@ -334,7 +334,7 @@ class Splitter:
         """Add a constraint for new rows, and look at the others while anybody writes."""
         table.taken.append(one)
         condition = self.broken_by(table, str(one.model))
-        if condition and not mentions(str(one.model), table.new | table.touched):
+        if condition and not has_any(str(one.model), table.new | table.touched):
             table.asked.append(one)
             self.expand.calls.append(
                 ("online", "require_no_row", table.name, condition)
@@ -601,6 +601,11 @@ class Splitter:
                 )
             )
         return revisions
+
+
+def has_any(sql: str, names: Iterable[str]) -> bool:
+    """Return whether SQL has one of some names."""
+    return any(mentions(sql, one) for one in names)
 
 
 def identifiers(given: str, count: int) -> list[str]:
