@@ -19,6 +19,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "features": lambda: features.markdown("docs/how-to"),
     "sizes": features.sizes_markdown,
     "crashes": lambda: figures.markdown("crashes"),
+    "online": lambda: figures.markdown("online"),
     "owners": owners.table,
 }
 
