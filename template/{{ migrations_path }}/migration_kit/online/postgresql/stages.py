@@ -130,7 +130,6 @@ class Table:
         found: its differences.
         sides: Alembic's operations on it, of both ways.
         taken: differences that are in stages; the rest stays as it is.
-        asked: those of them whose rows the revision itself looks at.
     """
 
     place: tuple[str, str]
@@ -138,7 +137,6 @@ class Table:
     found: list[Difference]
     sides: list[ops.ModifyTableOps]
     taken: list[Difference] = field(default_factory=list)
-    asked: list[Difference] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         types = {"type", "collation", "computed"}
@@ -335,7 +333,6 @@ class Splitter:
         table.taken.append(one)
         condition = self.broken_by(table, str(one.model))
         if condition and not has_any(str(one.model), table.new | table.touched):
-            table.asked.append(one)
             self.expand.calls.append(
                 ("online", "require_no_row", table.name, condition)
             )
@@ -362,7 +359,6 @@ class Splitter:
     def not_null(self, table: Table, one: Difference) -> None:
         """Let a CHECK look at the rows, so that SET NOT NULL need not."""
         table.taken.append(one)
-        table.asked.append(one)
         column, fill = quoted(one.name), f"fill_{identifier(table.place, one.name)}"
         call: tuple[str, ...] = ("backfill", "require_backfill", fill)
         if not is_declared(context.script, fill):
@@ -484,8 +480,9 @@ class Splitter:
 
     def review(self, table: Table) -> None:
         """Write what rows may stop, and what is not split, above the first revision."""
-        self.known += table.asked
-        self.known += [one for one in table.taken if one.name in table.new]
+        # A unique index alone meets rows only when it is built.
+        rest = {"index", "unique"}
+        self.known += [one for one in table.taken if one.kind not in rest]
         if table.sides:
             self.notes += self.rows_decide(table.found)
         for side in table.sides:
