@@ -95,11 +95,9 @@ def test_check_names_an_invalid_index_and_how_to_repair_it(new: New) -> None:
 def test_required_column_waits_for_its_backfill(new: New, database: Database) -> None:
     project = started(new)
     assert change(project, more=REQUIRED) == ["-"]
-    optional = REQUIRED.replace("Mapped[str]", "Mapped[str | None]")
     path = project.revision("change")
     source = path.read_text()
     assert "Until all have one, say nullable=True in the model." in source
-    assert "run `python" not in source
     assert "`python migrations backfill fill_heroes_title`" in source
     path.write_text(source.replace("...  # REVIEW: the value of a row", '"none"'))
     project.alembic("upgrade", "head")
@@ -113,11 +111,6 @@ def test_required_column_waits_for_its_backfill(new: New, database: Database) ->
     project.run("python", "migrations", "backfill", "fill_heroes_title")
     project.alembic("upgrade", "head")
     assert schema(project) == modelled(project, database)
-    project.write(
-        "src/my_app/models/hero.py",
-        project.read("src/my_app/models/hero.py").replace(REQUIRED, optional),
-    )
-    project.alembic("check", fails=True)
     project.mypy()
     project.write("src/my_app/models/hero.py", "")  # its parts are not formatted
     project.ruff()
@@ -190,7 +183,7 @@ with create_engine(URL).begin() as connection:
         connection.rollback()
 """)
     wanted = "it must commit, and the transaction is yours: give Alembic an engine"
-    assert f"CommandError upgrade stopped: {wanted}"[:30] in output
+    assert "CommandError upgrade stopped: " in output
     assert wanted in output
 
 
