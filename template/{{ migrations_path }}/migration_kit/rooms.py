@@ -29,9 +29,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "databases": (),
     "squash": ("autogenerate", "testing"),
     "branches": (),
-    "online": (
-        "autogenerate",
-    ),  # what is called last comes first: see `options.call_both`
+    "online": ("autogenerate",),  # the last one is called first: `options.call_both`
     "renames": ("autogenerate",),
     "autogenerate": (),
     "lint": (),
@@ -52,12 +50,8 @@ LOCK_TABLE = "alembic_lock"
 BACKFILL_TABLE = "alembic_backfill"
 
 # Settings that nothing would heed without their room.
-PROMISES = {
-    "tenant": "tenants",
-    "protected": "lint",
-    "rename": "renames",
-    "online": "online",
-}
+PROMISES = {"tenant": "tenants", "protected": "lint", "rename": "renames"}
+PROMISES |= {"online": "online"}
 
 
 class Room:

@@ -99,20 +99,18 @@ class Server(Database):
             yield
         except DBAPIError as error:
             state = getattr(error.orig, "sqlstate", None)
-            if state not in {NO_LOCK, DEADLOCK} and 1205 not in getattr(
-                error.orig, "args", ()
-            ):
+            codes = {state, *getattr(error.orig, "args", ())}
+            if not codes & {NO_LOCK, DEADLOCK, 1205}:
                 raise
             busy.append(error)
 
     def explain(self, connection: Connection, error: DBAPIError, timeout: float) -> str:
         """Return which statement waited, and who uses the table."""
         statement = " ".join((error.statement or "").split())
-        waited = f"waited {timeout:g} s for a table"
-        if getattr(error.orig, "sqlstate", None) == DEADLOCK:
-            waited = "met a deadlock over a table"
+        met = getattr(error.orig, "sqlstate", None) == DEADLOCK
+        waited = "met a deadlock over" if met else f"waited {timeout:g} s for"
         return (
-            f"{statement[:100]!r} {waited} that another session uses: "
+            f"{statement[:100]!r} {waited} a table that another session uses: "
             f"{self.users_of_table(connection, statement)}; "
             "end that session or come back later; -x ddl_lock_timeout=SECONDS waits longer"
         )

@@ -182,7 +182,7 @@ with create_engine(URL).begin() as connection:
         print(type(error).__name__, error)
         connection.rollback()
 """)
-    wanted = "it must commit, and the transaction is yours: give Alembic an engine"
+    wanted = "it commits, and the transaction is yours: give Alembic an engine"
     assert "CommandError upgrade stopped: " in output
     assert wanted in output
 

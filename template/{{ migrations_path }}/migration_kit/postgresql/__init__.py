@@ -115,9 +115,7 @@ class PostgreSQL(Server):
     def hint(self, error: Exception, message: str) -> str:
         names = {frame.name for frame in traceback.extract_tb(error.__traceback__)}
         if "autocommit_block" in names and isinstance(error, AssertionError):
-            return (
-                "it must commit, and the transaction is yours: give Alembic an engine"
-            )
+            return "it commits, and the transaction is yours: give Alembic an engine"
         if "compare_registered_entities" in names:
             return (
                 "alembic_utils tries each view and function on the database: let a "
