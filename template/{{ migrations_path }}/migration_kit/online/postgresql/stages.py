@@ -22,7 +22,7 @@ from ...autogenerate.render import execute
 from ...autogenerate.review import ReviewOp, brackets, rows_decide
 from ...autogenerate.statements import StatementsOp, put_around
 from ...catalogs import plain
-from ...catalogs.postgresql import undone
+from ...catalogs.postgresql import quote, undone
 from ...paths import invocation
 from ...rooms import is_on
 from .fill import declaration, identifier, is_declared
@@ -187,8 +187,7 @@ class Table:
 
 def quoted(name: str) -> str:
     """Return a name in SQL."""
-    quote: Any = context.get_context().dialect.identifier_preparer.quote
-    return str(quote(name))
+    return quote(context.get_context().dialect, name)
 
 
 def split(
