@@ -44,6 +44,8 @@ FEATURES: dict[str, tuple[str, ...]] = {
         "online",
     ),
 }
+# Those that releases had before 3.2.
+OLDER = tuple(name for name in FEATURES["all"] if name != "online")
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ STALE: list[tuple[str, Any, dict[str, Any]]] = [
     ("more_databases", ["analytics"], {}),
     ("more_databases", None, {}),
     ("ci", True, {}),
-    ("features", ["lint", "online"], {}),
+    ("features", ["lint", "offline"], {}),
     ("features", "lint", {}),
     ("features", {"lint": True}, {}),
     ("driver", "asyncpg", {}),

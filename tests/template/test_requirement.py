@@ -30,7 +30,7 @@ from support.history import (
     update,
 )
 from support.releases import ROOT
-from support.variants import FEATURES, SEVERAL, Variant
+from support.variants import OLDER, FEATURES, SEVERAL, Variant
 
 INSTALLED = {"kit": "installed"}
 
@@ -246,7 +246,7 @@ def test_first_update_from_2_4_may_install_the_kit(
     update(project, NOW, kit="installed")
     assert conflicts(project) == []
     assert not (project / "migrations/migration_kit").exists()
-    assert rooms(project) == ", ".join(FEATURES["all"])
+    assert rooms(project) == ", ".join(OLDER)
     assert requirement(project)
 
 

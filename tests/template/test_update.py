@@ -33,7 +33,15 @@ from support.history import (
     update,
 )
 from support.projects import UP_AND_DOWN, Project
-from support.variants import COLUMNS, ENGINES, EXISTING, Variant, pairwise
+from support.variants import (
+    COLUMNS,
+    ENGINES,
+    EXISTING,
+    FEATURES,
+    OLDER,
+    Variant,
+    pairwise,
+)
 
 REVISION = "migrations/versions/2026_01_31_1200-4f1c8a2d7b3e_create_heroes.py"
 
@@ -107,8 +115,14 @@ def is_written_once(path: str) -> bool:
 
 # A pairwise set with the release as one more column, and one engine for each engine.py.
 RELEASES = [f"v{version}" for version in releases.archived()]
+BEFORE_ONLINE = {"v2.4.0", "v3.0.0", "v3.1.0"}
 UPDATES = [
-    (row.pop("release"), Variant(**row))
+    (
+        release := row.pop("release"),
+        Variant(
+            **row, features=OLDER if release in BEFORE_ONLINE else FEATURES["all"]
+        ),
+    )
     for row in pairwise(
         {"release": [*RELEASES, NOW]}
         | COLUMNS
