@@ -119,6 +119,11 @@ ODD_NAMES = Case(
     Schema((table(*ODD_COLUMNS, items=ODD),)),
     Schema((table(*ODD_COLUMNS, items=ODD[:1]),)),
 )
+# The server names the CHECK after its column.
+SPACE_IN_NAME = Case(
+    Schema((table(*ODD_COLUMNS[1:], items=ODD[1:]),)),
+    Schema((table(*ODD_COLUMNS[1:]),)),
+)
 NO_CIRCLE = Case(CIRCLE.after, CIRCLE.before) if CIRCLE.after else CIRCLE
 KEY = "sa.ForeignKeyConstraint(['x'], ['t.id'], name='key')"
 NO_KEY = Case(
@@ -179,7 +184,7 @@ def test_what_stock_alembic_does_we_do(pair: dict[str, Runner]) -> None:
 
 def test_what_once_failed_succeeds(pair: dict[str, Runner]) -> None:
     once = [CIRCLE, NO_CIRCLE, CHECKED, NO_KEY, OTHER_TYPE, LONG_NAME, BOUND, SUM]
-    for case in [*EVERYWHERE, *once, ODD_NAMES]:
+    for case in [*EVERYWHERE, *once, ODD_NAMES, SPACE_IN_NAME]:
         outcome = run(pair["ours"], case)
         assert outcome.passed, f"{case}\n{outcome.step}: {outcome.error}"
         assert not outcome.differs or case == OTHER_TYPE, f"{case}\n{outcome.differs}"

@@ -1,4 +1,4 @@
-"""Autogenerate writes revisions that block nobody: up to three, which run both ways."""
+"""Autogenerate writes revisions that keep a table usable: up to three, which run both ways."""
 
 from __future__ import annotations
 

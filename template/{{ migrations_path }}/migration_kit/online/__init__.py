@@ -1,7 +1,7 @@
-"""Writes revisions that block nobody, on PostgreSQL: up to three, one after the other.
+"""Writes revisions that keep a busy table usable, on PostgreSQL: up to three.
 
 1. expand: what is quick, in one transaction; constraints are not valid yet.
-2. concurrently: what takes long and blocks nobody, outside a transaction; it may run twice.
+2. concurrently: long work that takes no long lock, outside a transaction; it may run twice.
 3. finish: what is quick after that, in one transaction.
 
 Such revisions call these two:

@@ -1,4 +1,4 @@
-"""Online: on PostgreSQL, revisions that block nobody while they run."""
+"""Online: on PostgreSQL, revisions that keep a busy table usable."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
