@@ -66,10 +66,10 @@ class MySQL(Server):
     def copies(self, old: Any, new: Any) -> str:
         if is_in_place(self.plain(old), self.plain(new)):
             return ""
-        return f"{self.title} copies the table for it, and nobody writes meanwhile"
+        return f"{self.title} copies the table for it, which blocks writes"
 
     def blocks(self, operation: ops.MigrateOperation) -> Iterator[tuple[str, str, str]]:
-        key = f"{self.title} copies the table to add a foreign key, and nobody writes meanwhile"
+        key = f"{self.title} copies the table to add a foreign key, which blocks writes"
         match operation:
             case ops.AddColumnOp(column=column) if column.foreign_keys:
                 table = operation.table_name
@@ -79,9 +79,7 @@ class MySQL(Server):
                 name = shown(table, operation.kw.get("source_schema"))
                 yield "foreign-key", str(operation.constraint_name or name), key
             case ops.CreateCheckConstraintOp():
-                copy = (
-                    f"{self.title} copies the table for it, and nobody writes meanwhile"
-                )
+                copy = f"{self.title} copies the table for it, which blocks writes"
                 yield "check", str(operation.constraint_name or ""), copy
             case ops.CreateIndexOp(kw=given):
                 names = (f"{self.dialect.name}_prefix", "mysql_prefix")

@@ -60,7 +60,7 @@ class MySQL(Kind):
         return kind in {"check", "foreignkey"} or difference.aspect == "comment"
 
     def copies(self, difference: Difference) -> str:
-        """Return why nobody writes to the table in the meantime, as measured on MariaDB."""
+        """Return why the table is read-only for a time, as measured on MariaDB."""
         one, fix = difference, ""
         if one.kind == "foreignkey" and one.model and not one.real:
             fix = "; after SET foreign_key_checks = 0 it does not, and looks at no row"
@@ -71,7 +71,7 @@ class MySQL(Kind):
         elif one.kind != "check" or not one.model:
             return ""
         table = full_name(one.schema, one.table)
-        return f"the server copies {table} for {one.name}, and nobody writes{fix}"
+        return f"the server copies {table} for {one.name}, which blocks writes{fix}"
 
     def statements(
         self, old: Catalog, new: Catalog, dialect: Dialect

@@ -430,8 +430,8 @@ class Splitter:
 
     def rewritten(self, table: Table, one: Difference) -> None:
         self.notes += [
-            f"REVIEW: PostgreSQL writes all rows of {table.name} again for {one.name}, and nobody",
-            "reads or writes them until then. On a big table: add another column, let a release",
+            f"REVIEW: PostgreSQL rewrites all rows of {table.name} for {one.name}, and blocks reads",
+            "and writes until it ends. On a big table: add another column, let a release",
             "write both, fill it with a backfill, read it, and drop the old one a release later.",
         ]
 
