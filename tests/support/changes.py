@@ -279,6 +279,16 @@ for title, databases, found in (
     (": MATCH", "p", [fk(NAMED), fk(NAMED, "match='FULL'"), fk(NAMED)]),
 ):  # fmt: skip
     has(f"foreign key{title}", databases, *items(*found, others=(TEAM,)))
+C = (Column("c", "sa.Integer()", (), "1"),)
+for table in (
+    "a_$t",
+    "z_$t",
+):  # by name, one comes before the other table, and one after it
+    both = (TEAM.columns[0], Column("z", "sa.Integer()", (), "1"))
+    has(f"foreign key and the UNIQUE that it needs, in {table[0]}", "spm",
+        Part(C, others=(Table(table, both),)),
+        Part(C, (f"sa.ForeignKeyConstraint(['c'], ['$S{table}.z'], name='fk_$t')",),
+             others=(Table(table, TEAM.columns),)))  # fmt: skip
 PAIR = Table("r_$t", (replace(A, extra=("primary_key=True", *A.extra[:1])),
                       replace(B, extra=("primary_key=True", *B.extra[:1]))))  # fmt: skip
 has("foreign key: SET NULL (columns)", "p", *items(*(

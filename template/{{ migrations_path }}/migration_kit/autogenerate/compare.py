@@ -49,6 +49,8 @@ CLASSES: dict[str, Any] = {
     "primary": PrimaryKeyConstraint,
 }
 
+REFERENCES = re.compile(r"REFERENCES (?:\S+\.)?\W?([\w$]+)\W*(\(.*?\))")
+
 # Aspects of a column that env.py may compare itself.
 USERS = {"type": "types", "default": "server_default"}
 
@@ -182,13 +184,30 @@ class Comparison:
             self.unsaid.add(place)
 
     def depends(self, place: Place) -> bool:
-        """Return whether SQL changes a type, or a table to which a key that changes refers."""
+        """Return whether SQL changes a type, or a key refers to what changes as well."""
         changed = {one.kind for each in self.unsaid for one in self.found(each)}
-        keys = [one for one in self.found(place) if one.kind == "foreignkey"]
-        sides = " ".join(f"{one.real} {one.model}" for one in keys)
-        names = re.findall(r"REFERENCES (?:\S+\.)?\W?([\w$]+)", sides)
         tables = {table for _, table in self.unsaid}
-        return bool(changed & {"domain", "enum"} or tables & {*names})
+        return bool(changed & {"domain", "enum"} or self.bases(place)) or any(
+            table in tables for table, _ in self.keys(place)
+        )
+
+    def keys(self, place: Place) -> set[tuple[str, str]]:
+        """Return table and columns to which each foreign key that differs refers."""
+        keys = [one for one in self.found(place) if one.kind == "foreignkey"]
+        return {
+            *REFERENCES.findall(" ".join(f"{one.real} {one.model}" for one in keys))
+        }
+
+    def bases(self, place: Place) -> set[Place]:
+        """Return tables whose unique constraints change, and to which new keys refer."""
+        return {
+            other
+            for other in (self.inspected if self.dialect.supports_alter else ())
+            for one in self.found(other)
+            if one.kind in {"index", "primary", "unique"}
+            for table, columns in self.keys(place)
+            if table == one.table and columns in f"{one.real} {one.model}"
+        }
 
     def is_left_out(self, one: Difference, table: Table, inspected: Table) -> bool:
         """Return whether env.py leaves an object out, as Alembic asks for it."""
@@ -229,19 +248,23 @@ class Comparison:
         """Write what no operation of Alembic's says, around those that there are."""
         self.operations = [copy(op) for op in upgrade.ops]
         kind = kind_of(self.dialect)
+        for op in upgrade.ops:
+            if isinstance(op, ops.DropTableOp) and ownership.is_made_by_revision(
+                alembic_context.script, op.table_name, op.schema
+            ):  # its keys need no constraint of another table for long
+                self.real.pop((op.schema or "", op.table_name), None)
         for place, (inspected, table_ops) in self.inspected.items():
             self.settle(place, inspected, table_ops)
+        created = self.made.keys() - self.real.keys()
+        for place in created:  # its operation has its keys, and comes first
+            self.unsaid |= self.bases(place)
         said = self.inspected.keys() - self.unsaid
         while depends := {place for place in said if self.depends(place)}:
             said -= depends
             self.unsaid |= depends
         for place in self.inspected.keys() - said:
             self.inspected[place][1].ops = []
-        new = {
-            place
-            for place in self.made.keys() - self.real.keys()
-            if not kind.creates(self.made[place])
-        }
+        new = {place for place in created if not kind.creates(self.made[place])}
         self.unsaid |= new
         upgrade.ops = [
             op
