@@ -4,6 +4,7 @@
 of the models, and each driver of the migrations: the longest wait of four writers and of two readers,
 and how long the upgrade took. `--kills 1` kills one upgrade and one downgrade before and after each
 statement as well, `--kills 5` at every fifth of these points; `--changes WORD` tries some changes only.
+`--tests 50` takes the tests of a project with as many revisions of an index, plain and concurrently.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ import copier
 from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from projects import ROOT, empty_database, script
+from projects import ROOT, add_revision, empty_database, script
 from support.databases import SERVERS, connect, execute, query, url_text
 from support.heroes import CHANGES, SCHEMA, models
 
-FEATURES = ["autogenerate", "backfill", "online"]
+FEATURES = ["autogenerate", "testing", "backfill", "online"]
 REQUIRED = "title: Mapped[str] = mapped_column(sa.String(20))"
 TEAMS = "INSERT INTO teams (name) SELECT 'team ' || n FROM generate_series(1, 1000) n"
 HEROES = (
@@ -221,7 +222,11 @@ def main() -> None:
     parser.add_argument("--drivers", nargs="+", default=["psycopg", "asyncpg"])
     parser.add_argument("--changes", nargs="*", default=[""], metavar="WORD")
     parser.add_argument("--kills", type=int, default=0, metavar="EVERY")
+    parser.add_argument("--tests", type=int, default=0, metavar="REVISIONS")
     given = parser.parse_args()
+    if given.tests:
+        print(compare_tests(given.tests))
+        return
     changes = {name: parts for name, (_, parts) in CHANGES.items()}
     changes["a required column"] = {"more": REQUIRED}
     print("| change | driver | | writers wait | readers wait | upgrade |")
@@ -261,6 +266,52 @@ def compare(
             changed(project, driven(url, driver), online, parts)
             line = measure(project, url, driver, rows)
         print(f"| {name} | {driver} | {kind} | {line} |", flush=True)
+
+
+def compare_tests(revisions: int) -> str:
+    """Return the median time that the tests of a project take, five times in turn."""
+    took: dict[str, list[float]] = {"plain": [], "concurrently": []}
+    with TemporaryDirectory() as folder, empty_database("postgresql") as url:
+        base = Path(folder, "base")
+        render(base, "psycopg")
+        first_revision(base, url, "psycopg", 10)
+        for kind in took:
+            project = Path(folder, kind)
+            shutil.copytree(base, project)
+            write_indexes(project, revisions, is_plain=kind == "plain")
+        for _ in range(5):
+            for kind, times in took.items():
+                start = time.monotonic()
+                subprocess.run(
+                    [sys.executable, "-m", "pytest", "-q", "tests/test_migrations.py"],
+                    cwd=Path(folder, kind),
+                    env=os.environ
+                    | {"TEST_DATABASE_URL": url_text(url), "PYTHONPATH": "src"},
+                    check=True,
+                )
+                times.append(time.monotonic() - start)
+    plain, other = (sorted(times)[2] for times in took.values())
+    return f"plain {plain:.2f} s, concurrently {other:.2f} s: {other / plain:.2f}"
+
+
+def write_indexes(project: Path, revisions: int, *, is_plain: bool) -> None:
+    """Write revisions that make an index each."""
+    how = "" if is_plain else ", postgresql_concurrently=True"
+    again = "" if is_plain else f"{how}, if_exists=True"
+    models, previous = "", "first"
+    for number in range(revisions):
+        drop = f'op.drop_index("ix_{number}", table_name="heroes"{again})'
+        up = f'op.create_index("ix_{number}", "heroes", ["age"]{how})'
+        if not is_plain:
+            block = "with op.get_context().autocommit_block():"
+            up, drop = f"{block}\n    {drop}\n    {up}", f"{block}\n    {drop}"
+        name = f"r{number:05}"
+        versions = project / "migrations/versions"
+        add_revision(versions, name, up, drop, down_revision=previous)
+        previous = name
+        models += f'sa.Index("ix_{number}", Hero.age)\n'
+    with (project / "src/my_app/models/hero.py").open("a") as file:
+        file.write(models)
 
 
 def driven(url: URL, driver: str) -> URL:

@@ -251,8 +251,10 @@ class Comparison:
         for op in upgrade.ops:
             if isinstance(op, ops.DropTableOp) and ownership.is_made_by_revision(
                 alembic_context.script, op.table_name, op.schema
-            ):  # its keys need no constraint of another table for long
-                self.real.pop((op.schema or "", op.table_name), None)
+            ):  # its keys go with it, before what they refer to
+                objects = self.real.get((op.schema or "", op.table_name), {})
+                for item in [one for one in objects if one[0] == "foreignkey"]:
+                    del objects[item]
         for place, (inspected, table_ops) in self.inspected.items():
             self.settle(place, inspected, table_ops)
         created = self.made.keys() - self.real.keys()
