@@ -25,7 +25,7 @@ BROUGHT = {
 # When a check of tests/test_migrations.py fails.
 CHECKS = {
     "test_history_has_one_head": "two branches were merged and both revisions are newest",
-    "test_head_file_names_the_head": "[`HEAD`](branches.md) names another revision",
+    "test_head_file_names_the_head": "[`HEAD`](../how-to/branches.md) names another revision",
     "test_each_revision_goes_up_down_and_up": "a downgrade leaves something or drops too much: "
     "it compares the schema at every step",
     "test_no_downgrade_is_empty": "a downgrade is empty, without a reason in its docstring",
