@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -19,20 +20,28 @@ def main(arguments: list[str] | None = None) -> int:
     """Build the pages and the starter.
 
     Returns:
-        The exit status: not 0 where a page has a fault, or a command on it fails.
+        The exit status: not 0 if a page has a fault, or a command on it fails.
     """
     parser = argparse.ArgumentParser(description="Build the site.")
     parser.add_argument(
         "--address",
-        help="what `copier copy` takes, for example gh:OWNER/copier-alembic; else this checkout",
+        help="the template in every command, for example gh:me/copier-alembic; "
+        "default: SITE_ADDRESS, else git's origin",
     )
     options = parser.parse_args(arguments)
+    if options.address:
+        os.environ["SITE_ADDRESS"] = options.address
+    from _ext.renders import ADDRESS, PLACEHOLDER  # which read the variable
+
+    known = None if ADDRESS == PLACEHOLDER else ADDRESS
     site = BUILD / "site"
+    print(f"1 of 2: pages for {ADDRESS}; commands of new pages run, in a few minutes")
     # What Sphinx remembers stays out of the folder that is published.
-    sphinx = ["-W", "-q", "-j", "auto", "-d", str(BUILD / "doctrees")]
+    sphinx = ["-W", "--keep-going", "-j", "auto", "-d", str(BUILD / "doctrees")]
     if status := build_main([*sphinx, str(DOCS), str(site)]):
         return status
-    build_starter(Source.of(ROOT, options.address), BUILD / "starter", site / "start")
+    print(f"2 of 2: starter page for {known or f'this checkout, {ROOT}'}")
+    build_starter(Source.of(ROOT, known), BUILD / "starter", site / "start")
     print(f"{site} is built; `python docs/serve.py` serves it")
     return 0
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
 
 HERE = Path(__file__).parent
 
-# The extensions and the starter are beside this file.
+# The extensions and the starter are in this folder.
 sys.path.insert(0, str(HERE))
+
+from _ext import renders
 
 _project = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]
 
@@ -20,15 +28,13 @@ language = "en"
 extensions = [
     "myst_parser",
     "sphinx_copybutton",
-    "_ext.layouts",
     "_ext.reference",
     "_ext.terminal",
     "_ext.trees",
 ]
 nitpicky = True
-# Quotes are those of code, also where a text of the template is shown.
+# Quotes are those of code, even if a text of the template is shown.
 smartquotes = False
-exclude_patterns = ["_build", "starter"]
 include_patterns = [
     "index.md",
     "tutorial.md",
@@ -41,7 +47,7 @@ myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
 
 # What is copied from a terminal is its commands.
-copybutton_selector = "div.highlight pre, .terminal pre"
+copybutton_selector = "div.highlight pre, div.terminal pre"
 copybutton_exclude = ".linenos, .gp, .go, .comment"
 
 html_theme = "furo"
@@ -55,6 +61,16 @@ html_copy_source = False
 html_use_index = False
 html_show_copyright = False
 html_show_sphinx = False
+# The address of the site, for the links that search engines follow.
+html_baseurl = os.environ.get("SITE_URL", "")
+html_context = {"repository": renders.repository()}
+if renders.repository():
+    html_theme_options = {
+        "source_repository": renders.repository(),
+        "source_branch": "main",
+        "source_directory": "docs/",
+        "top_of_page_buttons": ["edit"],
+    }
 # Furo's own, with a way to the starter in front of the pages.
 html_sidebars = {
     "**": [
@@ -66,3 +82,23 @@ html_sidebars = {
         "sidebar/scroll-end.html",
     ]
 }
+
+# Pages that moved.
+redirects = {"explanation/alternatives": "explanation/why"}
+
+
+def redirect(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Write a page that leads on for each that moved.
+
+    Raises:
+        ExtensionError: if it would lead nowhere.
+    """
+    for old, new in redirects.items():
+        if new not in app.env.found_docs:
+            raise ExtensionError(f"redirects in conf.py: there is no page {new}")
+        yield old, {"target": app.builder.get_relative_uri(old, new)}, "redirect.html"
+
+
+def setup(app: Sphinx) -> None:
+    """Add the pages that moved."""
+    app.connect("html-collect-pages", redirect)

@@ -36,7 +36,7 @@ class Handler(SimpleHTTPRequestHandler):
         """Be silent."""
 
     def end_headers(self) -> None:
-        """Add the policy, and let nobody guess what a file is."""
+        """Add the policy, and forbid to guess what a file is."""
         policy = STARTER if self.path.startswith("/start/") else PAGES
         self.send_header("Content-Security-Policy", policy)
         self.send_header("X-Content-Type-Options", "nosniff")
@@ -57,14 +57,22 @@ def server(site: Path, port: int) -> ThreadingHTTPServer:
 
 
 def main() -> None:
-    """Serve until somebody stops it."""
+    """Serve until it is stopped."""
     parser = argparse.ArgumentParser(description="Serve the site.")
     parser.add_argument("--port", type=int, default=8000)
     options = parser.parse_args()
     if not SITE.is_dir():
         sys.exit(f"{SITE} is missing: build it with `python docs/build.py`")
-    with server(SITE, options.port) as http:
-        print(f"http://127.0.0.1:{options.port}/")
+    try:
+        http = server(SITE, options.port)
+    except OSError as error:
+        other = options.port % 65535 + 1
+        sys.exit(
+            f"can't listen on port {options.port}: {error.strerror}. "
+            f"Run `python docs/serve.py --port {other}`"
+        )
+    with http:
+        print(f"http://127.0.0.1:{http.server_port}/")
         try:
             http.serve_forever()
         except KeyboardInterrupt:

@@ -10,16 +10,25 @@ from typing import Any
 
 from _ext import questions, renders
 from _ext.markdown import table
-from _ext.settings import KIT
+from _ext.settings import KIT, constant, module
 
 # MySQL's modules are MariaDB's.
 KINDS = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mariadb": "MySQL, MariaDB"}
+COLUMNS = [f"lines on {title}" for title in KINDS.values()]
 
 # What the rooms do that are no features: the question that brings them asks something else.
 BROUGHT = {
     "tenants": "a schema or a database for each tenant, migrated several at a time",
     "databases": "multiple databases, each with its own history",
     "adopted": "migrations in an existing project, with its history and settings",
+}
+
+# The answers that bring those.
+ANSWERS: dict[str, dict[str, Any]] = {
+    "tenants": {"tenants": "database"},
+    "databases": questions.ANALYTICS | {"features": []},
+    "adopted": questions.EXISTING
+    | {"base_import": "my_app.models:Base", "features": []},
 }
 
 # When a check of tests/test_migrations.py fails.
@@ -33,11 +42,8 @@ CHECKS = {
     "test_every_model_is_loaded": "a module defines a table and nothing imports the module",
 }
 
-# The page of a room has its name, but for this one.
+# The page of a room has its name, except for this one.
 PAGES = {"adopted": "adopt"}
-
-MORE = {"more_databases": {"analytics": "sqlite+pysqlite:///analytics.db"}}
-EXISTING = {"base_location": "existing", "base_import": "my_app.models:Base"}
 
 
 def features() -> dict[str, str]:
@@ -46,31 +52,26 @@ def features() -> dict[str, str]:
     return dict(label.split(": ", 1) for label in labels)
 
 
+def proposed() -> list[str]:
+    """Return the features that a new project has by default."""
+    return list(questions.ask({})["features"]["answer"])
+
+
 @cache
 def needs() -> dict[str, tuple[str, ...]]:
     """Return the rooms that each room needs, as the kit says it."""
-    rooms: dict[str, tuple[str, ...]] = literal_of("ROOMS")
+    rooms: dict[str, tuple[str, ...]] = ast.literal_eval(constant("ROOMS", "rooms"))
     return rooms
 
 
 @cache
 def brought() -> dict[str, str]:
-    """Return the answer that brings each room that is no feature."""
-    answers: dict[str, str] = literal_of("ANSWERS")
+    """Return the question that brings each room that is no feature."""
+    answers: dict[str, str] = ast.literal_eval(constant("ANSWERS", "rooms"))
     return {
         room: re.split("[='\"]+", answer.strip("'"))[0]
         for room, answer in answers.items()
     }
-
-
-def literal_of(name: str) -> Any:
-    """Return a constant of the module that registers the rooms."""
-    for node in ast.parse((KIT / "rooms.py").read_text(encoding="utf-8")).body:
-        target = getattr(node, "target", None) or getattr(node, "targets", [None])[0]
-        if isinstance(node, ast.Assign | ast.AnnAssign) and ast.unparse(target) == name:
-            assert node.value
-            return ast.literal_eval(node.value)
-    raise LookupError(name)
 
 
 def purpose(room: str) -> str:
@@ -87,13 +88,8 @@ def kit_lines(answers: dict[str, Any], folder: str = "") -> int:
 
 def lines_of(room: str, database: str) -> int:
     """Return how many lines a room adds to a project on a kind of database."""
-    answers: dict[str, Any] = {"database": database, "features": list(features())}
-    others: dict[str, dict[str, Any]] = {
-        "tenants": {"tenants": "database"},
-        "databases": MORE | {"features": []},
-        "adopted": EXISTING | {"features": []},
-    }
-    return kit_lines(answers | others.get(room, {}), f"{room}/")
+    answers = {"database": database, "features": list(features())}
+    return kit_lines(answers | ANSWERS.get(room, {}), f"{room}/")
 
 
 def dependencies(answers: dict[str, Any]) -> set[str]:
@@ -106,13 +102,13 @@ def dependencies(answers: dict[str, Any]) -> set[str]:
 
 
 def added_by(room: str) -> str:
-    """Return the packages that a room adds, with the database where it is not always."""
+    """Return the packages that a room adds, with the database if it is not always."""
     found: dict[str, list[str]] = {}
     for database, title in KINDS.items():
         before: dict[str, Any] = {"database": database, "features": list(needs()[room])}
         after = before | {"features": [*needs()[room], room]}
-        if room not in features():
-            after = before | {"tenants": {"tenants": "database"}}.get(room, {})
+        if room in brought():
+            after = before | ({} if room == "adopted" else ANSWERS[room])
         for package in dependencies(after) - dependencies(before):
             found.setdefault(package, []).append(title)
     return ", ".join(
@@ -122,17 +118,11 @@ def added_by(room: str) -> str:
     )
 
 
-def markdown(pages: str = "../how-to") -> str:
-    """Return a table of the rooms.
-
-    Args:
-        pages: the folder of their pages, from the page that has the table.
-    """
-    columns = [f"lines on {title}" for title in KINDS.values()]
-    head = ("feature", "what it does", *columns, "dependencies")
-    rows = []
+def markdown() -> str:
+    """Return a table of the rooms, for a page of the reference."""
+    rows = [("feature", "what it does", *COLUMNS, "dependencies")]
     for room in [*features(), *brought()]:
-        name = f"[`{room}`]({pages}/{PAGES.get(room, room)}.md)"
+        name = f"[`{room}`](../how-to/{PAGES.get(room, room)}.md)"
         if room in brought():
             name += f", by `{brought()[room]}`"
         what = purpose(room)
@@ -140,7 +130,7 @@ def markdown(pages: str = "../how-to") -> str:
             what += f"; needs {needed}"
         lines = [f"{lines_of(room, database):,}" for database in KINDS]
         rows.append((name, what, *lines, added_by(room)))
-    return table(head, *rows)
+    return table(*rows)
 
 
 def room_markdown(room: str) -> str:
@@ -151,13 +141,12 @@ def room_markdown(room: str) -> str:
     lines = ", ".join([f"{usual:,} lines", *others])
     if room in brought():
         return f"Your answer to `{brought()[room]}` brings it ({lines})."
-    proposed = list(questions.ask({})["features"]["answer"])
-    if room in proposed:
+    if room in proposed():
         return (
             f"The feature `{room}` brings it ({lines}). A new project has it, unless your answer "
             "to `features` leaves it out."
         )
-    chosen = {*proposed, *needs()[room], room}
+    chosen = {*proposed(), *needs()[room], room}
     names = ", ".join(name for name in features() if name in chosen)
     return (
         f"The feature `{room}` brings it ({lines}). Choose it when you start a project, or "
@@ -167,30 +156,26 @@ def room_markdown(room: str) -> str:
 
 def checks_markdown() -> str:
     """Return a table of the checks that the rooms have for a project's own tests."""
-    rows = [
-        (f"`{name}`", f"`{room}`", CHECKS[name])
-        for room in needs()
-        if (KIT / room / "checks.py").exists()
-        for name in re.findall(
-            r"^def (test_\w+)",
-            (KIT / room / "checks.py").read_text(encoding="utf-8"),
-            re.MULTILINE,
-        )
-    ]
-    return table(("test", "feature", "it fails if"), *rows)
+    rows = [("test", "feature", "it fails if")]
+    for room in needs():
+        if (KIT / room / "checks.py").exists():
+            for node in module(f"{room}/checks").body:
+                name = getattr(node, "name", "")
+                if name.startswith("test_"):
+                    rows.append((f"`{name}`", f"`{room}`", CHECKS[name]))
+    return table(*rows)
 
 
 def sizes_markdown() -> str:
     """Return a table of how many lines of the kit a project has."""
-    proposed = list(questions.ask({})["features"]["answer"])
+    default = ", ".join(f"`{name}`" for name in proposed())
     chosen = {
         "no feature": [],
-        f"the default: {', '.join(f'`{name}`' for name in proposed)}": proposed,
+        f"the default: {default}": proposed(),
         "all features": list(features()),
     }
     rows = [
         (name, *(f"{kit_lines({'database': d, 'features': f}):,}" for d in KINDS))
         for name, f in chosen.items()
     ]
-    columns = [f"lines on {title}" for title in KINDS.values()]
-    return table(("the kit with", *columns), *rows)
+    return table(("the kit with", *COLUMNS), *rows)

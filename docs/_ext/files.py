@@ -6,51 +6,29 @@ import ast
 import re
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
-
-import yaml
-from jinja2 import Environment
-from pathspec import PathSpec
 
 from _ext import renders
 from _ext.markdown import escape, table
 from _ext.settings import KIT
-from starter.picture import KINDS
 from support.owners import owner_of
-from support.releases import ROOT
 from support.variants import FEATURES
 
 # Renders that bring each file of the template at least once.
-ALL = {"features": list(FEATURES["all"])}
-RENDERS: list[dict[str, Any]] = [
-    {"example": "tour"} | ALL,
-    ALL
-    | {"database": "postgresql", "compose": True, "ci": "gitlab", "tenants": "schema"},
-    ALL
-    | {
-        "database": "mariadb",
-        "tenants": "database",
-        "async_engine": True,
-        "base_location": "module",
-    },
-    {
-        "database": "postgresql",
-        "async_engine": True,
-        "more_databases": {"analytics": "sqlite+pysqlite:///analytics.db"},
-    },
-    {
-        "async_engine": True,
-        "more_databases": {"analytics": "sqlite+aiosqlite:///analytics.db"},
-    },
-    *(
-        {
-            "base_location": "existing",
-            "base_import": "my_app.models:Base",
-            "ci": "github",
-            "database": database,
-        }
-        for database in ("sqlite", "postgresql", "mariadb")
-    ),
+ALL = f"features=[{','.join(FEATURES['all'])}]"
+EXISTING = "base_location=existing base_import=my_app.models:Base ci=github"
+ANALYTICS = "'more_databases={{analytics: \"sqlite+{}:///analytics.db\"}}'"
+RENDERS = [
+    renders.parse_answers(line)
+    for line in (
+        f"{ALL} example=tour",
+        f"{ALL} database=postgresql compose=true ci=gitlab tenants=schema",
+        f"{ALL} database=mariadb tenants=database async_engine=true base_location=module",
+        f"database=postgresql async_engine=true {ANALYTICS.format('pysqlite')}",
+        f"async_engine=true {ANALYTICS.format('aiosqlite')}",
+        f"{EXISTING} database=sqlite",
+        f"{EXISTING} database=postgresql",
+        f"{EXISTING} database=mariadb",
+    )
 ]
 
 # What a file is for, where it has no docstring that says so.
@@ -78,8 +56,10 @@ PURPOSES = {
     "src/my_app/py.typed": "Says that the package has types.",
 }
 
-
 MIGRATION_KIT = "migrations/migration_kit"
+
+# The parts of the kit that belong to a kind of database.
+KINDS = {"sqlite", "servers", "postgresql", "mysql"}
 
 
 @dataclass(frozen=True)
@@ -114,46 +94,23 @@ def order(entry: tuple[str, File]) -> list[tuple[bool, str]]:
     return [*((True, folder) for folder in folders), (False, name)]
 
 
-def owned_by_user() -> PathSpec[Any]:
-    """Return the files that copier.yml writes once, and never again."""
-    text = (ROOT / "copier.yml").read_text(encoding="utf-8")
-    settings = next(yaml.safe_load_all(text))
-    context = {
-        "_copier_conf": {"answers_file": ".copier-answers.yml"},
-        "_copier_operation": "update",
-        "base_location": "models",
-        "migrations_path": "migrations",
-        "package_name": "my_app",
-    }
-    jinja = Environment(trim_blocks=True, lstrip_blocks=True)
-    lines = [*settings["_skip_if_exists"], *settings["_exclude"]]
-    rendered = [jinja.from_string(line).render(context).split("\n") for line in lines]
-    return PathSpec.from_lines(
-        "gitignore", [line for part in rendered for line in part]
-    )
-
-
 def purpose(path: str, text: str) -> str:
-    """Return what a file is for: its docstring's first line, else that of the table."""
-    if path in PURPOSES:
-        return PURPOSES[path]
+    """Return what a file is for: the line of the table, else its docstring's first line."""
     # Another database has what the first one has.
-    first = re.sub(r"(^|/)analytics(/|_)", r"\1", path)
-    if first in PURPOSES:
-        return PURPOSES[first]
+    for name in (path, re.sub(r"(^|/)analytics(/|_)", r"\1", path)):
+        if name in PURPOSES:
+            return PURPOSES[name]
     if path.endswith("__init__.py") and not text:
         return PURPOSES["src/my_app/__init__.py"]
-    if path.endswith(".py"):
-        tree = ast.parse(text)
-        docstring = ast.get_docstring(tree) or model_docstring(tree)
-        return escape(docstring.split("\n\n")[0].replace("\n", " "))
-    return ""
+    return first_line(text) if path.endswith(".py") else ""
 
 
-def model_docstring(tree: ast.Module) -> str:
-    """Return the docstring of a module's class, where the module has none."""
+def first_line(code: str) -> str:
+    """Return the first paragraph of a module's docstring, else of its class's."""
+    tree = ast.parse(code)
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
-    return (ast.get_docstring(classes[0]) or "") if classes else ""
+    found = filter(None, map(ast.get_docstring, [tree, *classes]))
+    return escape(next(found, "").split("\n\n")[0].replace("\n", " "))
 
 
 def markdown() -> str:
@@ -205,10 +162,8 @@ def kit_markdown() -> str:
 def kit_row(name: str) -> tuple[str, str]:
     """Return the row of a module of the kit or of a folder of it."""
     module = KIT / name
-    shown = name if module.is_file() else f"{name}/"
-    if module.is_dir():
-        has_room = (module / "room.py").exists()
-        module /= "room.py" if has_room else "__init__.py"
-    docstring = ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or ""
-    what = escape(docstring.split("\n\n")[0].replace("\n", " "))
-    return f"`{shown}`", what
+    if module.is_file():
+        return f"`{name}`", first_line(module.read_text(encoding="utf-8"))
+    inside = [module / "room.py", module / "__init__.py"]
+    said = next(path for path in inside if path.exists())
+    return f"`{name}/`", first_line(said.read_text(encoding="utf-8"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from itertools import combinations, product
 from typing import Any
 
 import yaml
@@ -17,6 +16,24 @@ from support.releases import ROOT
 
 Answers = dict[str, Any]
 
+EXISTING: Answers = {"base_location": "existing"}
+ANALYTICS: Answers = {
+    "more_databases": {"analytics": "sqlite+pysqlite:///analytics.db"}
+}
+
+# Answers with which Copier asks what it does not always ask, or offers other choices.
+FIRST: dict[str, list[Answers]] = {
+    "base_import": [EXISTING],
+    "source_dir": [EXISTING],
+    "driver": [
+        {"database": database, "async_engine": True}
+        for database in ("postgresql", "mysql", "mariadb")
+    ],
+    "more_base_imports": [EXISTING | ANALYTICS],
+    "compose": [{"database": "postgresql"}],
+    "version_table": [EXISTING],
+}
+
 
 def markdown() -> str:
     """Return a section for each question, in their order and below the headings of copier.yml."""
@@ -27,58 +44,58 @@ def markdown() -> str:
         if heading:
             parts.append(f"## {heading}")
         elif name in states:
-            parts.append(section(states[name]))
+            parts.append(section(name))
     return "\n\n".join(parts)
 
 
 def ask(answers: Answers) -> dict[str, QuestionState]:
-    """Return all questions by their names, as they stand with some answers."""
+    """Return all questions by their names, as they are with some answers."""
     return {state["name"]: state for state in renders.state(answers)["questions"]}
 
 
-def details(name: str) -> dict[str, Any]:
-    """Return what copier.yml says of a question."""
-    found: dict[str, Any] = renders.engine().template.questions_data[name]
-    return found
+def section(name: str) -> str:
+    """Return what there is to know of a question.
 
-
-def section(state: QuestionState) -> str:
-    """Return what there is to know of a question."""
-    name = state["name"]
-    first = asked_with(name)
-    asked = ask(first)[name]
+    Raises:
+        LookupError: if the answers do not make Copier ask it.
+    """
+    first = FIRST.get(name, [{}])
+    asked = ask(first[0])[name]
+    if not asked["asked"]:
+        raise LookupError(
+            f"{name} is not asked: FIRST needs the answers that it depends on"
+        )
+    said: dict[str, Any] = renders.engine().template.questions_data[name]
+    when = re.sub(r"^\{\{\s*|\s*\}\}$", "", said.get("when") or "")
+    with_answers = f", for example with {data(first[0])}" if first[0] else ""
+    answer = f"`{value(asked['answer'])}`"
+    if said.get("default") is None:
+        answer = "none: give an answer"
+    elif "{" in str(said["default"]) and isinstance(said["default"], str):
+        answer = f"computed from the answers before it, here {answer}"
     facts = [
-        f":Asked: {when(name, first)}",
-        f":Default: {default(asked)}",
+        f":Asked: {f'if `{when}`{with_answers}.' if when else 'always.'}",
+        f":Default: {answer}",
         f":Give it: `{example(asked)}`",
     ]
-    parts = [f"### `{name}`", escape(asked["help"])]
-    if answers := choices(name, asked):
-        parts.append(answers)
-    return "\n\n".join([*parts, "\n".join(facts)])
+    return "\n\n".join(
+        [f"### `{name}`", escape(asked["help"]), choices(name, first), "\n".join(facts)]
+    )
 
 
-def choices(name: str, asked: QuestionState) -> str:
+def choices(name: str, first: list[Answers]) -> str:
     """Return the answers to choose from, with their titles."""
     rows: dict[str, list[str]] = {}
-    if isinstance(details(name).get("choices"), str):
-        # They depend on other answers.
-        for answers in combined(conditions(name)):
-            state = ask(answers)[name]
-            for choice in state["choices"] if state["asked"] else ():
-                rows.setdefault(value(choice["value"]), []).append(
-                    f"with {data(answers)}"
-                )
-    elif asked["widget"] == "switch":
-        return ""
-    else:
-        for choice in asked["choices"]:
+    for answers in first:
+        state = ask(answers)[name]
+        for choice in state["choices"] if state["widget"] != "switch" else []:
             answer = value(choice["value"])
-            rows[answer] = [escape(choice["label"].removeprefix(f"{answer}: "))]
-    if not rows:
-        return ""
+            said = escape(choice["label"].removeprefix(f"{answer}: "))
+            # Choices that depend on other answers have no titles.
+            said = f"with {data(answers)}" if len(first) > 1 else said
+            rows.setdefault(answer, []).append(said)
     cells = [(f"`{answer}`", "<br>".join(texts)) for answer, texts in rows.items()]
-    return table(("answer", "what"), *cells)
+    return table(("answer", "what"), *cells) if cells else ""
 
 
 def value(answer: Any) -> str:
@@ -90,8 +107,7 @@ def value(answer: Any) -> str:
 
 def data(answers: Answers) -> str:
     """Return answers as options of the command."""
-    options = [option(name, answer) for name, answer in answers.items()]
-    return f"`{' '.join(options)}`"
+    return f"`{' '.join(option(name, answer) for name, answer in answers.items())}`"
 
 
 def option(name: str, answer: Any) -> str:
@@ -99,84 +115,15 @@ def option(name: str, answer: Any) -> str:
     return "--data " + shlex.quote(f"{name}={value(answer)}")
 
 
-def default(asked: QuestionState) -> str:
-    """Return a question's default, and whether it comes from the answers before it."""
-    said = details(asked["name"]).get("default")
-    if said is None:
-        return "none: give an answer"
-    computed = isinstance(said, str) and "{" in said
-    answer = f"`{value(asked['answer'])}`"
-    return f"computed from the answers before it, here {answer}" if computed else answer
-
-
 def example(asked: QuestionState) -> str:
-    """Return an answer that is not the default, where there are others."""
-    others: list[Any] = [
-        c["value"] for c in asked["choices"] if c["value"] != asked["answer"]
-    ]
+    """Return an answer that is not the default, if there are others."""
+    answer = asked["answer"]
+    others: list[Any] = [choice["value"] for choice in asked["choices"]]
     if asked["widget"] == "switch":
-        others = [not asked["answer"]]
-    if asked["widget"] == "several":
-        chosen = asked["answer"]
-        others = [[*chosen, other] for other in others if other not in chosen]
-    if asked["widget"] == "mapping" and asked["placeholder"]:
+        others = [not answer]
+    elif asked["widget"] == "several":
+        others = [[*answer, other] for other in others if other not in answer]
+    elif asked["widget"] == "mapping" and asked["placeholder"]:
         others = [yaml.safe_load(asked["placeholder"])]
-    answer = others[0] if others else asked["placeholder"] or asked["answer"]
-    return option(asked["name"], answer)
-
-
-def when(name: str, first: Answers) -> str:
-    """Return when a question is asked, as copier.yml says it, with answers that make it so."""
-    condition = details(name).get("when")
-    if condition is None:
-        return "always."
-    condition = re.sub(r"^\{\{\s*|\s*\}\}$", "", condition)
-    beside = f", for example with {data(first)}" if first else ""
-    return f"if `{condition}`{beside}."
-
-
-def asked_with(name: str) -> Answers:
-    """Return the fewest answers with which Copier asks a question.
-
-    Raises:
-        ValueError: if two are not enough.
-    """
-    if ask({})[name]["asked"]:
-        return {}
-    for answers in combined(conditions(name)):
-        if ask(answers)[name]["asked"]:
-            return answers
-    raise ValueError(f"{name}: no two answers let Copier ask it")
-
-
-def conditions(name: str) -> list[str]:
-    """Return the questions that decide when and how one is asked, as far as it names them."""
-    said = details(name)
-    text = f"{said.get('when')} {said.get('choices')}"
-    states = list(ask({}))
-    before = states[: states.index(name)]
-    named = [other for other in before if re.search(rf"\b{other}\b", text)]
-    # A hidden value may stand for any of them.
-    return named if len(named) > 1 else before
-
-
-def combined(names: list[str]) -> list[Answers]:
-    """Return answers to one question, then to two, the simplest first."""
-    states = ask({})
-
-    def values(name: str) -> list[Any]:
-        state = states[name]
-        if state["widget"] == "switch":
-            return [not state["answer"]]
-        if state["widget"] == "several":
-            return [[choice["value"] for choice in state["choices"]]]
-        if state["widget"] == "mapping" and state["placeholder"]:
-            return [yaml.safe_load(state["placeholder"])]
-        return [c["value"] for c in state["choices"] if c["value"] != state["answer"]]
-
-    return [
-        dict(zip(chosen, answers, strict=True))
-        for count in (1, 2)
-        for chosen in combinations(names, count)
-        for answers in product(*map(values, chosen))
-    ]
+    others = [other for other in others if other != answer]
+    return option(asked["name"], [*others, asked["placeholder"] or answer][0])

@@ -1,11 +1,14 @@
-"""Pages: a line `% insert NAME` of a page becomes what the template's source says."""
+"""Pages: `% insert NAME` becomes what the template's source says, an address the site's, keywords entries."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
@@ -19,6 +22,7 @@ INSERTS: dict[str, Callable[..., str]] = {
     "figures": figures.markdown,
     "files": files.markdown,
     "owners": owners.table,
+    "proof": figures.proof_markdown,
     "questions": questions.markdown,
     "room": features.room_markdown,
     "run": settings.run_markdown,
@@ -32,21 +36,32 @@ def insert(app: Sphinx, page: str, source: list[str]) -> None:
     """Fill in a page that is read.
 
     Raises:
-        ExtensionError: if a page wants something else.
+        ExtensionError: if a page asks for something else.
     """
 
     def markdown(line: re.Match[str]) -> str:
         if line[1] not in INSERTS:
             raise ExtensionError(f"{page}: nothing is called {line[1]}")
-        for path in [*renders.template_paths(), *renders.own_code()]:
+        code = Path(__file__).parent.glob("*.py")
+        for path in [*renders.template_paths(), *renders.own_code(), *code]:
             app.env.note_dependency(path)
         return INSERTS[line[1]](*line[2].split())
 
-    pattern = re.compile(r"^% insert (\S+)(.*)$", re.MULTILINE)
-    source[0] = pattern.sub(markdown, source[0])
+    text = re.sub(r"^% insert (\S+)(.*)$", markdown, source[0], flags=re.MULTILINE)
+    source[0] = text.replace(renders.PLACEHOLDER, renders.ADDRESS)
+
+
+def index_keywords(app: Sphinx, document: nodes.document) -> None:
+    """Make an entry of the search of each keyword, which puts the page in front of others."""
+    for meta in list(document.findall(nodes.meta)):
+        if meta.get("name") == "keywords":
+            words = [word.strip() for word in meta["content"].split(",")]
+            entries = [("single", word, "", "main", None) for word in words]
+            document += addnodes.index(entries=entries)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Fill in each page that is read."""
     app.connect("source-read", insert)
+    app.connect("doctree-read", index_keywords)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 import shlex
 import sys
 from collections.abc import Mapping
@@ -15,17 +17,45 @@ from typing import Any, cast
 import yaml
 
 from starter.engine import Engine, Render
+from starter.source import git
 from support import releases
 from support.releases import ROOT
 
 # What was rendered or run stays here, under the hash of all that it came from.
 CACHE = ROOT / "docs" / "_build" / "cache"
 
-# Where the pages say that the template is.
-ADDRESS = "gh:OWNER/copier-alembic"
-
 # The folder of a rendered project.
 FOLDER = "my-app"
+
+# What pages are written with; a build replaces it by its own address.
+PLACEHOLDER = "gh:OWNER/copier-alembic"
+
+FORGES = {"gh": "https://github.com", "gl": "https://gitlab.com"}
+
+
+def address() -> str:
+    """Return the address that every command names: `SITE_ADDRESS`, else git's origin on a forge."""
+    given = os.environ.get("SITE_ADDRESS", "")
+    url = given or git(ROOT, "remote", "get-url", "origin")
+    found = re.search(r"\bgit(hub|lab)\.com[:/](.+?/.+?)(\.git)?/?$", url)
+    if found:
+        return f"{'gh' if found[1] == 'hub' else 'gl'}:{found[2]}"
+    return given or PLACEHOLDER
+
+
+ADDRESS = address()
+
+
+def cloned() -> str:
+    """Return the URL that Copier clones for the address."""
+    forge, _, path = ADDRESS.partition(":")
+    return f"{FORGES[forge]}/{path}.git" if forge in FORGES else ADDRESS
+
+
+def repository() -> str:
+    """Return the URL of the repository's page; empty if nobody gave an address."""
+    known = ADDRESS != PLACEHOLDER and cloned().startswith("https://")
+    return cloned().removesuffix(".git") if known else ""
 
 
 def parse_answers(line: str) -> dict[str, Any]:
@@ -49,16 +79,16 @@ def template_paths() -> list[Path]:
 
 
 def own_code() -> list[Path]:
-    """Return what decides, beside the template, what a page shows."""
-    folders = ("docs/_ext", "docs/starter", "tests/support")
-    code = [path for folder in folders for path in (ROOT / folder).glob("*.py")]
-    return [*code, ROOT / "pyproject.toml"]
+    """Return what decides, beside the template, what is rendered and run."""
+    names = ("docs/_ext/renders.py", "docs/_ext/sessions.py", "docs/starter/engine.py")
+    support = (ROOT / "tests" / "support").glob("*.py")
+    return [*(ROOT / name for name in names), *support, ROOT / "pyproject.toml"]
 
 
 @cache
 def fingerprint() -> str:
     """Return a hash of all that decides what a page shows: template, tools, and this code."""
-    digest = hashlib.sha256(sys.version.encode())
+    digest = hashlib.sha256(f"{sys.version}{ADDRESS}".encode())
     for path in sorted([*template_paths(), *own_code()]):
         digest.update(f"\0{path.relative_to(ROOT)}\0".encode())
         digest.update(path.read_bytes())

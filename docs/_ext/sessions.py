@@ -1,8 +1,7 @@
-"""Sessions: the commands of a page are run in their order, in one folder, when the site is built.
+"""Sessions: the commands of a page are run in their order, in one folder, while the page is read.
 
-Reading a page collects its blocks, in this process or in another one. When all pages are read,
-the sessions are played side by side, and a result goes to the place of its block. A command that
-does not do what its page says stops the build.
+What they show is kept until the template or a block of the page changes. A command that does not do
+what its page says is an error of the build.
 """
 
 from __future__ import annotations
@@ -11,25 +10,24 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from tempfile import TemporaryDirectory, mkdtemp
+from typing import Any
 from uuid import uuid4
 
+from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.environment import BuildEnvironment
-from sphinx.util import logging
 
 from _ext import renders
 from _ext.renders import ADDRESS, FOLDER
-from support import fork, history, releases
+from support import fork, history
 from support.commands import UV_RUNS_HERE
 from support.databases import (
     SERVERS,
@@ -40,8 +38,6 @@ from support.databases import (
     url_text,
 )
 from support.releases import ROOT
-
-log = logging.getLogger(__name__)
 
 # What a server's database is called on the pages.
 DATABASE = "my_app"
@@ -67,6 +63,12 @@ with faster_copier():
     CopierApp.run()
 """
 
+# What a page says of that.
+RAN = (
+    "Each terminal on this page ran when the site was built. In place of uv run and uvx, the "
+    "same programs started from one environment, without downloads."
+)
+
 GIT = f"""\
 [user]
     name = Ada
@@ -78,10 +80,10 @@ GIT = f"""\
 [advice]
     detachedHead = false
 [url "file://%s"]
-    insteadOf = https://github.com/{ADDRESS.removeprefix("gh:")}.git
+    insteadOf = {renders.cloned()}
 """
 
-# The shell of the next command goes on with the folder and the variables of this one.
+# The next command has the folder and the variables that this one leaves.
 SCRIPT = """\
 set -o pipefail
 %s
@@ -90,7 +92,7 @@ env --null > "$HOME/.state"
 exit $status
 """
 
-# What these run is most of all commands, and it is their imports that take time.
+# Most commands run one of these, and it is their imports that take time.
 FORKED = {"alembic", "pytest", "python"}
 
 # What only a shell understands.
@@ -108,261 +110,190 @@ ID = re.compile(r"<id of (\w+)>")
 # A number that is another one each time says nothing on a page.
 SECONDS = re.compile(r"(passed|failed|skipped|error)(\S*) in \d+\.\d+s")
 
+# A page's blocks that sessions play.
+BLOCKS = re.compile(
+    r"^ *(`{3,})\{(?:terminal|file)\}.*?^ *\1 *$", re.DOTALL | re.MULTILINE
+)
 
-@dataclass(frozen=True)
-class Block:
-    """What one block of a page does in its session."""
+# What a block shows: each command with its output, or a file's text alone.
+Shown = list[tuple[str, str]]
 
-    kind: Literal["run", "write", "show"]
-    # Where it stands, for a message.
-    place: str
-    # Commands to run.
-    commands: tuple[str, ...] = ()
-    fails: bool = False
-    # A file to write or to show: its path may have a `*` for what nobody knows beforehand.
-    path: str = ""
-    text: str = ""
-    append: bool = False
-    # What is written takes the place of this, or of all from the line on that begins with that.
-    replace: str = ""
-    start: str = ""
+
+class Unexpected(Exception):
+    """A command did not do what its page says."""
 
 
 @dataclass
 class Session:
-    """The blocks of a session, in their order."""
+    """A folder in which commands run, with a project in it if a page has answers for one."""
 
-    # The project's answers as the page has them; None begins in an empty folder.
+    # None begins in an empty folder.
     answers: dict[str, Any] | None = None
     # The release that the project is made of, in a git repository of its own.
     version: str | None = None
-    blocks: list[Block] = field(default_factory=list)
+    env: dict[str, str] = field(default_factory=dict)
+    shown: list[Shown] = field(default_factory=list)
 
     @property
     def server(self) -> str:
-        """The server on which the project gets a database; empty where it names one itself."""
+        """The server on which the project gets a database; empty if it names one itself."""
         answers = self.answers or {}
         database = answers.get("database", "sqlite")
         if database == "sqlite" or "database_url" in answers:
             return ""
         return server_of(database)
 
-    def all_answers(self) -> dict[str, Any]:
-        """Return the answers that the project is made with, of a server's database as well."""
-        answers = self.answers or {}
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Create the folder, the database and the project; drop them afterwards."""
+        with TemporaryDirectory() as folder, self.own_database():
+            # The programs are outside of the home, where no command of a page sees them.
+            self.home, programs = (
+                Path(folder).resolve() / "home",
+                Path(folder, "programs"),
+            )
+            self.home.mkdir()
+            programs.mkdir()
+            for name, text in {"uvx": UVX, "copier": COPIER}.items():
+                (programs / name).write_text(text, encoding="utf-8")
+                (programs / name).chmod(0o755)
+            (self.home / ".gitconfig").write_text(GIT % REPOSITORY)
+            path = [str(programs), sysconfig.get_path("scripts"), os.environ["PATH"]]
+            self.env = UV_RUNS_HERE | {
+                "HOME": str(self.home),
+                "PWD": str(self.home),
+                "LANG": "C.UTF-8",
+                "PATH": os.pathsep.join(path),
+                "COLUMNS": "80",
+                "GIT_CONFIG_NOSYSTEM": "1",
+                # The project does not have what is installed here besides.
+                "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "true",
+            }
+            if self.answers is not None:
+                self.start(self.answers)
+            yield
+
+    @contextmanager
+    def own_database(self) -> Iterator[None]:
+        """Create a database if the project's is on a server, and drop it afterwards."""
+        # Other builds may have theirs on the same server.
+        self.database = f"copier_alembic_{uuid4().hex[:12]}" if self.server else ""
         if not self.server:
-            return answers
-        database = answers["database"]
-        driver = {"postgresql": "psycopg"}.get(database, "pymysql")
-        url = SERVERS[self.server].set(
-            drivername=f"{database}+{answers.get('driver', driver)}", database=DATABASE
-        )
-        return answers | {"database_url": url_text(url)}
-
-
-# What the blocks of a session showed: each command with its output, or a file's text alone.
-Results = list[list[tuple[str, str]]]
-
-
-class Unexpected(Exception):
-    """A command did not do what its page says."""
-
-    def __init__(self, place: str, message: str) -> None:
-        """Take the place of its block, and what happened."""
-        super().__init__(message)
-        self.place = place
-
-
-def split_commands(text: str) -> list[str]:
-    """Return the commands of a block: a line each, but with a backslash or a here-document."""
-    commands: list[str] = []
-    lines = iter(text.splitlines())
-    for first in lines:
-        command = [first]
-        while command[-1].endswith("\\"):
-            command.append(next(lines, ""))
-        if end := re.search(r"<<-?\s*['\"]?(\w+)", first):
-            command += read_until(lines, end[1])
-        if first.strip():
-            commands.append("\n".join(command))
-    return commands
-
-
-def read_until(lines: Iterator[str], end: str) -> Iterator[str]:
-    """Yield lines to the one that ends a here-document."""
-    for line in lines:
-        yield line
-        if line == end:
+            yield
             return
+        server = SERVERS[self.server]
+        execute(server, f"CREATE DATABASE {self.database}")
+        try:
+            yield
+        finally:
+            force = " WITH (FORCE)" if self.server == "postgresql" else ""
+            for name in [
+                *databases_beside(server.set(database=self.database)),
+                self.database,
+            ]:
+                execute(server, f"DROP DATABASE {name}{force}")
 
-
-class Player:
-    """Plays one session in a folder of its own."""
-
-    def __init__(self, session: Session, home: Path, repository: Path) -> None:
-        """Make the folder.
-
-        Args:
-            session: what is played.
-            home: an empty folder, shown as `~`.
-            repository: the template with its tags, found at the address that pages tell.
-        """
-        self.session, self.home = session, home
-        # Beside the home, where no command of a page sees them.
-        programs = home.with_name("programs")
-        programs.mkdir()
-        for name, text in {"uvx": UVX, "copier": COPIER}.items():
-            (programs / name).write_text(text, encoding="utf-8")
-            (programs / name).chmod(0o755)
-        (home / ".gitconfig").write_text(GIT % repository)
-        answers = session.answers or {}
-        path = [str(programs), sysconfig.get_path("scripts"), os.environ["PATH"]]
-        self.env = UV_RUNS_HERE | {
-            "HOME": str(home),
-            "PWD": str(home),
-            "LANG": "C.UTF-8",
-            "PATH": os.pathsep.join(path),
-            "COLUMNS": "80",
-            "FORCE_COLOR": "1",
-            "GIT_CONFIG_NOSYSTEM": "1",
-            # The project has neither what is installed here besides, nor asyncio's plugin
-            # where nothing is async.
-            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "true",
-        }
+    def start(self, answers: dict[str, Any]) -> None:
+        """Make the project, and go to its folder."""
         if answers.get("async_engine"):
             self.env["PYTEST_PLUGINS"] = "pytest_asyncio.plugin"
-        # Other builds may have theirs on the same server.
-        self.database = f"copier_alembic_{uuid4().hex[:12]}" if session.server else ""
+        shown = ""
+        if self.server:
+            database = answers["database"]
+            driver = answers.get("driver") or {"postgresql": "psycopg"}.get(
+                database, "pymysql"
+            )
+            name = f"{database}+{driver}"
+            shown = url_text(
+                SERVERS[self.server].set(drivername=name, database=DATABASE)
+            )
+            answers = answers | {"database_url": shown}
+        if self.version:
+            self.start_from_release(answers, self.version)
+        else:
+            for file in renders.render(answers)["files"]:
+                text = file["text"]
+                if shown:
+                    text = text.replace(
+                        shown, f"{shown.removesuffix(DATABASE)}{self.database}"
+                    )
+                target = self.project / file["path"]
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(text, encoding="utf-8")
+                target.chmod(0o755 if file["executable"] else 0o644)
+        self.env["PWD"] = str(self.project)
+
+    def start_from_release(self, answers: dict[str, Any], version: str) -> None:
+        """Make the project of an older release, as its owner did, and commit it."""
+        data = "".join(
+            f" --data={name}={shlex.quote(value if isinstance(value, str) else json.dumps(value))}"
+            for name, value in answers.items()
+        )
+        copy = f"copier copy --quiet --defaults --vcs-ref=v{version}{data} {ADDRESS} {FOLDER}"
+        commit = "git add --all && git commit --quiet --message Start"
+        self.run(f"{copy} && cd {FOLDER} && git init --quiet && {commit}")
 
     @property
     def project(self) -> Path:
         """The folder in which files are written."""
         return self.home / FOLDER
 
-    def play(self) -> Results:
-        """Run everything.
+    def write(self, path: Path, text: str, replace: str = "", start: str = "") -> None:
+        """Write a file, or a part of one that is there.
 
-        Raises:
-            Unexpected: if a command does not do what its page says.
+        Args:
+            path: the file.
+            text: what it gets.
+            replace: the text takes the place of this,
+            start: or of everything from the line on that begins with this.
         """
-        with self.own_database():
-            if self.session.answers is not None:
-                self.start()
-            return [self.play_block(block) for block in self.session.blocks]
-
-    @contextmanager
-    def own_database(self) -> Iterator[None]:
-        """Create a database where the project's is on a server, and drop it afterwards."""
-        if not self.session.server:
-            yield
-            return
-        server = SERVERS[self.session.server]
-        execute(server, f"CREATE DATABASE {self.database}")
-        try:
-            yield
-        finally:
-            force = " WITH (FORCE)" if self.session.server == "postgresql" else ""
-            url = server.set(database=self.database)
-            for name in [*databases_beside(url), self.database]:
-                execute(server, f"DROP DATABASE {name}{force}")
-
-    def start(self) -> None:
-        """Make the project, and go to its folder."""
-        answers = self.session.all_answers()
-        if self.session.version:
-            self.start_from_release(answers, self.session.version)
-        else:
-            for file in renders.render(answers)["files"]:
-                target = self.project / file["path"]
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_text(self.own(file["text"], answers), encoding="utf-8")
-                target.chmod(0o755 if file["executable"] else 0o644)
-        self.env["PWD"] = str(self.project)
-
-    def own(self, text: str, answers: dict[str, Any]) -> str:
-        """Lead a file of the project to the database that was created for it."""
-        if not self.database:
-            return text
-        shown = answers["database_url"]
-        return text.replace(shown, f"{shown.removesuffix(DATABASE)}{self.database}")
-
-    def start_from_release(self, answers: dict[str, Any], version: str) -> None:
-        """Make the project of an older release, as its owner did, and commit it."""
-        data = [
-            f"--data={name}={value if isinstance(value, str) else json.dumps(value)}"
-            for name, value in answers.items()
-        ]
-        copy = ["copier", "copy", "--quiet", "--defaults", f"--vcs-ref=v{version}"]
-        commands = [
-            [*copy, *data, ADDRESS, FOLDER],
-            ["git", "-C", FOLDER, "init", "--quiet"],
-            ["git", "-C", FOLDER, "add", "--all"],
-            ["git", "-C", FOLDER, "commit", "--quiet", "--message", "Start"],
-        ]
-        for command in commands:
-            subprocess.run(command, cwd=self.home, env=self.env, check=True)
-
-    def play_block(self, block: Block) -> list[tuple[str, str]]:
-        """Do what one block says, and return what it shows."""
-        if block.kind == "run":
-            return [self.run(command, block) for command in block.commands]
-        path = self.find(block)
-        if block.kind == "show":
-            return [(path.read_text(encoding="utf-8"), "")]
-        text = self.fill_in(block.text, block)
-        self.write(path, text, block)
-        return [(text, "")]
-
-    def write(self, path: Path, text: str, block: Block) -> None:
-        """Write a file, or a part of one that is there."""
         before = after = ""
-        if block.append or block.replace or block.start:
-            before = path.read_text(encoding="utf-8")
-        if part := block.replace or (block.start and f"\n{block.start}"):
-            if part not in before:
-                raise Unexpected(block.place, f"{path.name} has no {part.strip()!r}")
-            before, _, after = before.partition(part)
-        if block.start:
+        if part := replace or (start and f"\n{start}"):
+            before, found, after = path.read_text(encoding="utf-8").partition(part)
+            if not found:
+                raise Unexpected(f"{path.name} has no {part.strip()!r}")
+        if start:
             before, after = f"{before}\n", ""
         path.parent.mkdir(parents=True, exist_ok=True)
-        end = after or "\n"
-        path.write_text(f"{before}{text}{end}", encoding="utf-8")
+        after = after or "\n"
+        path.write_text(f"{before}{text}{after}", encoding="utf-8")
 
-    def find(self, block: Block) -> Path:
-        """Return the file that a block names."""
-        if "*" not in block.path:
-            return self.project / block.path
-        return self.the_one(block.path, block)
-
-    def the_one(self, pattern: str, block: Block) -> Path:
-        """Return the only file of a pattern."""
+    def find(self, pattern: str) -> Path:
+        """Return a file of the project; with a `*`, the only one of that pattern."""
+        if "*" not in pattern:
+            return self.project / pattern
         found = sorted(self.project.glob(pattern))
         if len(found) != 1:
             names = ", ".join(path.name for path in found) or "none"
-            raise Unexpected(block.place, f"{pattern} is not one file: {names}")
+            raise Unexpected(f"{pattern} is not one file: {names}")
         return found[0]
 
-    def fill_in(self, text: str, block: Block) -> str:
-        """Write identifiers of revisions, which are new each time, for what names them."""
+    def fill_in(self, text: str) -> str:
+        """Replace names of revisions by their identifiers, which are new each time."""
 
         def identifier(name: re.Match[str]) -> str:
-            path = self.the_one(f"**/versions/*_{name[1]}.py", block)
-            return path.name.split("-")[1].split("_")[0]
+            return (
+                self.find(f"**/versions/*_{name[1]}.py")
+                .name.split("-")[1]
+                .split("_")[0]
+            )
 
         return ID.sub(identifier, text)
 
-    def run(self, command: str, block: Block) -> tuple[str, str]:
+    def run(self, command: str, fails: bool = False) -> tuple[str, str]:
         """Run a command, and return it with what it printed."""
-        command = self.fill_in(command, block)
+        command = self.fill_in(command)
         if command.startswith("#"):
             return command, ""
+        if "copier" in command:
+            build_repository()
         output, status = self.fork(command) or self.bash(command)
         output = LEFT_OUT.sub("", output.replace(str(self.home), "~")).rstrip()
         if self.database:
             output = output.replace(self.database, DATABASE)
-        if bool(status) != block.fails:
-            what = "succeeded, and must fail" if block.fails else "failed"
-            raise Unexpected(block.place, f"{what}:\n$ {command}\n{output}")
+        if bool(status) != fails:
+            what = "succeeded, and must fail" if fails else "failed"
+            raise Unexpected(f"{what}:\n$ {command}\n{output}")
         return command, SECONDS.sub(r"\1\2", output)
 
     def bash(self, command: str) -> tuple[str, int]:
@@ -401,157 +332,116 @@ class Player:
         return output, process.returncode or 0
 
 
-def remembered(session: Session) -> Path:
-    """Return the file that keeps the results of a session, wherever its blocks stand."""
-    blocks = [asdict(replace(block, place="")) for block in session.blocks]
-    return renders.remembered("sessions", [session.answers, session.version, blocks])
+# The template with a tag for each release, found at the address that pages name.
+REPOSITORY = renders.CACHE / f"repository-{renders.fingerprint()[:32]}"
 
 
-def play(session: Session, repository: Path) -> None:
-    """Play a session, and keep its results.
-
-    Raises:
-        Unexpected: if a command does not do what its page says.
-    """
-    with TemporaryDirectory() as folder:
-        home = Path(folder).resolve() / "home"
-        home.mkdir()
-        renders.keep(remembered(session), Player(session, home, repository).play())
-
-
-def build_repository(folder: Path, older: Iterable[str]) -> None:
-    """Make the template's repository, with tags for some releases and for the working tree.
-
-    Args:
-        folder: where it will be.
-        older: the releases.
-    """
-    folder.mkdir()
-    history.git(folder, "init", "--quiet")
-    for version in [v for v in releases.archived() if v in set(older)]:
-        releases.unpack(version, folder)
-        history.release(folder, f"v{version}")
-        history.empty(folder)
-    releases.copy_template(folder)
-    history.release(folder, history.NOW)
-
-
-# The sessions of each page by their names, as the environment keeps them.
-Pages = dict[str, dict[str, Session]]
-
-
-def sessions_of(env: BuildEnvironment) -> Pages:
-    """Return the sessions that the pages have so far."""
-    pages: Pages = getattr(env, "copier_alembic_sessions", {})
-    env.copier_alembic_sessions = pages  # type: ignore[attr-defined]
-    return pages
-
-
-def add_block(
-    env: BuildEnvironment,
-    name: str,
-    block: Block,
-    answers: dict[str, Any] | None = None,
-    version: str | None = None,
-) -> int:
-    """Add a block to a session of the page that is read.
-
-    Returns:
-        Its place among the blocks of its session.
-
-    Raises:
-        ValueError: if the project's answers come too late.
-    """
-    page = sessions_of(env).setdefault(env.current_document.docname, {})
-    session = page.setdefault(name, Session(answers, version))
-    if session.blocks and answers is not None:
-        raise ValueError(
-            f"the session {name} has begun: answers stand on its first block"
-        )
-    session.blocks.append(block)
-    return len(session.blocks) - 1
-
-
-def shown_by(
-    env: BuildEnvironment, page: str, name: str, block: int
-) -> list[tuple[str, str]] | None:
-    """Return what a block showed; None where its server is missing."""
-    results: dict[tuple[str, str], Results | None]
-    results = env.copier_alembic_results  # type: ignore[attr-defined]
-    played = results[page, name]
-    return None if played is None else played[block]
-
-
-def play_all(app: Sphinx, env: BuildEnvironment) -> list[str]:
-    """Play the sessions of all pages; a command that does something else is an error.
-
-    Returns:
-        The pages to write: all that have one, because the template may have changed.
-    """
-    named = {
-        (page, name): session
-        for page, sessions in sessions_of(env).items()
-        for name, session in sessions.items()
-    }
-    playable = {key: session for key, session in named.items() if is_playable(session)}
-    play_new([s for s in playable.values() if not remembered(s).exists()])
-    results: dict[tuple[str, str], Results | None] = dict.fromkeys(named)
-    for key, session in playable.items():
-        if remembered(session).exists():
-            text = remembered(session).read_text(encoding="utf-8")
-            results[key] = json.loads(text)
-    env.copier_alembic_results = results  # type: ignore[attr-defined]
-    return sorted({page for page, _ in named})
-
-
-def play_new(sessions: list[Session]) -> None:
-    """Play sessions side by side."""
-    if not sessions:
+def build_repository() -> None:
+    """Make the template's repository, unless another process has."""
+    if REPOSITORY.exists():
         return
-    for session in sessions:
-        if session.answers is not None and not session.version:
-            # Copier is no thing for several threads.
-            renders.render(session.all_answers())
-    with TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
-        repository = Path(folder).resolve() / "copier-alembic"
-        build_repository(repository, {s.version for s in sessions if s.version})
-        fork.server()  # one for all
-        longest = sorted(sessions, key=lambda session: -len(session.blocks))
-        futures = [(s, pool.submit(play, s, repository)) for s in longest]
-        for session, future in futures:
-            try:
-                future.result()
-            except Unexpected as error:
-                log.error("%s", error, location=error.place)
-            except (subprocess.SubprocessError, TimeoutError) as error:
-                log.error("%s", error, location=session.blocks[0].place)
+    folder = Path(mkdtemp(dir=renders.CACHE))
+    history.build_history(folder / "new")
+    with suppress(OSError):  # the other process was faster
+        (folder / "new").rename(REPOSITORY)
+    shutil.rmtree(folder)
 
 
-def is_playable(session: Session) -> bool:
-    """Tell whether a session's server is there; in CI it must be."""
-    reason = missing(session.server) if session.server else ""
-    if reason and os.environ.get("CI"):
-        log.error("%s", reason)
-    return not reason
+def split_commands(text: str) -> list[str]:
+    """Return the commands of a block: a line each, but with a backslash or a here-document."""
+    commands: list[str] = []
+    lines = iter(text.splitlines())
+    for first in lines:
+        command = [first]
+        while command[-1].endswith("\\"):
+            command.append(next(lines, ""))
+        if end := re.search(r"<<-?\s*['\"]?(\w+)", first):
+            while command[-1] != end[1]:
+                command.append(next(lines, end[1]))
+        if first.strip():
+            commands.append("\n".join(command))
+    return commands
 
 
-def forget(app: Sphinx, env: BuildEnvironment, page: str) -> None:
-    """Drop the sessions of a page that is read anew."""
-    sessions_of(env).pop(page, None)
+class Page:
+    """The sessions of the page that is read, and what they showed before."""
+
+    def __init__(self, blocks: list[str]) -> None:
+        """Look for what is kept."""
+        self.kept = renders.remembered("pages", blocks)
+        self.known: dict[str, list[Shown]] = {}
+        if self.kept.exists():
+            self.known = json.loads(self.kept.read_text(encoding="utf-8"))
+        self.sessions: dict[str, Session] = {}
+        self.opened = ExitStack()
+        self.whole = True
+
+    def play(
+        self, name: str, new: Session | None, action: Callable[[Session], Shown]
+    ) -> Shown | None:
+        """Play a block, and return what it shows; None if a server is missing.
+
+        Args:
+            name: the session's.
+            new: the session as this block begins it; None if it goes on with one.
+            action: what the block does.
+
+        Raises:
+            Unexpected: if a command does not do what its page says.
+        """
+        begins = name not in self.sessions
+        if new and not begins:
+            raise Unexpected(
+                f"the session {name} has begun: answers are on its first block"
+            )
+        session = self.sessions.setdefault(name, new or Session())
+        if name in self.known:
+            session.shown.append(self.known[name][len(session.shown)])
+        elif reason := missing(session.server) if session.server else "":
+            self.whole = False
+            if os.environ.get("CI"):
+                raise Unexpected(reason)
+            return None
+        else:
+            complete, self.whole = self.whole, False
+            if begins:
+                self.opened.enter_context(session.open())
+            session.shown.append(action(session))
+            self.whole = complete
+        return session.shown[-1]
+
+    def close(self) -> None:
+        """Keep what was shown if everything was, and delete the folders."""
+        self.opened.close()
+        if self.whole and not self.known:
+            renders.keep(
+                self.kept, {name: one.shown for name, one in self.sessions.items()}
+            )
 
 
-def merge(
-    app: Sphinx, env: BuildEnvironment, pages: Iterable[str], other: BuildEnvironment
-) -> None:
-    """Take the sessions of pages that another process has read."""
-    for page in pages:
-        if page in sessions_of(other):
-            sessions_of(env)[page] = sessions_of(other)[page]
+pages: dict[str, Page] = {}
+
+
+def begin(app: Sphinx, name: str, source: list[str]) -> None:
+    """Begin a page: it is read again when the template changes."""
+    if blocks := [found[0] for found in BLOCKS.finditer(source[0])]:
+        pages[name] = Page(blocks)
+        for path in [*renders.template_paths(), *renders.own_code()]:
+            app.env.note_dependency(path)
+
+
+def end(app: Sphinx, document: nodes.document) -> None:
+    """End a page, and say on it what ran."""
+    if page := pages.pop(app.env.current_document.docname, None):
+        page.close()
+        blocks = [node for node in document.findall(nodes.container) if node["classes"]]
+        section = document.next_node(nodes.section)
+        if page.whole and section and any("terminal" in b["classes"] for b in blocks):
+            section += nodes.paragraph(text=RAN, classes=["ran", "no-search"])
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Play the sessions between reading and writing."""
-    app.connect("env-purge-doc", forget)
-    app.connect("env-merge-info", merge)
-    app.connect("env-updated", play_all)
+    """Play the sessions of each page while it is read."""
+    app.connect("source-read", begin, priority=900)
+    app.connect("doctree-read", end)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -29,83 +29,68 @@ def module(name: str) -> ast.Module:
 
 def function(name: str, where: str) -> ast.FunctionDef:
     """Return a function of a module."""
-    found = [
-        node
-        for node in module(where).body
-        if isinstance(node, ast.FunctionDef) and node.name == name
-    ]
-    return found[0]
+    for node in module(where).body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return node
+    raise LookupError(name)
 
 
-def described_arguments(docstring: str) -> dict[str, str]:
-    """Return what a docstring says of each argument."""
-    section = re.search(
-        r"^Args:\n(.*?)(?:\n\n|\Z)", docstring, re.DOTALL | re.MULTILINE
-    )
-    assert section
-    entries = re.split(r"^    (?=\w+: )", section[1], flags=re.MULTILINE)[1:]
-    pairs = (" ".join(entry.split()).split(": ", 1) for entry in entries)
-    return dict(pairs)
+def constant(name: str, where: str) -> ast.expr:
+    """Return the value of a constant of a module."""
+    for node in module(where).body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
+            target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+            if ast.unparse(target) == name:
+                return node.value
+    raise LookupError(name)
 
 
 def run_markdown() -> str:
     """Return what `run()` takes as a list of definitions."""
     run = function("run", "environment")
-    described = described_arguments(ast.get_docstring(run) or "")
+    docstring = ast.get_docstring(run) or ""
+    section = docstring.partition("\nArgs:\n")[2].partition("\n\n")[0]
+    entries = re.split(r"^    (?=\w+: )", section, flags=re.MULTILINE)[1:]
+    described = dict(" ".join(entry.split()).split(": ", 1) for entry in entries)
     given: list[tuple[ast.arg, ast.expr | None]]
     given = [(argument, None) for argument in run.args.args]
     given += zip(run.args.kwonlyargs, run.args.kw_defaults, strict=True)
-    entries = []
+    parts = []
     for argument, default in given:
         shown = f"{argument.arg}: {annotation(argument)}"
         if default:
             shown += f" = {ast.unparse(default)}"
-        entries.append(f"`{shown}`\n: {described[argument.arg]}")
-    return "\n\n".join(entries)
+        parts.append(f"`{shown}`\n: {described[argument.arg]}")
+    return "\n\n".join(parts)
 
 
 def annotation(argument: ast.arg) -> str:
-    """Return the type of an argument, in full where it has a name of its own."""
-    text = ast.unparse(argument.annotation) if argument.annotation else ""
-    text = text.strip("'")
-    for node in ast.walk(module("environment")):
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == text:
-            text = ast.unparse(node.value)
-    return text
+    """Return the type of an argument, in full if it has its own name."""
+    text = ast.unparse(argument.annotation).strip("'") if argument.annotation else ""
+    try:
+        return ast.unparse(constant(text, "environment"))
+    except LookupError:
+        return text
 
 
 def rules_markdown() -> str:
-    """Return how options of Alembic are put together with the kit's."""
-    values = {
-        ast.unparse(
-            node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
-        ): node.value
-        for node in module("options").body
-        if isinstance(node, ast.Assign | ast.AnnAssign)
-    }
-    rules, taken = values["RULES"], values["TAKEN"]
+    """Return how options of Alembic are combined with the kit's."""
+    rules, taken = constant("RULES", "options"), constant("TAKEN", "options")
     assert isinstance(rules, ast.Dict)
-    assert isinstance(taken, ast.Dict)
     rows = [("option", "yours and the kit's")]
     for key, rule in zip(rules.keys, rules.values, strict=True):
         said = ast.get_docstring(function(ast.unparse(rule), "options")) or ""
-        rows.append((f"`{literal(key)}`", said.splitlines()[0]))
-    for key, remedy in zip(taken.keys, taken.values, strict=True):
-        rows.append((f"`{literal(key)}`", f"Refused: {literal(remedy)}."))
+        assert key
+        rows.append((f"`{ast.literal_eval(key)}`", said.splitlines()[0]))
+    for name, remedy in ast.literal_eval(taken).items():
+        rows.append((f"`{name}`", f"Refused: {remedy}."))
     return table(*rows)
-
-
-def literal(node: ast.expr | None) -> str:
-    """Return the text of a constant."""
-    assert isinstance(node, ast.Constant)
-    return str(node.value)
 
 
 def settings_markdown() -> str:
     """Return the settings of a run, as a project's own page has them."""
     files = {file["path"]: file["text"] for file in renders.render(EVERYTHING)["files"]}
-    page = files["docs/migrations.md"]
-    section = page[page.index("## Settings\n") :]
+    section = files["docs/migrations.md"].partition("## Settings\n")[2]
     rows = re.search(r"^\|.*?(?=\n\n)", section, re.DOTALL | re.MULTILINE)
     assert rows
     # Links within that page lead nowhere on this one.

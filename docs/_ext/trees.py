@@ -6,6 +6,7 @@ slash, leaves out what is in it.
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
 from docutils import nodes
@@ -14,11 +15,6 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from _ext import renders
-
-Tree = dict[str, "Tree"]
-
-# What stands for a file in a tree: a folder may be empty as well.
-FILE: Tree = {}
 
 
 class TreeDirective(SphinxDirective):
@@ -35,7 +31,7 @@ class TreeDirective(SphinxDirective):
     }
 
     def run(self) -> list[nodes.Node]:
-        """Return the tree as nested lists."""
+        """Return the tree as a block of text."""
         for path in renders.template_paths():
             self.env.note_dependency(path)
         try:
@@ -44,82 +40,37 @@ class TreeDirective(SphinxDirective):
         except ValueError as error:
             raise self.error(str(error)) from None
         comments = dict(line.split(": ", 1) for line in self.content if line.strip())
-        closed = tuple(path for path in comments if path.endswith("/"))
-        folders = {parent for path in files for parent in parents(path)}
-        if unknown := comments.keys() - {
-            *files,
-            *folders,
-            *(f.strip("/") for f in folders),
-        }:
+        folders = {
+            f"{parent}/" for path in files for parent in PurePosixPath(path).parents
+        }
+        there = {*files, *folders, *(folder.strip("/") for folder in folders)}
+        if unknown := comments.keys() - there:
             raise self.error(f"no render has {', '.join(sorted(unknown))}")
         top = self.options.get("under", "").strip("/")
-        prefix = f"{top}/" if top else ""
-        shown = [path for path in files if path.startswith(prefix)]
-        tree = nest([path for path in shown if not path.startswith(closed)] + [*closed])
-        for name in top.split("/") if top else []:
-            tree = tree[name]
-        comments = {path.strip("/"): comment for path, comment in comments.items()}
-        root = self.entry(prefix or f"{renders.FOLDER}/", "", tree, comments, prefix, 1)
-        return [nodes.bullet_list("", root, classes=["tree"])]
-
-    def entry(
-        self,
-        name: str,
-        comment: str,
-        below: Tree,
-        comments: dict[str, str],
-        prefix: str,
-        level: int,
-    ) -> nodes.list_item:
-        """Return a file or a folder with all below it."""
-        item = nodes.list_item(classes=["folder" if name.endswith("/") else "file"])
-        line = nodes.paragraph("", "", nodes.literal(text=name))
-        if comment:
-            inline, messages = self.parse_inline(comment)
-            line += nodes.inline("", "", *inline, *messages, classes=["comment"])
-        item += line
-        if below and level <= self.options.get("depth", 99):
-            children = nodes.bullet_list()
-            for child, inside in below.items():
-                path = prefix + child
-                children += self.entry(
-                    f"{child}/" if inside is not FILE else child,
-                    comments.get(path, ""),
-                    inside,
-                    comments,
-                    f"{path}/",
-                    level + 1,
-                )
-            item += children
-        return item
+        closed = tuple(path for path in comments if path.endswith("/"))
+        depth = self.options.get("depth", 99)
+        comments = {
+            path.strip("/"): comment.replace("`", "")
+            for path, comment in comments.items()
+        }
+        lines = [(f"{top or renders.FOLDER}/", "")]
+        for path in sorted({*files, *folders} - {"./"}, key=place):
+            if not path.startswith(f"{top}/" if top else "") or path.strip("/") == top:
+                continue
+            level = len(PurePosixPath(path).relative_to(top).parts)
+            if level <= depth and not (path.startswith(closed) and path not in closed):
+                name = f"{'  ' * level}{PurePosixPath(path).name}{'/' * path.endswith('/')}"
+                lines.append((name, comments.get(path.strip("/"), "")))
+        width = max(len(name) for name, _ in lines) + 2
+        text = "\n".join(f"{name:{width}}{comment}".rstrip() for name, comment in lines)
+        return [nodes.literal_block(text, text, language="text")]
 
 
-def parents(path: str) -> set[str]:
-    """Return the folders above a file, each with a slash at its end."""
-    names = path.split("/")
-    return {"/".join(names[:length]) + "/" for length in range(1, len(names))}
-
-
-def nest(paths: list[str]) -> Tree:
-    """Return folders and files as nested mappings, folders first; a folder ends with a slash."""
-    tree: Tree = {}
-    for path in paths:
-        *folders, name = path.split("/")
-        below = tree
-        for folder in folders:
-            below = below.setdefault(folder, {})
-        if name:
-            below[name] = FILE
-    return folders_first(tree)
-
-
-def folders_first(tree: Tree) -> Tree:
-    """Sort as file managers do."""
-    order = sorted(tree, key=lambda name: (tree[name] is FILE, name.lower()))
-    return {
-        name: FILE if tree[name] is FILE else folders_first(tree[name])
-        for name in order
-    }
+def place(path: str) -> list[tuple[bool, str]]:
+    """Sort as file managers do: in each folder its folders, then its files."""
+    *folders, name = path.strip("/").split("/")
+    last = (not path.endswith("/"), name.lower())
+    return [*((False, folder.lower()) for folder in folders), last]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 // What the theme leaves out for keyboards and screen readers.
 
-for (const box of document.querySelectorAll("pre, .table-wrapper, .layout")) {
+for (const box of document.querySelectorAll("pre, .table-wrapper")) {
   if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
 }
 

@@ -6,6 +6,7 @@ import json
 from functools import cache
 from typing import Any
 
+import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pathspec import PathSpec
 
@@ -71,3 +72,22 @@ def owner_of(path: str) -> str:
     """
     owners = ["the template", "you"]
     return next((one for one in owners if patterns(one).match_file(path)), "both")
+
+
+def owned_by_user() -> PathSpec[Any]:
+    """Return the files that copier.yml writes once, and never again."""
+    text = (ROOT / "copier.yml").read_text(encoding="utf-8")
+    settings = next(yaml.safe_load_all(text))
+    context = {
+        "_copier_conf": {"answers_file": ".copier-answers.yml"},
+        "_copier_operation": "update",
+        "base_location": "models",
+        "migrations_path": "migrations",
+        "package_name": "my_app",
+    }
+    jinja = Environment(trim_blocks=True, lstrip_blocks=True)
+    lines = [*settings["_skip_if_exists"], *settings["_exclude"]]
+    rendered = [jinja.from_string(line).render(context).split("\n") for line in lines]
+    return PathSpec.from_lines(
+        "gitignore", [line for part in rendered for line in part]
+    )

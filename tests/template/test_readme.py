@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from _ext.files import owned_by_user
 from support import layout, owners
 from support.commands import UV_RUNS_HERE, run, script
 from support.databases import url_text
@@ -260,7 +259,7 @@ def test_table_of_owners_is_what_copier_does(
 ) -> None:
     """A file is written once if, and only if, it is yours; each that the table names is there."""
     project = render(**answers)
-    once = owned_by_user()
+    once = owners.owned_by_user()
     for path in project.rglob("*"):
         name = path.relative_to(project).as_posix()
         if path.is_file() and not name.endswith(".gitkeep"):

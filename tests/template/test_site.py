@@ -5,30 +5,39 @@ from __future__ import annotations
 import ast
 import os
 import re
+import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import unquote, urldefrag
+from urllib.parse import unquote, urldefrag, urlencode
 
 import pytest
 import yaml
 from filelock import FileLock
+from playwright.sync_api import Browser, Page
 
-from _ext import features, files, questions, renders
-from _ext.sessions import Block, Player, Session, Unexpected, split_commands
+from _ext import features, files, questions, renders, sessions
+from _ext.sessions import Session, Unexpected, split_commands
 from _ext.settings import KIT
-from _ext.terminal import html_of
+from serve import server
+from starter.build import install
 from starter.engine import source_of
 from support import releases
 from support.commands import run
 from support.layout import expected_tree
 from support.releases import ROOT
+from support.site import WORK
 from support.variants import FEATURES, PAIRWISE
 
 DOCS = ROOT / "docs"
+
+# The one address that the build is given.
+ADDRESS = "gh:example/copier-alembic"
+REPOSITORY = "https://github.com/example/copier-alembic"
 
 # Commands of the pages that no session runs, by the page and the first line of their block.
 ADOPT, UPDATE, SWITCH = (f"how-to/{name}.md" for name in ("adopt", "update", "switch"))
@@ -91,12 +100,13 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if not built.exists():
             # A page with a warning is read again by the next worker, which fails as well.
             options = ["-q", "-E", "-W", "--keep-going", "-n", "-j", "auto"]
-            run(sys.executable, "-m", "sphinx", *options, DOCS, site, cwd=ROOT)
+            command = [sys.executable, "-m", "sphinx", *options, DOCS, site]
+            run(*command, cwd=ROOT, env={"SITE_ADDRESS": ADDRESS})
             built.touch()
     return site
 
 
-class Page(HTMLParser):
+class Html(HTMLParser):
     """What a page loads, where it leads, and what can be led to."""
 
     def __init__(self, path: Path) -> None:
@@ -105,7 +115,7 @@ class Page(HTMLParser):
         self.loaded: list[str] = []
         self.links: list[str] = []
         self.ids: set[str] = set()
-        self.svgs: list[dict[str, str | None]] = []
+        self.descriptions: list[str] = []
         self.text = path.read_text(encoding="utf-8")
         self.feed(self.text)
 
@@ -114,6 +124,8 @@ class Page(HTMLParser):
         found = dict(attrs)
         if identifier := found.get("id"):
             self.ids.add(identifier)
+        if found.get("name") == "description":
+            self.descriptions.append(found.get("content") or "")
         if source := found.get("src") or found.get("srcset") or found.get("data"):
             self.loaded.append(source)
         if target := found.get("href"):
@@ -122,13 +134,14 @@ class Page(HTMLParser):
 
 
 @cache
-def read_pages(site: Path) -> dict[str, Page]:
-    """Return the pages by their paths in the site."""
-    return {
-        path.relative_to(site).as_posix(): Page(path)
+def read_pages(site: Path) -> dict[str, Html]:
+    """Return the pages by their paths in the site, without those that lead on to another."""
+    found = {
+        path.relative_to(site).as_posix(): Html(path)
         for path in sorted(site.rglob("*.html"))
         if "_static" not in path.parts
     }
+    return {name: page for name, page in found.items() if "<article" in page.text}
 
 
 def sources() -> list[Path]:
@@ -155,7 +168,7 @@ def test_every_file_is_a_page_that_the_index_leads_to(pages: Path) -> None:
     assert written <= reached
 
 
-def targets(name: str, page: Page) -> Iterator[tuple[str, str]]:
+def targets(name: str, page: Html) -> Iterator[tuple[str, str]]:
     """Return the paths in the site to which a page links, each with an anchor."""
     for link in page.links:
         if re.match(r"\w+:", link):
@@ -269,23 +282,44 @@ def test_page_of_deployment_shows_parts_of_a_projects_own(pages: Path) -> None:
     ("command", "fails"), [("echo out; exit 3", False), ("echo out", True)]
 )
 def test_command_that_does_something_else_stops_the_build(
-    tmp_path: Path, command: str, fails: bool
+    command: str, fails: bool
 ) -> None:
-    (tmp_path / "home").mkdir()
-    block = Block("run", "page.md:7", (command,), fails=fails)
-    with pytest.raises(Unexpected) as error:
-        Player(Session(blocks=[block]), tmp_path / "home", tmp_path).play()
+    session = Session()
+    with session.open(), pytest.raises(Unexpected) as error:
+        session.run(command, fails)
     what = "succeeded, and must fail" if fails else "failed"
-    assert error.value.place == "page.md:7"
     assert str(error.value) == f"{what}:\n$ {command}\nout"
 
 
-def test_shell_of_a_session_goes_on(tmp_path: Path) -> None:
-    (tmp_path / "home").mkdir()
-    commands = ("mkdir sub && cd sub && export NAME=Ada", 'echo "$NAME in $PWD"')
-    session = Session(blocks=[Block("run", "", commands)])
-    _, second = Player(session, tmp_path / "home", tmp_path).play()[0]
-    assert second == (commands[1], "Ada in ~/sub")
+def test_shell_of_a_session_goes_on() -> None:
+    session = Session()
+    with session.open():
+        session.run("mkdir sub && cd sub && export NAME=Ada")
+        _, output = session.run('echo "$NAME in $PWD"')
+    assert output == "Ada in ~/sub"
+
+
+def test_what_ran_is_kept_only_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Identifiers are others in another run, so no page mixes two."""
+    monkeypatch.setattr(renders, "CACHE", tmp_path)
+    blocks = ["```{terminal} a", "```{terminal} b"]
+
+    def play(page: sessions.Page, command: str) -> None:
+        page.play("a", None, lambda session: [session.run(command)])
+
+    broken = sessions.Page(blocks)
+    play(broken, "echo 1")
+    with pytest.raises(Unexpected):
+        play(broken, "exit 1")
+    broken.close()
+    assert not broken.kept.exists()
+    whole = sessions.Page(blocks)
+    play(whole, "echo 2")
+    whole.close()
+    again = sessions.Page(blocks)
+    assert again.play("a", None, lambda _: []) == [["echo 2", "2"]]
 
 
 def test_commands_are_split_where_a_shell_does() -> None:
@@ -295,11 +329,6 @@ def test_commands_are_split_where_a_shell_does() -> None:
         "cat <<END > file\n  two\n\nEND",
         "echo \\\n  3",
     ]
-
-
-def test_output_becomes_text_and_its_colours_classes() -> None:
-    printed = "\x1b[32m7 passed\x1b[0m <b>&"
-    assert html_of(printed) == '<span class="ansi-green">7 passed</span> &lt;b&gt;&amp;'
 
 
 def test_every_file_has_an_owner_and_a_purpose() -> None:
@@ -450,3 +479,304 @@ def settings_of(path: Path) -> Iterator[str]:
             called,
         ):
             yield name
+
+
+def test_one_address_reaches_every_command(pages: Path) -> None:
+    texts = {name: page.text for name, page in read_pages(pages).items()}
+    assert [name for name, text in texts.items() if "OWNER/" in text] == []
+    for name, text in texts.items():
+        article = text.partition("<article")[2].partition("</article")[0]
+        plain = re.sub(r"<[^>]+>", "", article)
+        for command in re.findall(r"copier copy [^\n]*(?:\\\n[^\n]*)*", plain):
+            if re.search(r"\w+:\w+/", command):
+                assert ADDRESS in command, f"{name}: {command}"
+    assert sum(text.count(ADDRESS) for text in texts.values()) > 8
+
+
+@pytest.mark.parametrize(
+    ("given", "address", "repository"),
+    [
+        ("gh:ada/alembic", "gh:ada/alembic", "https://github.com/ada/alembic"),
+        ("https://github.com/a/b.git", "gh:a/b", "https://github.com/a/b"),
+        ("git@gitlab.com:a/b/c.git", "gl:a/b/c", "https://gitlab.com/a/b/c"),
+        ("https://git.example.com/b.git", None, "https://git.example.com/b"),
+        ("git@git.example.com:b", None, ""),
+    ],
+)
+def test_address_is_as_copier_takes_it(
+    monkeypatch: pytest.MonkeyPatch, given: str, address: str | None, repository: str
+) -> None:
+    monkeypatch.setenv("SITE_ADDRESS", given)
+    monkeypatch.setattr(renders, "ADDRESS", renders.address())
+    assert (address or given) == renders.ADDRESS
+    assert renders.repository() == repository
+
+
+def test_without_an_address_it_is_that_of_git(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("SITE_ADDRESS", raising=False)
+    monkeypatch.setattr(renders, "ROOT", tmp_path)
+    run("git", "init", "--quiet", cwd=tmp_path)
+    assert renders.address() == renders.PLACEHOLDER
+    run("git", "remote", "add", "origin", str(tmp_path), cwd=tmp_path)
+    assert renders.address() == renders.PLACEHOLDER
+    run("git", "remote", "set-url", "origin", f"{REPOSITORY}.git", cwd=tmp_path)
+    assert renders.address() == ADDRESS
+
+
+def test_each_page_leads_to_the_repository_and_names_the_release(pages: Path) -> None:
+    [release] = {f"Release {releases.versions()[-1]}"}
+    for name, page in read_pages(pages).items():
+        assert release in page.text, name
+        for target in ("", "/blob/main/CHANGELOG.md", "/blob/main/LICENSE"):
+            assert f"{REPOSITORY}{target}" in page.links, f"{name}: {target}"
+        if name != "search.html":
+            source = name.replace(".html", ".md")
+            assert f"{REPOSITORY}/edit/main/docs/{source}" in page.links
+    home = read_pages(pages)["index.html"].text
+    assert "<title>copier-alembic: safe Alembic migrations</title>" in home
+
+
+def test_each_page_has_its_own_description(pages: Path) -> None:
+    found = {
+        name: page.descriptions
+        for name, page in read_pages(pages).items()
+        if name != "search.html"
+    }
+    assert [name for name, said in found.items() if len(said) != 1] == []
+    texts = [said[0] for said in found.values()]
+    assert len(set(texts)) == len(texts)
+    assert [text for text in texts if not 40 <= len(text) <= 160] == []
+
+
+def test_a_page_that_moved_leads_on(pages: Path) -> None:
+    text = (pages / "explanation" / "alternatives.html").read_text(encoding="utf-8")
+    assert 'content="0; url=why.html"' in text
+
+
+def test_pages_say_what_ran(pages: Path) -> None:
+    for name, page in read_pages(pages).items():
+        if name != "search.html":
+            ran = '<div class="terminal' in page.text and "did not run" not in page.text
+            assert (sessions.RAN in page.text) == ran, name
+
+
+def test_figures_carry_release_machine_and_command() -> None:
+    text = (DOCS / "explanation" / "figures.md").read_text(encoding="utf-8")
+    introduction, *parts = re.split(r"^## .*$", text, flags=re.MULTILINE)
+    assert re.search(r"\d busy cores", introduction)
+    for part in parts:
+        assert re.search(r"^\| release \d+\.\d+", part, re.MULTILINE), part[:80]
+        assert "`uv run python benchmarks/" in part
+
+
+def test_guides_are_in_four_groups(pages: Path) -> None:
+    """The index says one line of each, and the sidebar has the same groups."""
+    text = (DOCS / "how-to" / "index.md").read_text(encoding="utf-8")
+    _, *sections = re.split(r"^## (.*)$", text, flags=re.MULTILINE)
+    groups = dict(zip(sections[::2], sections[1::2], strict=True))
+    listed = {
+        group: re.findall(r"^\[(.+)\]\((\w[\w-]*)\.md\)\n: .+\.$", part, re.MULTILINE)
+        for group, part in groups.items()
+    }
+    assert list(listed) == ["Start", "Change your schema", "Ship", "Scale"]
+    written = {path.stem for path in (DOCS / "how-to").glob("*.md")} - {"index"}
+    names = [name for guides in listed.values() for _, name in guides]
+    assert sorted(names) == sorted(written)
+    for title, name in (guide for guides in listed.values() for guide in guides):
+        source = (DOCS / "how-to" / f"{name}.md").read_text(encoding="utf-8")
+        assert f"\n# {title}\n" in f"\n{source}"
+    home = read_pages(pages)["index.html"].text
+    sidebar = home.partition('<div class="sidebar-tree">')[2].partition("</div>")[0]
+    shown = re.split(r'<span class="caption-text">(.*?)</span>', sidebar)[1:]
+    captions = dict(zip(shown[::2], shown[1::2], strict=True))
+    for group, guides in listed.items():
+        found = re.findall(r'href="how-to/([\w-]+)\.html"', captions[group])
+        assert found == [name for _, name in guides]
+
+
+def test_busy_port_is_said_in_a_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        code = f"import serve, sys; serve.SITE = serve.Path('.'); sys.argv[1:] = ['--port={port}']"
+        output = run(
+            sys.executable, "-c", f"{code}; serve.main()", cwd=DOCS, fails=True
+        )
+    assert output == (
+        f"can't listen on port {port}: Address already in use. "
+        f"Run `python docs/serve.py --port {port + 1}`\n"
+    )
+
+
+@pytest.fixture(scope="session")
+def served(pages: Path) -> Iterator[str]:
+    """The address of the pages."""
+    with server(pages, 0) as http:
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{http.server_port}/"
+        http.shutdown()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A window."""
+    context = browser.new_context()
+    yield context.new_page()
+    context.close()
+
+
+# What is wider than its place without a way to scroll there.
+CUT_OFF = """() => {
+  const wide = (box) => box.scrollWidth > box.clientWidth + 1
+  const scrolls = (box) => ["auto", "scroll"].includes(getComputedStyle(box).overflowX)
+  const found = []
+  for (const table of document.querySelectorAll("article table, article pre")) {
+    const { left, right } = table.getBoundingClientRect()
+    let box = table.tagName === "PRE" ? table : table.parentElement
+    while (box && !scrolls(box)) {
+      const place = box.getBoundingClientRect()
+      if (wide(box) && getComputedStyle(box).overflowX !== "visible") break
+      box = box.parentElement
+    }
+    const place = (box ?? document.documentElement).getBoundingClientRect()
+    const inside = box && scrolls(box) && box.matches("pre, .highlight, .table-wrapper")
+    if (!inside && (right > innerWidth || left < 0)) found.push(table.textContent.slice(0, 40))
+    if (inside && (place.right > innerWidth + 1 || place.left < 0))
+      found.push(table.textContent.slice(0, 40))
+  }
+  const over = document.documentElement.scrollWidth - innerWidth
+  return over > 0 ? [...found, `the page scrolls by ${over}`] : found
+}"""
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_no_table_is_cut_off(
+    pages: Path, page: Page, served: str, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    cut = {}
+    for name in read_pages(pages):
+        page.goto(f"{served}{name}")
+        cut[name] = page.evaluate(CUT_OFF)
+    assert {name: found for name, found in cut.items() if found} == {}
+
+
+def test_nothing_is_in_the_way_of_a_screen_reader(
+    pages: Path, page: Page, served: str
+) -> None:
+    WORK.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(WORK.with_suffix(".lock")):
+        install(WORK)
+    axe = (WORK / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
+    violations = {}
+    for name in [*read_pages(pages), "search.html?q=lock"]:
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+            page.goto(f"{served}{name}")
+            page.evaluate(axe)
+            found = page.evaluate("axe.run().then(result => result.violations)")
+            violations[name, scheme] = [
+                f"{one['id']}: {one['nodes'][0]['html']}" for one in found
+            ]
+    assert {key: found for key, found in violations.items() if found} == {}
+
+
+# What people search for, and the page that comes first.
+QUERIES = {
+    # Errors, by their text.
+    "Multiple head revisions": "how-to/troubleshooting",
+    "Can't locate revision identified by": "how-to/troubleshooting",
+    "Target database is not up to date": "how-to/troubleshooting",
+    "database is locked": "how-to/troubleshooting",
+    "lock timeout": "how-to/troubleshooting",
+    "deadlock": "how-to/troubleshooting",
+    "is not installed": "how-to/troubleshooting",
+    "error": "how-to/troubleshooting",
+    "exit code": "reference/cheat-sheet",
+    # Frameworks and other tools.
+    "fastapi": "how-to/adopt",
+    "flask": "how-to/adopt",
+    "litestar": "how-to/adopt",
+    "sqlmodel": "how-to/adopt",
+    "django": "explanation/why",
+    "flask-migrate": "explanation/why",
+    "sqlacodegen": "how-to/adopt-database",
+    "pytest": "how-to/testing",
+    "pytest-alembic": "explanation/why",
+    "docker": "how-to/deploy-recipes",
+    "kubernetes": "how-to/deploy-recipes",
+    "helm": "how-to/deploy-recipes",
+    "github actions": "how-to/deploy-recipes",
+    "squawk": "how-to/lint",
+    "pgbouncer": "how-to/pgbouncer",
+    "galera": "how-to/clusters",
+    "cockroachdb": "how-to/clusters",
+    # Other words for it.
+    "zero downtime": "how-to/expand-contract",
+    "blue-green": "how-to/expand-contract",
+    "rolling update": "how-to/expand-contract",
+    "concurrently": "how-to/online",
+    "multiple heads": "how-to/branches",
+    "merge": "how-to/branches",
+    "rebase": "how-to/branches",
+    "undo": "how-to/rollback",
+    "revert": "how-to/rollback",
+    "rollback": "how-to/rollback",
+    "downgrade": "how-to/rollback",
+    "offline": "how-to/offline",
+    "--sql": "how-to/offline",
+    "dba": "how-to/offline",
+    "seed": "tutorial",
+    "fixture": "how-to/testing",
+    "multi-tenant": "how-to/tenants",
+    "fleet": "how-to/tenants",
+    "rds": "reference/clusters",
+    "aurora": "reference/clusters",
+    "backfill": "how-to/backfill",
+    "batch": "how-to/backfill",
+    "data migration": "how-to/backfill",
+    "rename column": "how-to/renames",
+    "enum": "how-to/recipes",
+    "not null": "how-to/recipes",
+    "uuid": "how-to/recipes",
+    "trigger": "how-to/views",
+    "mermaid": "how-to/diagram",
+    "migrate from alembic": "how-to/adopt-history",
+    "existing database": "how-to/adopt-database",
+    "upgrade to 3.0": "reference/upgrade-notes",
+    "environment variables": "reference/settings",
+    "DATABASE_URL": "reference/settings",
+    "benchmark": "explanation/figures",
+    "trust": "explanation/trust",
+}
+
+
+@pytest.fixture(scope="session")
+def searched(browser: Browser, served: str) -> dict[str, str]:
+    """The page that the site's own search puts first, for each query."""
+    page = browser.new_page()
+    first = {}
+    for query in QUERIES:
+        page.goto(f"{served}search.html?{urlencode({'q': query})}")
+        page.wait_for_function("!document.querySelector('#search-results h2 span')")
+        found = page.locator("ul.search li a")
+        target = found.first.get_attribute("href") if found.count() else ""
+        first[query] = (target or "").partition(".html")[0]
+    page.close()
+    return first
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_search_finds_the_page_first(searched: dict[str, str], query: str) -> None:
+    assert searched[query] == QUERIES[query]
+
+
+def test_search_finds_what_terminals_and_files_show(
+    pages: Path, page: Page, served: str
+) -> None:
+    """A word of an output, and one of a file that a session wrote."""
+    page.goto(f"{served}search.html")
+    find = "([word, name]) => [Search._index.terms[word]].flat().map(n => Search._index.docnames[n])"
+    for word in ("detected", "create_table"):
+        assert page.evaluate(find, [word, ""])
