@@ -45,15 +45,9 @@ class Handler(SimpleHTTPRequestHandler):
 
 
 def server(site: Path, port: int) -> ThreadingHTTPServer:
-    """Return a server on loopback.
-
-    Args:
-        site: the folder of the site.
-        port: where to listen; 0 for any that is free.
-    """
-    return ThreadingHTTPServer(
-        ("127.0.0.1", port), partial(Handler, directory=str(site))
-    )
+    """Return a server on loopback; port 0 is any that is free."""
+    handler = partial(Handler, directory=str(site))
+    return ThreadingHTTPServer(("127.0.0.1", port), handler)
 
 
 def main() -> None:

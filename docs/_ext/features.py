@@ -10,7 +10,7 @@ from typing import Any
 
 from _ext import questions, renders
 from _ext.markdown import table
-from _ext.settings import KIT, constant, module
+from _ext.settings import KIT, constant
 
 # MySQL's modules are MariaDB's.
 KINDS = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mariadb": "MySQL, MariaDB"}
@@ -60,14 +60,14 @@ def proposed() -> list[str]:
 @cache
 def needs() -> dict[str, tuple[str, ...]]:
     """Return the rooms that each room needs, as the kit says it."""
-    rooms: dict[str, tuple[str, ...]] = ast.literal_eval(constant("ROOMS", "rooms"))
+    rooms: dict[str, tuple[str, ...]] = ast.literal_eval(constant("ROOMS", "rooms.py"))
     return rooms
 
 
 @cache
 def brought() -> dict[str, str]:
     """Return the question that brings each room that is no feature."""
-    answers: dict[str, str] = ast.literal_eval(constant("ANSWERS", "rooms"))
+    answers: dict[str, str] = ast.literal_eval(constant("ANSWERS", "rooms.py"))
     return {
         room: re.split("[='\"]+", answer.strip("'"))[0]
         for room, answer in answers.items()
@@ -141,28 +141,25 @@ def room_markdown(room: str) -> str:
     lines = ", ".join([f"{usual:,} lines", *others])
     if room in brought():
         return f"Your answer to `{brought()[room]}` brings it ({lines})."
-    if room in proposed():
-        return (
-            f"The feature `{room}` brings it ({lines}). A new project has it, unless your answer "
-            "to `features` leaves it out."
-        )
     chosen = {*proposed(), *needs()[room], room}
     names = ", ".join(name for name in features() if name in chosen)
-    return (
-        f"The feature `{room}` brings it ({lines}). Choose it when you start a project, or "
-        f"[add it later](switch.md#add-a-feature) with `--data 'features=[{names}]'`."
+    how = (
+        "A new project has it, unless your answer to `features` leaves it out."
+        if room in proposed()
+        else "Choose it when you start a project, or [add it later]"
+        f"(switch.md#add-a-feature) with `--data 'features=[{names}]'`."
     )
+    return f"The feature `{room}` brings it ({lines}). {how}"
 
 
 def checks_markdown() -> str:
     """Return a table of the checks that the rooms have for a project's own tests."""
     rows = [("test", "feature", "it fails if")]
     for room in needs():
-        if (KIT / room / "checks.py").exists():
-            for node in module(f"{room}/checks").body:
-                name = getattr(node, "name", "")
-                if name.startswith("test_"):
-                    rows.append((f"`{name}`", f"`{room}`", CHECKS[name]))
+        if (path := KIT / room / "checks.py").exists():
+            code = path.read_text(encoding="utf-8")
+            for name in re.findall(r"^def (test_\w+)", code, re.MULTILINE):
+                rows.append((f"`{name}`", f"`{room}`", CHECKS[name]))
     return table(*rows)
 
 

@@ -62,25 +62,20 @@ def section(name: str) -> str:
     first = FIRST.get(name, [{}])
     asked = ask(first[0])[name]
     if not asked["asked"]:
-        raise LookupError(
-            f"{name} is not asked: FIRST needs the answers that it depends on"
-        )
+        raise LookupError(f"{name} is not asked: FIRST needs the answers for it")
     said: dict[str, Any] = renders.engine().template.questions_data[name]
-    when = re.sub(r"^\{\{\s*|\s*\}\}$", "", said.get("when") or "")
-    with_answers = f", for example with {data(first[0])}" if first[0] else ""
-    answer = f"`{value(asked['answer'])}`"
+    when = "always."
+    if condition := said.get("when"):
+        when = f"if `{condition.strip('{} ')}`"
+        when += f", for example with `{data(first[0])}`." if first[0] else "."
+    default = f"`{value(asked['answer'])}`"
     if said.get("default") is None:
-        answer = "none: give an answer"
-    elif "{" in str(said["default"]) and isinstance(said["default"], str):
-        answer = f"computed from the answers before it, here {answer}"
-    facts = [
-        f":Asked: {f'if `{when}`{with_answers}.' if when else 'always.'}",
-        f":Default: {answer}",
-        f":Give it: `{example(asked)}`",
-    ]
-    return "\n\n".join(
-        [f"### `{name}`", escape(asked["help"]), choices(name, first), "\n".join(facts)]
-    )
+        default = "none: give an answer"
+    elif isinstance(said["default"], str) and "{" in said["default"]:
+        default = f"computed from the answers before it, here {default}"
+    facts = f":Asked: {when}\n:Default: {default}\n:Give it: `{example(asked)}`"
+    parts = [f"### `{name}`", escape(asked["help"]), choices(name, first), facts]
+    return "\n\n".join(parts)
 
 
 def choices(name: str, first: list[Answers]) -> str:
@@ -92,7 +87,7 @@ def choices(name: str, first: list[Answers]) -> str:
             answer = value(choice["value"])
             said = escape(choice["label"].removeprefix(f"{answer}: "))
             # Choices that depend on other answers have no titles.
-            said = f"with {data(answers)}" if len(first) > 1 else said
+            said = f"with `{data(answers)}`" if len(first) > 1 else said
             rows.setdefault(answer, []).append(said)
     cells = [(f"`{answer}`", "<br>".join(texts)) for answer, texts in rows.items()]
     return table(("answer", "what"), *cells) if cells else ""
@@ -106,13 +101,9 @@ def value(answer: Any) -> str:
 
 
 def data(answers: Answers) -> str:
-    """Return answers as options of the command."""
-    return f"`{' '.join(option(name, answer) for name, answer in answers.items())}`"
-
-
-def option(name: str, answer: Any) -> str:
-    """Return an answer as an option of the command, for a shell."""
-    return "--data " + shlex.quote(f"{name}={value(answer)}")
+    """Return answers as options of the command, for a shell."""
+    words = [shlex.quote(f"{name}={value(it)}") for name, it in answers.items()]
+    return " ".join(f"--data {word}" for word in words)
 
 
 def example(asked: QuestionState) -> str:
@@ -126,4 +117,4 @@ def example(asked: QuestionState) -> str:
     elif asked["widget"] == "mapping" and asked["placeholder"]:
         others = [yaml.safe_load(asked["placeholder"])]
     others = [other for other in others if other != answer]
-    return option(asked["name"], [*others, asked["placeholder"] or answer][0])
+    return data({asked["name"]: [*others, asked["placeholder"] or answer][0]})

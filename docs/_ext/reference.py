@@ -12,7 +12,7 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
-from _ext import features, figures, files, questions, renders, settings
+from _ext import features, figures, questions, renders, settings
 from support import owners
 
 # What can be inserted, each as Markdown; a name in the line is an argument.
@@ -20,14 +20,10 @@ INSERTS: dict[str, Callable[..., str]] = {
     "checks": features.checks_markdown,
     "features": features.markdown,
     "figures": figures.markdown,
-    "files": files.markdown,
     "owners": owners.table,
-    "proof": figures.proof_markdown,
     "questions": questions.markdown,
     "room": features.room_markdown,
-    "run": settings.run_markdown,
-    "rules": settings.rules_markdown,
-    "settings": settings.settings_markdown,
+    "settings": settings.markdown,
     "sizes": features.sizes_markdown,
 }
 
@@ -48,7 +44,7 @@ def insert(app: Sphinx, page: str, source: list[str]) -> None:
         return INSERTS[line[1]](*line[2].split())
 
     text = re.sub(r"^% insert (\S+)(.*)$", markdown, source[0], flags=re.MULTILINE)
-    source[0] = text.replace(renders.PLACEHOLDER, renders.ADDRESS)
+    source[0] = figures.quote(text).replace(renders.PLACEHOLDER, renders.ADDRESS)
 
 
 def index_keywords(app: Sphinx, document: nodes.document) -> None:

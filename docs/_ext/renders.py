@@ -37,10 +37,8 @@ def address() -> str:
     """Return the address that every command names: `SITE_ADDRESS`, else git's origin on a forge."""
     given = os.environ.get("SITE_ADDRESS", "")
     url = given or git(ROOT, "remote", "get-url", "origin")
-    found = re.search(r"\bgit(hub|lab)\.com[:/](.+?/.+?)(\.git)?/?$", url)
-    if found:
-        return f"{'gh' if found[1] == 'hub' else 'gl'}:{found[2]}"
-    return given or PLACEHOLDER
+    found = re.search(r"\b(g)it(h|l)[ua]b\.com[:/](.+?/.+?)(\.git)?/?$", url)
+    return f"{found[1]}{found[2]}:{found[3]}" if found else given or PLACEHOLDER
 
 
 ADDRESS = address()
@@ -48,12 +46,11 @@ ADDRESS = address()
 
 def cloned() -> str:
     """Return the URL that Copier clones for the address."""
-    forge, _, path = ADDRESS.partition(":")
-    return f"{FORGES[forge]}/{path}.git" if forge in FORGES else ADDRESS
+    return re.sub(r"^(gh|gl):(.*)$", lambda m: f"{FORGES[m[1]]}/{m[2]}.git", ADDRESS)
 
 
 def repository() -> str:
-    """Return the URL of the repository's page; empty if nobody gave an address."""
+    """Return the URL of the repository's page; empty if there is no address."""
     known = ADDRESS != PLACEHOLDER and cloned().startswith("https://")
     return cloned().removesuffix(".git") if known else ""
 

@@ -12,7 +12,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 import sysconfig
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -37,7 +36,6 @@ from support.databases import (
     server_of,
     url_text,
 )
-from support.releases import ROOT
 
 # What a server's database is called on the pages.
 DATABASE = "my_app"
@@ -50,17 +48,6 @@ UVX = """\
 #!/bin/sh
 while [ "$1" = --with ]; do shift 2; done
 exec "$@"
-"""
-
-# The template is read and cloned several times for an update, and once will do.
-COPIER = f"""\
-#!{sys.executable}
-import sys
-sys.path.append({str(ROOT / "tests")!r})
-from copier._cli import CopierApp
-from support.faster import faster_copier
-with faster_copier():
-    CopierApp.run()
 """
 
 # What a page says of that.
@@ -147,18 +134,14 @@ class Session:
     def open(self) -> Iterator[None]:
         """Create the folder, the database and the project; drop them afterwards."""
         with TemporaryDirectory() as folder, self.own_database():
-            # The programs are outside of the home, where no command of a page sees them.
-            self.home, programs = (
-                Path(folder).resolve() / "home",
-                Path(folder, "programs"),
-            )
+            self.home = Path(folder).resolve() / "home"
             self.home.mkdir()
-            programs.mkdir()
-            for name, text in {"uvx": UVX, "copier": COPIER}.items():
-                (programs / name).write_text(text, encoding="utf-8")
-                (programs / name).chmod(0o755)
+            # Outside of the home, where no command of a page sees it.
+            uvx = self.home.with_name("uvx")
+            uvx.write_text(UVX, encoding="utf-8")
+            uvx.chmod(0o755)
             (self.home / ".gitconfig").write_text(GIT % REPOSITORY)
-            path = [str(programs), sysconfig.get_path("scripts"), os.environ["PATH"]]
+            path = [folder, sysconfig.get_path("scripts"), os.environ["PATH"]]
             self.env = UV_RUNS_HERE | {
                 "HOME": str(self.home),
                 "PWD": str(self.home),
@@ -187,51 +170,37 @@ class Session:
             yield
         finally:
             force = " WITH (FORCE)" if self.server == "postgresql" else ""
-            for name in [
-                *databases_beside(server.set(database=self.database)),
-                self.database,
-            ]:
+            others = databases_beside(server.set(database=self.database))
+            for name in [*others, self.database]:
                 execute(server, f"DROP DATABASE {name}{force}")
 
     def start(self, answers: dict[str, Any]) -> None:
         """Make the project, and go to its folder."""
         if answers.get("async_engine"):
             self.env["PYTEST_PLUGINS"] = "pytest_asyncio.plugin"
-        shown = ""
+        shown = url = ""
         if self.server:
-            database = answers["database"]
-            driver = answers.get("driver") or {"postgresql": "psycopg"}.get(
-                database, "pymysql"
-            )
-            name = f"{database}+{driver}"
-            shown = url_text(
-                SERVERS[self.server].set(drivername=name, database=DATABASE)
-            )
+            questions = renders.state(answers)["questions"]
+            [default] = [q["answer"] for q in questions if q["name"] == "database_url"]
+            driver = default.partition(":")[0]
+            server = SERVERS[self.server].set(drivername=driver)
+            shown = url_text(server.set(database=DATABASE))
+            url = url_text(server.set(database=self.database))
             answers = answers | {"database_url": shown}
+        for file in [] if self.version else renders.render(answers)["files"]:
+            target = self.project / file["path"]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            text = file["text"].replace(shown, url) if shown else file["text"]
+            target.write_text(text, encoding="utf-8")
+            target.chmod(0o755 if file["executable"] else 0o644)
         if self.version:
-            self.start_from_release(answers, self.version)
-        else:
-            for file in renders.render(answers)["files"]:
-                text = file["text"]
-                if shown:
-                    text = text.replace(
-                        shown, f"{shown.removesuffix(DATABASE)}{self.database}"
-                    )
-                target = self.project / file["path"]
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_text(text, encoding="utf-8")
-                target.chmod(0o755 if file["executable"] else 0o644)
+            # As its owner did, who then committed it.
+            data = " ".join(f"--data={name}={value}" for name, value in answers.items())
+            release = f"--vcs-ref=v{self.version} {data} {ADDRESS} {FOLDER}"
+            self.run(f"copier copy --quiet --defaults {release}")
+            git = f"git -C {FOLDER}"
+            self.run(f"{git} init --quiet && {git} add --all && {git} commit -qm Start")
         self.env["PWD"] = str(self.project)
-
-    def start_from_release(self, answers: dict[str, Any], version: str) -> None:
-        """Make the project of an older release, as its owner did, and commit it."""
-        data = "".join(
-            f" --data={name}={shlex.quote(value if isinstance(value, str) else json.dumps(value))}"
-            for name, value in answers.items()
-        )
-        copy = f"copier copy --quiet --defaults --vcs-ref=v{version}{data} {ADDRESS} {FOLDER}"
-        commit = "git add --all && git commit --quiet --message Start"
-        self.run(f"{copy} && cd {FOLDER} && git init --quiet && {commit}")
 
     @property
     def project(self) -> Path:
@@ -239,14 +208,7 @@ class Session:
         return self.home / FOLDER
 
     def write(self, path: Path, text: str, replace: str = "", start: str = "") -> None:
-        """Write a file, or a part of one that is there.
-
-        Args:
-            path: the file.
-            text: what it gets.
-            replace: the text takes the place of this,
-            start: or of everything from the line on that begins with this.
-        """
+        """Write a file, or replace a part of one, or everything from the start of a line on."""
         before = after = ""
         if part := replace or (start and f"\n{start}"):
             before, found, after = path.read_text(encoding="utf-8").partition(part)
@@ -272,11 +234,8 @@ class Session:
         """Replace names of revisions by their identifiers, which are new each time."""
 
         def identifier(name: re.Match[str]) -> str:
-            return (
-                self.find(f"**/versions/*_{name[1]}.py")
-                .name.split("-")[1]
-                .split("_")[0]
-            )
+            path = self.find(f"**/versions/*_{name[1]}.py")
+            return path.name.split("-")[1].split("_")[0]
 
         return ID.sub(identifier, text)
 
@@ -379,21 +338,14 @@ class Page:
     def play(
         self, name: str, new: Session | None, action: Callable[[Session], Shown]
     ) -> Shown | None:
-        """Play a block, and return what it shows; None if a server is missing.
-
-        Args:
-            name: the session's.
-            new: the session as this block begins it; None if it goes on with one.
-            action: what the block does.
+        """Play a block of a session, and return what it shows; None if a server is missing.
 
         Raises:
             Unexpected: if a command does not do what its page says.
         """
         begins = name not in self.sessions
         if new and not begins:
-            raise Unexpected(
-                f"the session {name} has begun: answers are on its first block"
-            )
+            raise Unexpected(f"{name} has begun: answers are on its first block")
         session = self.sessions.setdefault(name, new or Session())
         if name in self.known:
             session.shown.append(self.known[name][len(session.shown)])
@@ -414,9 +366,8 @@ class Page:
         """Keep what was shown if everything was, and delete the folders."""
         self.opened.close()
         if self.whole and not self.known:
-            renders.keep(
-                self.kept, {name: one.shown for name, one in self.sessions.items()}
-            )
+            shown = {name: session.shown for name, session in self.sessions.items()}
+            renders.keep(self.kept, shown)
 
 
 pages: dict[str, Page] = {}

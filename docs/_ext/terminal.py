@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+from subprocess import SubprocessError
 from typing import Any, ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import directives
+from pygments.lexers import find_lexer_class_for_filename
 from sphinx.application import Sphinx
 from sphinx.directives.code import container_wrapper
 from sphinx.util.docutils import SphinxDirective
@@ -14,19 +15,9 @@ from sphinx.util.docutils import SphinxDirective
 from _ext import renders, sessions
 from _ext.sessions import Session, Shown, Unexpected, split_commands
 
-LANGUAGES = {
-    ".ini": "ini",
-    ".md": "markdown",
-    ".py": "python",
-    ".sql": "sql",
-    ".toml": "toml",
-    ".yaml": "yaml",
-    ".yml": "yaml",
-}
-
 
 class SessionDirective(SphinxDirective):
-    """A block of a session, which its first argument names."""
+    """A block of a session, which its first argument names; a subclass plays and shows it."""
 
     has_content = True
     option_spec: ClassVar[dict[str, Any]] = {
@@ -50,7 +41,7 @@ class SessionDirective(SphinxDirective):
                 new = Session(answers, options.get("from"))
             page = sessions.pages[self.env.current_document.docname]
             return self.show(page.play(self.arguments[0], new, self.play))
-        except (ValueError, Unexpected) as error:
+        except (OSError, SubprocessError, ValueError, Unexpected) as error:
             raise self.error(str(error)) from None
 
     def play(self, session: Session) -> Shown:
@@ -58,7 +49,7 @@ class SessionDirective(SphinxDirective):
         raise NotImplementedError
 
     def show(self, shown: Shown | None) -> list[nodes.Node]:
-        """Return what the page shows of it."""
+        """Return what the page shows of it; without what is shown, its server was missing."""
         raise NotImplementedError
 
 
@@ -79,19 +70,19 @@ class Terminal(SessionDirective):
 
     def show(self, shown: Shown | None) -> list[nodes.Node]:
         """Return the commands, each with what it printed."""
-        block = nodes.literal_block()
+        # With another source than its text, or it would be highlighted.
+        block = nodes.literal_block("terminal")
         for command, output in shown or [(command, "") for command in self.commands()]:
-            comment = command.startswith("#")
-            if not comment:
-                block += nodes.inline(text="$ ", classes=["gp"])
-            block += nodes.inline(
-                text=command, classes=["comment" if comment else "command"]
-            )
+            if command.startswith("#"):
+                block += nodes.inline(text=f"{command}\n", classes=["comment"])
+                continue
+            block += nodes.inline(text="$ ", classes=["gp"])
+            block += nodes.inline(text=command, classes=["command"])
             block += nodes.Text("\n")
-            if output and not comment and "quiet" not in self.options:
+            if output and "quiet" not in self.options:
                 # With its end of line, or that would be copied.
                 block += nodes.inline(text=f"{output}\n", classes=["go"])
-        terminal = nodes.container("", block, classes=["terminal"])
+        terminal = nodes.container("", block, classes=["terminal", "highlight"])
         if shown is not None:
             return [terminal]
         missing = "This server was not there when the site was built, so these commands did not run."
@@ -123,9 +114,9 @@ class FileDirective(SessionDirective):
         path, text = self.arguments[1], "\n".join(self.content)
         if shown:
             text = shown[0][0] if text else self.cut(shown[0][0])
-        language = LANGUAGES.get(PurePosixPath(path).suffix, "text")
-        # Of a part that is not what the file is.
-        language = self.options.get("language", language)
+        lexer = find_lexer_class_for_filename(path)
+        # An option names the language of a part that is not what the file is.
+        language = self.options.get("language", lexer.aliases[0] if lexer else "text")
         block = nodes.literal_block(text, text, language=language)
         return [container_wrapper(self, block, f"`{path.replace('*', '…')}`")]
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urldefrag, urlencode
 
 import pytest
@@ -20,15 +21,16 @@ import yaml
 from filelock import FileLock
 from playwright.sync_api import Browser, Page
 
-from _ext import features, files, questions, renders, sessions
+from _ext import features, questions, renders, sessions
 from _ext.sessions import Session, Unexpected, split_commands
-from _ext.settings import KIT
+from _ext.settings import KIT, constant
 from serve import server
 from starter.build import install
 from starter.engine import source_of
 from support import releases
 from support.commands import run
 from support.layout import expected_tree
+from support.owners import owner_of
 from support.releases import ROOT
 from support.site import WORK
 from support.variants import FEATURES, PAIRWISE
@@ -100,8 +102,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if not built.exists():
             # A page with a warning is read again by the next worker, which fails as well.
             options = ["-q", "-E", "-W", "--keep-going", "-n", "-j", "auto"]
-            command = [sys.executable, "-m", "sphinx", *options, DOCS, site]
-            run(*command, cwd=ROOT, env={"SITE_ADDRESS": ADDRESS})
+            command: list[str | Path] = [sys.executable, "-m", "sphinx", *options]
+            run(*command, DOCS, site, cwd=ROOT, env={"SITE_ADDRESS": ADDRESS})
             built.touch()
     return site
 
@@ -319,7 +321,7 @@ def test_what_ran_is_kept_only_as_a_whole(
     play(whole, "echo 2")
     whole.close()
     again = sessions.Page(blocks)
-    assert again.play("a", None, lambda _: []) == [["echo 2", "2"]]
+    assert again.play("a", None, lambda _: []) == [["echo 2", "2"]]  # type: ignore[comparison-overlap]
 
 
 def test_commands_are_split_where_a_shell_does() -> None:
@@ -331,23 +333,67 @@ def test_commands_are_split_where_a_shell_does() -> None:
     ]
 
 
-def test_every_file_has_an_owner_and_a_purpose() -> None:
-    found = files.all_files()
-    assert not [path for path, file in found.items() if not file.purpose]
+# Renders that bring each file of the template at least once.
+ALL: dict[str, Any] = {"features": list(FEATURES["all"])}
+MARIADB = {"database": "mariadb", "tenants": "database", "base_location": "module"}
+RENDERS: list[dict[str, Any]] = [
+    ALL | {"example": "tour"},
+    ALL | {"database": "postgresql", "compose": True, "ci": "gitlab"},
+    ALL | {"database": "postgresql", "tenants": "schema"},
+    ALL | MARIADB | {"async_engine": True},
+    questions.ANALYTICS | {"database": "postgresql", "async_engine": True},
+    {
+        "more_databases": {"analytics": "sqlite+aiosqlite:///analytics.db"},
+        "async_engine": True,
+    },
+    *(
+        questions.EXISTING
+        | {"base_import": "my_app.models:Base", "ci": "github", "database": database}
+        for database in ("sqlite", "postgresql", "mariadb")
+    ),
+]
+KIT_FOLDER = "migrations/migration_kit"
+
+
+def rendered_files() -> list[Any]:
+    """Return the files of those renders."""
+    return [file for answers in RENDERS for file in renders.render(answers)["files"]]
+
+
+def listed_files() -> dict[str, list[str]]:
+    """Return the rows of the page of files by their paths; a part of the kit is its own path."""
+    text = (DOCS / "reference" / "files.md").read_text(encoding="utf-8")
+    folder, listed = "", {}
+    for heading, name, more in re.findall(
+        r"^## (.+)$|^\| `([^`]+)` \| (.+) \|$", text, re.MULTILINE
+    ):
+        if heading:
+            folder = heading.strip("`") if heading.startswith("`") else ""
+        else:
+            listed[f"{folder}{name}"] = more.split(" | ")
+    return listed
+
+
+def test_page_of_files_has_each_with_its_owner_and_purpose() -> None:
+    listed = listed_files()
+    found = {file["path"] for file in rendered_files()}
+    others = {path for path in found if not path.startswith(f"{KIT_FOLDER}/")}
+    kit = {path.removeprefix(f"{KIT_FOLDER}/") for path in found - others}
+    parts = {
+        f"{KIT_FOLDER}/{path.split('/')[0]}{'/' * ('/' in path)}" for path in kit
+    }
+    assert set(listed) == others | parts
+    for path, row in listed.items():
+        assert row[-1].strip(), path
+        if path in others:
+            assert row[0] == owner_of(path), path
+
+
+def test_renders_bring_each_file_of_the_template() -> None:
     names = releases.template_files()
     there = {source_of(name) for name in names if name.startswith("template/")}
-    rendered = {
-        file["source"].partition("#")[0]
-        for answers in files.RENDERS
-        for file in renders.render(answers)["files"]
-    }
-    assert rendered == there
-    written = {re.sub(r"\.jinja$", "", path) for path in files.PURPOSES}
-    assert written <= set(found)  # no line for a file that is gone
-
-
-def test_the_page_of_files_has_those_of_each_variant() -> None:
-    found = set(files.all_files())
+    assert {file["source"].partition("#")[0] for file in rendered_files()} == there
+    found = {file["path"] for file in rendered_files()}
     for variant in PAIRWISE:
         paths = {
             path.replace(f"{variant.migrations}/", "migrations/", 1)
@@ -356,14 +402,23 @@ def test_the_page_of_files_has_those_of_each_variant() -> None:
         assert paths <= found
 
 
-def test_owner_of_a_file_is_who_copier_says() -> None:
-    owners = {path: file.owner for path, file in files.all_files().items()}
-    assert owners["src/my_app/models/hero.py"] == "you"
-    assert owners["migrations/HEAD"] == "you"
-    assert owners["src/my_app/models/base.py"] == "both"
-    assert owners["src/my_app/models/__init__.py"] == "the template"
-    assert owners["migrations/env.py"] == "both"
-    assert owners["migrations/migration_kit/lock.py"] == "the template"
+def test_trees_of_the_pages_are_those_of_a_project() -> None:
+    found = {file["path"] for file in rendered_files()}
+    folders = {f"{parent}/" for path in found for parent in Path(path).parents}
+    count = 0
+    for page in sources():
+        text = page.read_text(encoding="utf-8")
+        for block in re.findall(r"^```text\n(\S+/\n(?: .*\n)+)```", text, re.MULTILINE):
+            above = [""]
+            for line in block.splitlines():
+                name = line.split()[0]
+                level = (len(line) - len(line.lstrip())) // 2
+                del above[level + 1 :]
+                path = above[level] + name
+                above.append(path if (level, name) != (0, "my-app/") else "")
+                assert above[-1] == "" or path in found | folders, f"{page}: {path}"
+                count += 1
+    assert count > 30
 
 
 def test_pages_say_one_thing_about_owners(pages: Path) -> None:
@@ -440,6 +495,32 @@ def test_page_of_questions_has_each_of_them(pages: Path) -> None:
         assert f">{name}</span>" in page.text
         for choice in state["choices"] if state["asked"] else ():
             assert f">{questions.value(choice['value'])}</span>" in page.text
+
+
+def test_page_of_settings_has_each_option_of_run() -> None:
+    """With its type, its default, and whether one of Alembic's can be combined with the kit's."""
+    page = (DOCS / "reference" / "settings.md").read_text(encoding="utf-8")
+    tree = ast.parse((KIT / "environment.py").read_text(encoding="utf-8"))
+    [run_] = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "run"]
+    types = {
+        ast.unparse(node.targets[0]): ast.unparse(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+    }
+    given: list[tuple[ast.arg, ast.expr | None]]
+    given = [(argument, None) for argument in run_.args.args]
+    given += zip(run_.args.kwonlyargs, run_.args.kw_defaults, strict=True)
+    for argument, default in given:
+        assert argument.annotation
+        annotation = ast.unparse(argument.annotation).strip("'")
+        shown = f"{argument.arg}: {types.get(annotation, annotation)}"
+        shown += f" = {ast.unparse(default)}" if default else ""
+        assert f"\n`{shown}`\n: " in page
+    dicts = [constant(name, "options.py") for name in ("RULES", "TAKEN")]
+    keys = [key for node in dicts if isinstance(node, ast.Dict) for key in node.keys]
+    combined = [ast.literal_eval(key) for key in keys if key]
+    listed = re.findall(r"^\| `(\w+)` \| (Refused)?", page, re.MULTILINE)
+    assert [name for name, _ in listed if name in combined] == combined
 
 
 def test_page_of_settings_has_each_that_the_kit_reads(pages: Path) -> None:
