@@ -7,7 +7,9 @@ from typing import Any, ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import directives
-from pygments.lexers import find_lexer_class_for_filename
+from pygments.lexers import (  # type: ignore[import-untyped]
+    find_lexer_class_for_filename,
+)
 from sphinx.application import Sphinx
 from sphinx.directives.code import container_wrapper
 from sphinx.util.docutils import SphinxDirective
