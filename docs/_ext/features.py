@@ -10,7 +10,7 @@ from typing import Any
 
 from _ext import questions, renders
 from _ext.markdown import table
-from _ext.settings import KIT, constant
+from _ext.settings import constant
 
 # MySQL's modules are MariaDB's.
 KINDS = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mariadb": "MySQL, MariaDB"}
@@ -29,17 +29,6 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "databases": questions.ANALYTICS | {"features": []},
     "adopted": questions.EXISTING
     | {"base_import": "my_app.models:Base", "features": []},
-}
-
-# When a check of tests/test_migrations.py fails.
-CHECKS = {
-    "test_history_has_one_head": "two branches were merged and both revisions are newest",
-    "test_head_file_names_the_head": "[`HEAD`](../how-to/branches.md) names another revision",
-    "test_each_revision_goes_up_down_and_up": "a downgrade leaves something or drops too much: "
-    "it compares the schema at every step",
-    "test_no_downgrade_is_empty": "a downgrade is empty, without a reason in its docstring",
-    "test_models_equal_the_migrated_schema": "a model changed without a revision",
-    "test_every_model_is_loaded": "a module defines a table and nothing imports the module",
 }
 
 # The page of a room has its name, except for this one.
@@ -150,17 +139,6 @@ def room_markdown(room: str) -> str:
         f"(switch.md#add-a-feature) with `--data 'features=[{names}]'`."
     )
     return f"The feature `{room}` brings it ({lines}). {how}"
-
-
-def checks_markdown() -> str:
-    """Return a table of the checks that the rooms have for a project's own tests."""
-    rows = [("test", "feature", "it fails if")]
-    for room in needs():
-        if (path := KIT / room / "checks.py").exists():
-            code = path.read_text(encoding="utf-8")
-            for name in re.findall(r"^def (test_\w+)", code, re.MULTILINE):
-                rows.append((f"`{name}`", f"`{room}`", CHECKS[name]))
-    return table(*rows)
 
 
 def sizes_markdown() -> str:

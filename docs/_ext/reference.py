@@ -17,7 +17,6 @@ from support import owners
 
 # What can be inserted, each as Markdown; a name in the line is an argument.
 INSERTS: dict[str, Callable[..., str]] = {
-    "checks": features.checks_markdown,
     "features": features.markdown,
     "figures": figures.markdown,
     "owners": owners.table,

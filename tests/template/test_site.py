@@ -28,7 +28,7 @@ from serve import server
 from starter.build import install
 from starter.engine import source_of
 from support import releases
-from support.commands import run
+from support.commands import run, script
 from support.layout import expected_tree
 from support.owners import owner_of
 from support.releases import ROOT
@@ -219,11 +219,11 @@ def test_nothing_is_loaded_from_elsewhere(pages: Path) -> None:
         text = style.read_text(encoding="utf-8")
         addresses = re.findall(r"(?:url\(|@import)\s*['\"]?([^'\")\s]+)", text)
         loaded += [f"{style.name}: {a}" for a in addresses if external.match(a)]
-    for script in pages.rglob("*.js"):
-        text = script.read_text(encoding="utf-8")
+    for code in pages.rglob("*.js"):
+        text = code.read_text(encoding="utf-8")
         loading = r"(?:import|fetch|importScripts)\s*\(?\s*['\"`]|\.src\s*=\s*['\"`]"
         addresses = re.findall(rf"(?:{loading})([^'\"`]+)", text)
-        loaded += [f"{script.name}: {a}" for a in addresses if external.match(a)]
+        loaded += [f"{code.name}: {a}" for a in addresses if external.match(a)]
     assert not loaded
 
 
@@ -244,12 +244,7 @@ def test_pictures_and_terminals_follow_light_and_dark(pages: Path) -> None:
             fixed, re.sub(r"<pre.*?</pre>", "", article, flags=re.DOTALL)
         )
     style = (DOCS / "_static" / "site.css").read_text(encoding="utf-8")
-    rules = re.sub(r"--[\w-]+:[^;]+;", "", style)
-    assert not re.findall(r"#[0-9a-fA-F]{3,8}\b|rgb|hsl", rules)
-    own = set(re.findall(r"^  (--[\w-]+):", style, re.MULTILINE))
-    dark = re.findall(r"\{([^{}]*)\}", style[style.index('[data-theme="dark"]') :])
-    assert own
-    assert own <= set(re.findall(r"(--[\w-]+):", dark[0]))
+    assert not re.findall(r"#[0-9a-fA-F]{3,8}\b|rgb|hsl", style)
 
 
 def test_each_block_of_commands_is_run_or_says_why_not() -> None:
@@ -275,7 +270,8 @@ def test_yaml_of_the_pages_can_be_read() -> None:
 
 def test_page_of_deployment_shows_parts_of_a_projects_own(pages: Path) -> None:
     text = read_pages(pages)["how-to/deploy.html"].text
-    shown = re.findall(r"docs/deployment.md</code>.*?</pre>", text, re.DOTALL)
+    caption = r"docs/deployment.md</span></code></span>.*?</pre>"
+    shown = re.findall(caption, text, re.DOTALL)
     assert len(shown) == 6
     assert not [part for part in shown if "Deployment</span>" in part]
 
@@ -379,9 +375,7 @@ def test_page_of_files_has_each_with_its_owner_and_purpose() -> None:
     found = {file["path"] for file in rendered_files()}
     others = {path for path in found if not path.startswith(f"{KIT_FOLDER}/")}
     kit = {path.removeprefix(f"{KIT_FOLDER}/") for path in found - others}
-    parts = {
-        f"{KIT_FOLDER}/{path.split('/')[0]}{'/' * ('/' in path)}" for path in kit
-    }
+    parts = {f"{KIT_FOLDER}/{path.split('/')[0]}{'/' * ('/' in path)}" for path in kit}
     assert set(listed) == others | parts
     for path, row in listed.items():
         assert row[-1].strip(), path
@@ -465,6 +459,17 @@ def test_page_of_features_has_each_room_and_its_lines(pages: Path) -> None:
     }
 
 
+def test_page_of_checks_has_each() -> None:
+    page = (DOCS / "reference" / "checks.md").read_text(encoding="utf-8")
+    found = [
+        f"| `{name}` | `{room}` | "
+        for room in features.needs()
+        for path in (KIT / room).glob("checks.py")
+        for name in re.findall(r"(?m)^def (test_\w+)", path.read_text("utf-8"))
+    ]
+    assert re.findall(r"(?m)^\| `test_\w+` \| `\w+` \| ", page) == found
+
+
 def test_features_are_those_of_the_kit() -> None:
     """The question, the kit's registration and the folders name the same rooms."""
     folders = {path.parent.name for path in KIT.glob("*/room.py")}
@@ -501,7 +506,9 @@ def test_page_of_settings_has_each_option_of_run() -> None:
     """With its type, its default, and whether one of Alembic's can be combined with the kit's."""
     page = (DOCS / "reference" / "settings.md").read_text(encoding="utf-8")
     tree = ast.parse((KIT / "environment.py").read_text(encoding="utf-8"))
-    [run_] = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "run"]
+    [run_] = [
+        n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "run"
+    ]
     types = {
         ast.unparse(node.targets[0]): ast.unparse(node.value)
         for node in tree.body
@@ -732,9 +739,7 @@ CUT_OFF = """() => {
 
 
 @pytest.mark.parametrize("width", [360, 768, 1280])
-def test_no_table_is_cut_off(
-    pages: Path, page: Page, served: str, width: int
-) -> None:
+def test_no_table_is_cut_off(pages: Path, page: Page, served: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     cut = {}
     for name in read_pages(pages):
@@ -840,7 +845,7 @@ def searched(browser: Browser, served: str) -> dict[str, str]:
     first = {}
     for query in QUERIES:
         page.goto(f"{served}search.html?{urlencode({'q': query})}")
-        page.wait_for_function("!document.querySelector('#search-results h2 span')")
+        page.locator(".search-summary", has_text=re.compile("page|match")).wait_for()
         found = page.locator("ul.search li a")
         target = found.first.get_attribute("href") if found.count() else ""
         first[query] = (target or "").partition(".html")[0]
@@ -861,3 +866,23 @@ def test_search_finds_what_terminals_and_files_show(
     find = "([word, name]) => [Search._index.terms[word]].flat().map(n => Search._index.docnames[n])"
     for word in ("detected", "create_table"):
         assert page.evaluate(find, [word, ""])
+
+
+def test_workflow_that_publishes_is_valid_and_safe() -> None:
+    workflow = ".github/workflows/site.yml"
+    check = ("--builtin-schema", "vendor.github-workflows", workflow)
+    run(script("check-jsonschema"), *check, cwd=ROOT)
+    run(script("zizmor"), "--offline", workflow, cwd=ROOT)
+    jobs = yaml.safe_load((ROOT / workflow).read_text(encoding="utf-8"))["jobs"]
+    ran = [step.get("run", "") for step in jobs["build"]["steps"]]
+    assert "uv run python docs/build.py" in ran
+    assert jobs["publish"]["needs"] == "build"
+    used = [
+        step["uses"] for job in jobs.values() for step in job["steps"] if "uses" in step
+    ]
+    assert used
+    assert [use for use in used if not re.search(r"@[0-9a-f]{40}$", use)] == []
+    ours = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+    assert {use for use in used if "pages" not in use} <= set(
+        re.findall(r"uses: (\S+)", ours)
+    )
