@@ -38,7 +38,7 @@ def insert(app: Sphinx, page: str, source: list[str]) -> None:
         if line[1] not in INSERTS:
             raise ExtensionError(f"{page}: nothing is called {line[1]}")
         code = Path(__file__).parent.glob("*.py")
-        for path in [*renders.template_paths(), *renders.own_code(), *code]:
+        for path in [*renders.inputs(), *code]:
             app.env.note_dependency(path)
         return INSERTS[line[1]](*line[2].split())
 

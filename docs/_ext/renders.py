@@ -70,35 +70,25 @@ def parse_answers(line: str) -> dict[str, Any]:
     return answers
 
 
-def template_paths() -> list[Path]:
-    """Return the template's files."""
-    return [ROOT / name for name in releases.template_files()]
-
-
-def own_code() -> list[Path]:
-    """Return what decides, beside the template, what is rendered and run."""
-    names = ("docs/_ext/renders.py", "docs/_ext/sessions.py", "docs/starter/engine.py")
-    support = (ROOT / "tests" / "support").glob("*.py")
-    return [*(ROOT / name for name in names), *support, ROOT / "pyproject.toml"]
+def inputs() -> list[Path]:
+    """Return what decides what is rendered and run: template, tools, and this code."""
+    code = ["docs/_ext/renders.py", "docs/_ext/sessions.py", "docs/starter/engine.py"]
+    names = [*releases.template_files(), *code, "pyproject.toml"]
+    return [*(ROOT / name for name in names), *(ROOT / "tests/support").glob("*.py")]
 
 
 @cache
 def fingerprint() -> str:
-    """Return a hash of all that decides what a page shows: template, tools, and this code."""
+    """Return a hash of all that."""
     digest = hashlib.sha256(f"{sys.version}{ADDRESS}".encode())
-    for path in sorted([*template_paths(), *own_code()]):
+    for path in sorted(inputs()):
         digest.update(f"\0{path.relative_to(ROOT)}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
 def remembered(kind: str, key: Any) -> Path:
-    """Return the file that keeps a result.
-
-    Args:
-        kind: the folder, and so what the file holds.
-        key: what the result comes from, beside the fingerprint; as JSON has it.
-    """
+    """Return the file that keeps a result, by its kind and what it comes from."""
     name = hashlib.sha256(f"{fingerprint()}{json.dumps(key)}".encode()).hexdigest()
     folder = CACHE / kind
     folder.mkdir(parents=True, exist_ok=True)
@@ -107,10 +97,9 @@ def remembered(kind: str, key: Any) -> Path:
 
 def keep(path: Path, result: Any) -> None:
     """Write a result as a whole: another process may read it at the same time."""
-    with TemporaryDirectory(dir=path.parent) as folder:
-        new = Path(folder, path.name)
-        new.write_text(json.dumps(result), encoding="utf-8")
-        new.replace(path)
+    new = path.with_suffix(f".{os.getpid()}")
+    new.write_text(json.dumps(result), encoding="utf-8")
+    new.replace(path)
 
 
 # The commit that the pages show, of a release that is not made yet.

@@ -377,7 +377,7 @@ def begin(app: Sphinx, name: str, source: list[str]) -> None:
     """Begin a page: it is read again when the template changes."""
     if blocks := [found[0] for found in BLOCKS.finditer(source[0])]:
         pages[name] = Page(blocks)
-        for path in [*renders.template_paths(), *renders.own_code()]:
+        for path in renders.inputs():
             app.env.note_dependency(path)
 
 
