@@ -26,12 +26,6 @@ PAGES = (
 class Handler(SimpleHTTPRequestHandler):
     """A file server that sends the policy of each page."""
 
-    extensions_map = {  # noqa: RUF012
-        **SimpleHTTPRequestHandler.extensions_map,
-        ".mjs": "text/javascript",
-        ".wasm": "application/wasm",
-    }
-
     def log_message(self, *_: object) -> None:
         """Be silent."""
 
@@ -57,20 +51,16 @@ def main() -> None:
     options = parser.parse_args()
     if not SITE.is_dir():
         sys.exit(f"{SITE} is missing: build it with `python docs/build.py`")
+    port = options.port
     try:
-        http = server(SITE, options.port)
-    except OSError as error:
-        other = options.port % 65535 + 1
-        sys.exit(
-            f"can't listen on port {options.port}: {error.strerror}. "
-            f"Run `python docs/serve.py --port {other}`"
-        )
-    with http:
-        print(f"http://127.0.0.1:{http.server_port}/")
-        try:
+        with server(SITE, port) as http:
+            print(f"http://127.0.0.1:{http.server_port}/")
             http.serve_forever()
-        except KeyboardInterrupt:
-            print()
+    except OSError as error:
+        other = f"python docs/serve.py --port {port % 65535 + 1}"
+        sys.exit(f"can't listen on port {port}: {error.strerror}. Run `{other}`")
+    except KeyboardInterrupt:
+        print()
 
 
 if __name__ == "__main__":
