@@ -797,6 +797,8 @@ QUERIES = {
     "squawk": "how-to/lint",
     "pgbouncer": "how-to/pgbouncer",
     "galera": "how-to/clusters",
+    "postgis": "how-to/extensions",
+    "pgvector": "how-to/extensions",
     "cockroachdb": "how-to/clusters",
     # Other words for it.
     "zero downtime": "how-to/expand-contract",
