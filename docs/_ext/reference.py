@@ -20,6 +20,7 @@ INSERTS: dict[str, Callable[..., str]] = {
     "features": features.markdown,
     "figures": figures.markdown,
     "owners": owners.table,
+    "proof": figures.proof_markdown,
     "questions": questions.markdown,
     "room": features.room_markdown,
     "settings": settings.markdown,
