@@ -71,7 +71,9 @@ PATTERNS = r"""
 CONTRACTED = re.compile(r"README|docs/(?!_ext|reference/).*md")
 
 # Hits that are right, each by a file and the words around it.
-ALLOWED: dict[str, set[str]] = {}
+ALLOWED: dict[str, set[str]] = {
+    "docs/explanation/layouts.md": {"Where Base lives"},
+}
 
 # The kinds of files that a user reads, each with its files.
 KINDS = {
