@@ -35,7 +35,7 @@ SPEED = {
 }
 
 # Seconds that an application notices.
-LONG = 3
+LONG = 1
 
 
 def features_table() -> str:
