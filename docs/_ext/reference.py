@@ -20,7 +20,6 @@ INSERTS: dict[str, Callable[..., str]] = {
     "features": features.markdown,
     "figures": figures.markdown,
     "owners": owners.table,
-    "proof": figures.proof_markdown,
     "questions": questions.markdown,
     "room": features.room_markdown,
     "settings": settings.markdown,
