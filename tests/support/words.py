@@ -35,7 +35,7 @@ PATTERNS = r"""
 \bin silence\b|\bwithout a word\b   # silently
 \banew\b   # again, from scratch
 \b(takes?|taken|took|taking) ((it|them|\w+ed|his|all|what|the|revisions?|tables?|those|`x`) ){0,2}(back|away)\b   # revert, remove
-\bthe (release|code|revision|one) before\b(?! you\b)   # the previous release
+\bthe (release|code|revision|one) before\b(?! (you|the)\b)   # the previous release
 \bthe way (back|there)\b   # the downgrade, the upgrade
 \b(?:tells?|told) (how|when|more|which|about|where|what)\b   # explains, shows, lists
 \b(any|no) more\b(?! than)   # no longer; “no other rows”
