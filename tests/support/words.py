@@ -79,7 +79,7 @@ ALLOWED: dict[str, set[str]] = {
 # The kinds of files that a user reads, each with its files.
 KINDS = {
     "README": ["README.md"],
-    "docs": ["docs/*.md", "docs/[!_s]*/**/*.md", "docs/_ext/*.py"],
+    "docs": ["docs/*.md", "docs/*.toml", "docs/[!_s]*/**/*.md", "docs/_ext/*.py"],
     "changelog, contributing": ["CHANGELOG.md", "CONTRIBUTING.md"],
     "questions": ["copier.yml", "questions/*"],
     "generated pages": ["template/README.md.jinja", "template/docs/*"],
@@ -161,7 +161,7 @@ def prose_of(name: str, text: str) -> Iterator[tuple[int, str]]:
     if name.endswith((".yml", ".jinja")):
         text = without_jinja(text)
     if not name.endswith((".md", ".md.jinja")):
-        text = re.sub(r"(?m)^\s*#.*|^\s*(- )?\w+: *", "\f", text)
+        text = re.sub(r"(?m)^\s*#.*|^\s*(- )?\w+(:| =) *\"*", "\f", text)
     yield from paragraphs(markdown(text))
 
 

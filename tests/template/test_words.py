@@ -102,9 +102,11 @@ def test_sentences_are_found_wherever_they_are(tmp_path: Path) -> None:
         "page.md": "| a | b |\n| --- | --- |\n| c | Start anew. |\n\n- Start\n  anew.\n",
         "copier.yml": "# anew\nname:\n  help: Start anew?\n  validator: |-\n"
         "    {% if a %}start\n    anew{{ ' or begin it anew' if b }}{% endif %}\n",
+        "catalogue.toml": '[[message]]\ntitle = "Afterwards start"\n',
         "kit.py": '"""Anew."""\n\nprint(f"{name}: start " "it anew")\nx = "SELECT a AS anew"\n',
     }
     lines = {"page.md": [3, 6], "copier.yml": [3, 6, 6], "kit.py": [3]}
+    lines["catalogue.toml"] = [2]
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
         found = words.hits_of(tmp_path, tmp_path / name)
