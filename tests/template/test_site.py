@@ -43,30 +43,31 @@ REPOSITORY = "https://github.com/example/copier-alembic"
 
 # Commands of the pages that no session runs, by the page and the first line of their block.
 ADOPT, UPDATE, SWITCH = (f"how-to/{name}.md" for name in ("adopt", "update", "switch"))
+HISTORY, NOTES = "how-to/adopt-history.md", "reference/upgrade-notes.md"
 ELSEWHERE = {
     (
         ADOPT,
-        "uvx copier copy --data base_location=existing ADDRESS .",
+        "uvx copier copy --data base_location=existing gh:OWNER/copier-alembic .",
     ): "asks questions",
-    (
-        ADOPT,
-        "uvx copier copy --data base_location=existing --data base_import=shop.models:Base \\",
-    ): "ADDRESS is the reader's; test_adopt.py adopts several databases",
     (ADOPT, "uv run alembic revision --autogenerate -m baseline"): "in test_adopt.py",
     (
         ADOPT,
         "DATABASE_URL=<an empty database> uv run alembic revision --autogenerate -m baseline",
     ): "the reader's databases; in test_adopt.py",
     (
-        ADOPT,
+        "how-to/adopt-database.md",
         'uvx --with "psycopg[binary]" sqlacodegen --noviews --options nosyntheticenums \\',
     ): "the reader's server; in test_adopt.py",
-    (ADOPT, "uv run alembic current"): "in test_adopt.py",
-    (ADOPT, "uv run python migrations head"): "in test_adopt.py",
+    (HISTORY, "uv run alembic current"): "in test_adopt.py",
+    (HISTORY, "uv run python migrations head"): "in test_adopt.py",
     (
-        ADOPT,
+        HISTORY,
         "DATABASE_URL=<an empty database> uv run alembic revision \\",
     ): "the reader's databases; in test_adopt.py",
+    (
+        "how-to/databases.md",
+        "uvx copier copy --data base_location=existing --data base_import=shop.models:Base \\",
+    ): "the reader's models; test_adopt.py adopts several databases",
     (
         "how-to/branches.md",
         'uv run alembic merge heads -m "merge capes and masks"',
@@ -83,8 +84,12 @@ ELSEWHERE = {
     (SWITCH, "git status"): "after any switch; in test_switch.py",
     (UPDATE, "uvx copier update --defaults"): "in test_repository.py",
     (
-        UPDATE,
+        NOTES,
         "uvx copier update --defaults --data 'features=[autogenerate, branches, testing, lint]'",
+    ): "in test_features.py",
+    (
+        NOTES,
+        "uvx copier update --vcs-ref=:current: --defaults \\",
     ): "in test_features.py",
     (UPDATE, "git reset --hard"): "in test_update.py",
     (UPDATE, "git diff --diff-filter=D"): "shows what the reader's update deleted",
