@@ -5,7 +5,7 @@ from sqlalchemy.orm import DeclarativeBase
 
 
 class Base(DeclarativeBase):
-    """Base class of the models; Alembic compares its metadata with the database."""
+    """Base class of the models; its metadata is what Alembic compares with the database."""
 
     # A constraint can only be changed or dropped by its name, so every one gets a name.
     metadata = MetaData(
