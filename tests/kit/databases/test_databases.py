@@ -450,7 +450,9 @@ def test_compose_cannot_give_one_port_to_two_kinds(
         "database": "mysql",
         "more_databases": {"stock": "mariadb+pymysql://m:n@localhost/s"},
     }
-    with pytest.raises(ValueError, match="change the port of stock: database_url uses it"):
+    with pytest.raises(
+        ValueError, match="change the port of stock: database_url uses it"
+    ):
         history.copy_over(template, tmp_path / "p", answers | {"compose": True})
     history.copy_over(template, tmp_path / "q", answers)
     assert not (tmp_path / "q/compose.yaml").exists()
