@@ -52,7 +52,7 @@ async def database(template: ScratchDatabase) -> AsyncIterator[AsyncEngine]:
 
 @pytest.fixture
 async def async_session(database: AsyncEngine) -> AsyncIterator[AsyncSession]:
-    """A session in a transaction that is rolled back after the test, even commits.
+    """A session whose work is rolled back after the test, even what it commits.
 
     Sessions that the code under test opens join the transaction.
     """

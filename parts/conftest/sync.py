@@ -48,7 +48,7 @@ def database(template: ScratchDatabase) -> Iterator[Engine]:
 
 @pytest.fixture
 def session(database: Engine) -> Iterator[orm.Session]:
-    """A session in a transaction that is rolled back after the test, even commits.
+    """A session whose work is rolled back after the test, even what it commits.
 
     Sessions that the code under test opens join the transaction.
     """

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[{{ db.root }}]
 
 
 def make_engine(url: str | URL) -> AsyncEngine:
-    """Return an engine with the application's settings; a relative path starts at ROOT."""
+    """Return an engine with the application's settings; a relative path begins at ROOT."""
     url = make_url(url)
     if url.database and not url.database.startswith((":memory:", "file:")):
         url = url.set(database=str(ROOT / url.database))
