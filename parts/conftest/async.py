@@ -1,9 +1,9 @@
-"""Fixtures for tests with a database, which the migrations made.
+"""Fixtures for tests on a database that the migrations created.
 
 `async_session` is for most tests: it rolls everything back. `fresh_database` is for a test that
 needs its own database, because tasks, threads or several connections commit. `Session` uses it then.
 
-The folder `testing` of migration_kit makes the databases; if you delete it, delete this file too.
+The folder `testing` of migration_kit creates the databases; if you delete it, delete this file too.
 """
 
 import os
@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 ALEMBIC_INI = Path(__file__).parents[1] / "alembic.ini"
 
-# Whatever the code under test connects to, it is this database, which `database` creates.
+# All code under test connects to this database, which the `database` fixture creates.
 scratch = ScratchDatabase(ALEMBIC_INI)
 os.environ["DATABASE_URL"] = scratch.url.render_as_string(hide_password=False){{ other_fixtures }}
 
@@ -29,7 +29,7 @@ from {{ package_name }}.engine import Session, engine, make_engine
 
 
 def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> None:
-    """Say what to do where tasks or threads share a session."""
+    """Say what to do if tasks or threads share a session."""
     if call.excinfo:
         explain_sharing(call.excinfo.value)
 
@@ -52,9 +52,9 @@ async def database(template: ScratchDatabase) -> AsyncIterator[AsyncEngine]:
 
 @pytest.fixture
 async def async_session(database: AsyncEngine) -> AsyncIterator[AsyncSession]:
-    """A session in a transaction that is rolled back after the test, whatever was committed.
+    """A session whose work is rolled back after the test, even what it commits.
 
-    The sessions that the code under test opens by itself join the transaction.
+    Sessions that the code under test opens join the transaction.
     """
     async with database.connect() as connection:
         await connection.begin()
@@ -68,7 +68,7 @@ async def async_session(database: AsyncEngine) -> AsyncIterator[AsyncSession]:
 
 @pytest.fixture
 async def fresh_database(template: ScratchDatabase) -> AsyncIterator[AsyncEngine]:
-    """An engine on the test's own migrated database, which `Session` is bound to as well."""
+    """An engine on the test's own migrated database, which `Session` uses too."""
     with ScratchDatabase(ALEMBIC_INI).create(template) as fresh:
         engine = make_engine(fresh.url)
         shared = Session.kw["bind"]

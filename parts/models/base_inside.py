@@ -1,4 +1,4 @@
-"""Base together with every model: each module of this folder is imported here."""
+"""Base with every model loaded: each module of this folder is imported here."""
 
 from importlib import import_module
 from pkgutil import walk_packages

@@ -1,4 +1,4 @@
-"""Who the tenants are, and where the database of each is. This file is yours."""
+"""The names of your tenants, and the URLs of their databases. This file is yours."""
 
 from collections.abc import Iterable
 
@@ -7,16 +7,15 @@ from sqlalchemy import URL
 
 
 def tenants() -> Iterable[str]:
-    """Return the names of all tenants, from where your application keeps them.
+    """Return the names of all tenants, from the place where your application keeps them.
 
     `first_column("SELECT ...")` of `migration_kit.tenants` reads a table of DATABASE_URL.
     """
     raise NotImplementedError(
-        "only you know where the names of your tenants are; "
-        "let tenants() in tenants.py return them"
+        "tenants() is not written yet: return the names of your tenants in tenants.py"
     )
 
 
 def tenant_url(name: str) -> URL:
-    """Return the URL of a tenant's database: beside that of DATABASE_URL, under its own name."""
+    """Return the URL of a tenant's database: by its name, next to that of DATABASE_URL."""
     return database_url(name)

@@ -1,4 +1,4 @@
-"""Rows move along with the schema: insert them at one revision, see them at the next."""
+"""Rows survive a migration: insert them at one revision, find them at the next."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from migration_kit.testing import ScratchDatabase
 
 ROOT = Path(__file__).parents[1]
 
-# The tables as they are at these revisions; the models go on changing.
+# The tables as they are at these revisions; the models keep changing.
 departments = sa.table("departments", sa.column("id"), sa.column("name"))
 employees = sa.table(
     "employees", sa.column("id"), sa.column("name"), sa.column("department_id")

@@ -33,17 +33,34 @@ EXISTING = {"base_location": "existing", "base_import": "my_app.models:Base"}
 BAD_ANSWERS: list[tuple[str, Any, dict[str, Any], str]] = [
     ("project_name", "", {}, "type a name"),
     ("project_name", " \n\t", {}, "type a name"),
-    ("project_name", "a\x00b", {}, "remove the control character"),
+    ("project_name", "a\x00b", {}, 'remove the control character "\\u0000"'),
     ("package_name", "class", {}, "such as class_app; class is a Python keyword"),
     ("package_name", "None", {}, "such as None_app; None is a Python keyword"),
-    ("package_name", "my-app", {}, "use ASCII letters, digits and _"),
-    ("package_name", "1app", {}, "use ASCII letters, digits and _"),
-    ("package_name", "", {}, "use ASCII letters, digits and _"),
-    ("package_name", "my app", {}, "use ASCII letters, digits and _"),
-    ("package_name", "app\n", {}, "use ASCII letters, digits and _"),
-    ("package_name", "../app", {}, "use ASCII letters, digits and _"),
-    ("package_name", "a.b", {}, "use ASCII letters, digits and _"),
-    ("package_name", "application_" * 4, {}, "use ASCII letters, digits and _"),
+    (
+        "package_name",
+        "_app",
+        {},
+        "start with a letter, end without _: my_app, not _app",
+    ),
+    (
+        "package_name",
+        "app_",
+        {},
+        "start with a letter, end without _: my_app, not app_",
+    ),
+    ("package_name", "my-app", {}, "use 1 to 40 ASCII letters, digits and _"),
+    (
+        "package_name",
+        "1app",
+        {},
+        "start with a letter, end without _: my_app, not 1app",
+    ),
+    ("package_name", "", {}, "use 1 to 40 ASCII letters, digits and _"),
+    ("package_name", "my app", {}, "use 1 to 40 ASCII letters, digits and _"),
+    ("package_name", "app\n", {}, "use 1 to 40 ASCII letters, digits and _"),
+    ("package_name", "../app", {}, "use 1 to 40 ASCII letters, digits and _"),
+    ("package_name", "a.b", {}, "use 1 to 40 ASCII letters, digits and _"),
+    ("package_name", "application_" * 4, {}, "use 1 to 40 ASCII letters, digits and _"),
     ("package_name", "json", {}, "would hide a module"),
     ("package_name", "Alembic", {}, "would hide a module"),
     ("package_name", "sqlalchemy", {}, "would hide a module"),
@@ -56,7 +73,7 @@ BAD_ANSWERS: list[tuple[str, Any, dict[str, Any], str]] = [
         "'elsewhere' is not in ['models', 'module', 'existing']",
     ),
     *[
-        ("base_import", answer, EXISTING, "write module:Name")
+        ("base_import", answer, EXISTING, "write module:Name, such as")
         for answer in [
             *(
                 "",
@@ -70,14 +87,19 @@ BAD_ANSWERS: list[tuple[str, Any, dict[str, Any], str]] = [
             *("my-app:Base", "my_app:Base()", "my_app:Base\n", "..app:Base"),
         ]
     ],
-    ("base_import", "my_app.class:Base", EXISTING, "another name: class is a Python keyword"),
+    (
+        "base_import",
+        "my_app.class:Base",
+        EXISTING,
+        "another name: class is a Python keyword",
+    ),
     ("source_dir", "lib", EXISTING, "'lib' is not in ['src', 'root']"),
     *[
         ("version_table", answer, EXISTING, "write table or schema.table")
         for answer in ["", "a b", "a.b.c", "a;drop", "a\n", "1a"]
     ],
     *[
-        ("migrations_dir", answer, EXISTING, "name a folder below alembic.ini")
+        ("migrations_dir", answer, EXISTING, "name a folder relative to alembic.ini")
         for answer in ["", "/etc", "..", "a/../b", "a//b", "a/", "my migrations"]
     ],
     # Names of our own modules, which one of these would hide or be hidden by.
@@ -89,9 +111,19 @@ BAD_ANSWERS: list[tuple[str, Any, dict[str, Any], str]] = [
         for answer in ["migration_kit", "env"]
         for others in [{}, EXISTING]
     ],
-    ("migrations_dir", "migration_kit/alembic", EXISTING, "migration_kit is already taken"),
-    ("base_import", "migration_kit.models:Base", EXISTING, "rename the package"),
-    ("base_import", "env:metadata", EXISTING, "rename the package"),
+    (
+        "migrations_dir",
+        "migration_kit/alembic",
+        EXISTING,
+        "migration_kit is already taken",
+    ),
+    (
+        "base_import",
+        "migration_kit.models:Base",
+        EXISTING,
+        "rename the package migration_kit",
+    ),
+    ("base_import", "env:metadata", EXISTING, "rename the package env"),
     ("database", "oracle", {}, "'oracle' is not in"),
     ("driver", "asyncpg", {}, "'asyncpg' is not in ['pysqlite']"),
     ("driver", "asyncpg", {"async_engine": True}, "'asyncpg' is not in ['aiosqlite']"),
@@ -100,7 +132,12 @@ BAD_ANSWERS: list[tuple[str, Any, dict[str, Any], str]] = [
     ("tenants", "table", {}, "'table' is not in"),
     ("tenants", "schema", {"database": "mysql"}, "use database: only PostgreSQL"),
     *[
-        ("tenants", answer, others | POSTGRESQL, f"the migrations need another {name}")
+        (
+            "tenants",
+            answer,
+            others | POSTGRESQL,
+            f"the migrations import another {name}",
+        )
         for answer, others, name in [
             ("schema", {"package_name": "tenants"}, "tenants"),
             ("database", {"package_name": "Rich"}, "rich"),
@@ -113,7 +150,7 @@ BAD_ANSWERS: list[tuple[str, Any, dict[str, Any], str]] = [
     ("features", ["squash", "autogenerate"], {}, "add testing: squash needs it"),
     ("features", ["squash", "renames"], {}, "add autogenerate: renames needs it"),
     ("kit", "linked", {}, "'linked' is not in"),
-    ("kit", "installed", {}, "answer copied: the template is a folder without git"),
+    ("kit", "installed", {}, "answer copied: pip cannot install"),
     ("migrations_dir", "a/b", {}, "name one folder"),
     ("migrations_dir", "a\\b", {}, "name one folder"),
     ("migrations_dir", "..", {}, "name one folder"),
@@ -245,13 +282,13 @@ BAD_ANSWERS: list[tuple[str, Any, dict[str, Any], str]] = [
         "compose",
         True,
         POSTGRESQL | {"database_url": "postgresql+psycopg://localhost/x"},
-        "answer no, or",
+        "answer no, or add user:password@",
     ),
     (
         "compose",
         True,
         {"database": "mariadb", "database_url": "mariadb+pymysql://ada@localhost/x"},
-        "answer no, or",
+        "answer no, or add user:password@",
     ),
 ]
 
@@ -386,17 +423,17 @@ def test_features_that_do_not_fit_are_refused_at_the_prompt(
     child = answer_at_a_prompt(template, target, PROMPT_TOOLKIT_NO_CPR="")
     here = "\x1b[1;1R"
     for question in [
-        *("Where should Base go", "What is the project called"),
+        *("New project or existing one", "What is the project called"),
         *("What is the package called", "Which database", "use asyncio"),
         *("develop against", "Any more databases", "your tenants"),
     ]:
         child.expect(question)
         child.send(f"{here}\r")
-    child.expect("What should migrations")
+    child.expect("Which features")
     child.send(f"{here} {DOWN * 4} \r")
     child.expect("add autogenerate: renames needs it")
     child.send(" \r")
-    child.expect("Where should that code be")
+    child.expect("Where should the kit")
     child.close(force=True)
 
 
@@ -405,7 +442,7 @@ def test_bad_answer_is_refused_at_the_prompt(template: Path, tmp_path: Path) -> 
     target = tmp_path / "project"
     child = answer_at_a_prompt(template, target)
     for question in [
-        "Where should Base go",
+        "New project or existing one",
         "What is the project called",
     ]:
         child.expect(question)
@@ -713,7 +750,7 @@ def test_prompt_offers_no_answer_that_would_lose_a_file(
         encoding="utf-8",
         timeout=60,
     )
-    child.expect("Where should Base go")
+    child.expect("New project or existing one")
     child.expect("git mv src/my_app/models/base.py src/my_app/base.py")
     child.close(force=True)
 

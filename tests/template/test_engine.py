@@ -344,7 +344,7 @@ def test_installed_kit_is_required_as_copier_requires_it(
         }
     without_git = Engine(template, str(tagged), history.NOW).render(answers)
     [kit] = [q for q in without_git["questions"] if q["name"] == "kit"]
-    assert "a folder without git" in kit["error"]
+    assert "a template without git" in kit["error"]
 
 
 KINDS = ["sqlite", "postgresql", "mysql", "mariadb"]

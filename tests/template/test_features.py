@@ -211,7 +211,7 @@ def test_edited_fixtures_do_not_go_with_testing(history: Path, tmp_path: Path) -
         "test_data_migrations",
     )
     files = [f"tests/{name}.py" for name in names]
-    with pytest.raises(ValueError, match=f"git rm {' '.join(files)}, commit") as error:
+    with pytest.raises(ValueError, match=f"`git rm {' '.join(files)}`, commit") as error:
         update(project, features=["branches"])
     assert "\n" not in str(error.value)
     assert git(project, "status", "--porcelain") == ""
@@ -353,7 +353,7 @@ def test_first_update_of_an_adopted_project(history: Path, tmp_path: Path) -> No
 def test_first_update_with_chosen_features(history: Path, tmp_path: Path) -> None:
     project = copy(history, tmp_path / "project", answers_of_2_4(POSTGRESQL), OLD)
     work(project)
-    with pytest.raises(ValueError, match=r"git rm tests/conftest\.py, commit"):
+    with pytest.raises(ValueError, match=r"`git rm tests/conftest\.py`, commit"):
         update(project, NOW, features=["lint"])
     update(project, NOW, features=["autogenerate", "testing"])
     assert_work_is_kept(project)

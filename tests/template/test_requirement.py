@@ -187,7 +187,7 @@ def test_template_with_changes_cannot_be_installed(tmp_path: Path) -> None:
     assert requirement(target)
     shutil.rmtree(target)
     (repository / "new").touch()
-    assert "commit your changes of the template first" in refusal(repository, target)
+    assert "commit your changes to the template first" in refusal(repository, target)
 
 
 def test_installed_project_stays_so_where_the_template_has_changes(
@@ -199,7 +199,7 @@ def test_installed_project_stays_so_where_the_template_has_changes(
     committed(repository)
     project = copy(repository, tmp_path / "project", INSTALLED)
     (repository / "new").touch()
-    with pytest.raises(ValueError, match="commit your changes of the template first"):
+    with pytest.raises(ValueError, match="commit your changes to the template first"):
         update(project, "HEAD")
     assert git(project, "status", "--porcelain") == ""
 

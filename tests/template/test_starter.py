@@ -242,7 +242,7 @@ def test_features_are_boxes_with_the_lines_that_they_add(
 ) -> None:
     visit(page, starter)
     wait_for_copier(page)
-    group = page.get_by_role("group", name="What should migrations in this project")
+    group = page.get_by_role("group", name="Which features do you need")
     box = {
         name: group.get_by_role("checkbox", name=re.compile(f"^{name}: "))
         for name in ("autogenerate", "branches", "testing", "lint", "squash")
@@ -285,7 +285,7 @@ def test_features_are_boxes_with_the_lines_that_they_add(
     page.reload()
     expect(box["squash"]).to_be_checked()
     expect(box["lint"]).to_be_checked()
-    page.get_by_role("button", name="Back to default: What should").click()
+    page.get_by_role("button", name="Back to default: Which features").click()
     expect(box["squash"]).not_to_be_checked()
     for name in ("autogenerate", "branches", "testing"):
         box[name].uncheck()

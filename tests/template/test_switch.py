@@ -284,7 +284,7 @@ def test_migrations_move_after_git_mv(
     (project / old / "versions/mine.sql").write_text("-- mine\n")
     commit(project, "My work")
 
-    with pytest.raises(ValueError, match="git mv the migrations"):
+    with pytest.raises(ValueError, match=f"`git mv {old} {path}`, commit"):
         update(project, **after)
     assert git(project, "status", "--porcelain") == ""
     git(project, "mv", old, path)
@@ -316,7 +316,7 @@ def test_package_moves_after_git_mv(
     engine = project / "src/my_app/engine.py"
     engine.write_text(engine.read_text() + "# my line\n")
     commit(project, "My work")
-    with pytest.raises(ValueError, match="git mv the package to src/hall"):
+    with pytest.raises(ValueError, match="`git mv src/my_app src/hall`, rename it in"):
         update(project, package_name="hall")
     assert git(project, "status", "--porcelain") == ""
     git(project, "mv", "src/my_app", "src/hall")
@@ -339,7 +339,9 @@ def test_own_project_becomes_an_existing_one(
     project = copy(history, tmp_path / "project", {})
     edit(project)
     answers = {"base_location": "existing", "base_import": "my_app.models:Base"}
-    with pytest.raises(ValueError, match=r"git rm \.copier-answers\.yml"):
+    with pytest.raises(
+        ValueError, match=r"`git rm \.copier-answers\.yml`, commit, `uvx copier copy "
+    ):
         update(project, **answers)
     assert git(project, "status", "--porcelain") == ""
     git(project, "rm", "--quiet", ".copier-answers.yml")
@@ -441,7 +443,7 @@ def test_database_comes_and_goes_with_every_edit_in_place(
 
     folders = ["migrations/analytics", "src/my_app/analytics"]
     folders += ["tests/analytics_fixtures.py"]
-    with pytest.raises(ValueError, match=f"git rm -r {' '.join(folders)}, commit"):
+    with pytest.raises(ValueError, match=f"`git rm -r {' '.join(folders)}`, commit"):
         update(folder, more_databases=archive)
     assert project.git("status", "--porcelain") == ""
     project.git("rm", "-rq", *folders)
@@ -458,7 +460,7 @@ def test_base_of_each_database_moves_first(history: Path, tmp_path: Path) -> Non
     folder = copy(history, tmp_path / "project", {"more_databases": ANALYTICS})
     names = ("src/my_app", "src/my_app/analytics")
     for name in names:
-        line = f"git mv {name}/models/base.py {name}/base.py, let the models"
+        line = f"`git mv {name}/models/base.py {name}/base.py`, import Base"
         with pytest.raises(ValueError, match=line):
             update(folder, base_location="module")
         git(folder, "mv", f"{name}/models/base.py", f"{name}/base.py")
@@ -476,7 +478,7 @@ def test_tenants_go_after_git_rm(history: Path, tmp_path: Path) -> None:
     update(folder, tenants="database")
     assert tenants.read_text().endswith(LINE)
     commit(folder, "Databases")
-    with pytest.raises(ValueError, match=r"git rm migrations/tenants\.py, commit"):
+    with pytest.raises(ValueError, match=r"`git rm migrations/tenants\.py`, commit"):
         update(folder, tenants="none")
     git(folder, "rm", "-q", "migrations/tenants.py")
     commit(folder, "No tenants")

@@ -164,7 +164,7 @@ def test_work_of_the_owner_is_kept(project: Path) -> None:
     replace(
         project / "pyproject.toml", "dependencies = [", 'dependencies = [\n"httpx",'
     )
-    replace(project / "README.md", "## Updates of the template", "## My section")
+    replace(project / "README.md", "## Template updates", "## My section")
     replace(project / "alembic.ini", "[loggers]", "# my line\n[loggers]")
     replace(package / "engine.py", "    ),\n)", "    ),\n    echo=True,\n)")
     replace(

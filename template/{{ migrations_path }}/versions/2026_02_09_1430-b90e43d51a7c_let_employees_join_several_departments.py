@@ -1,7 +1,7 @@
 """let employees join several departments
 
-The column that held an employee's one department gives way to a table that links the two;
-the rows move along, up and down.
+A table that links both replaces the column with an employee's one department. The rows
+move with it, up and down.
 
 Revision ID: b90e43d51a7c
 Revises: 8d27b61f0c94
@@ -21,7 +21,7 @@ down_revision: str | Sequence[str] | None = "8d27b61f0c94"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
-# The tables as they are at this revision; the models go on changing.
+# The tables as they are at this revision; the models keep changing.
 employees = sa.table("employees", sa.column("id"), sa.column("department_id"))
 links = sa.table(
     "department_employees", sa.column("department_id"), sa.column("employee_id")
@@ -92,7 +92,7 @@ def downgrade() -> None:
 
 
 def refuse_several_departments() -> None:
-    """Stop before rows would be lost: the old column has room for one department."""
+    """Raise RuntimeError before rows would be lost: the old column holds one department."""
     if op.get_context().as_sql:
         return
     several = op.get_bind().scalar(
@@ -103,6 +103,6 @@ def refuse_several_departments() -> None:
     )
     if several is not None:
         raise RuntimeError(
-            f"employee {several} is in several departments and can keep only one; "
-            "delete the other rows of department_employees, then downgrade again"
+            f"employee {several} is in several departments, but the column holds one. Delete "
+            "the other rows of department_employees, then downgrade again"
         )

@@ -342,12 +342,12 @@ def test_branches_of_a_further_history_are_put_in_a_row(new: New) -> None:
         ("analytics", "write {name: URL, ...}"),
         (
             {"Analytics": "sqlite:///a.db"},
-            'letters, digits and single _, at most 15, for "Analytics"',
+            'at most 15 of a-z, 0-9 and single _, a letter first: sales_eu, not "Analytics"',
         ),
         ({"a" * 16: "sqlite:///a.db"}, "at most 15"),
         ({"a__b": "sqlite:///a.db"}, "single _"),
-        ({7: "sqlite:///a.db"}, "letters, digits"),
-        ({"../up": "sqlite:///a.db"}, "letters, digits"),
+        ({7: "sqlite:///a.db"}, 'a letter first: sales_eu, not "7"'),
+        ({"../up": "sqlite:///a.db"}, 'sales_eu, not "../up"'),
         ({"class": "sqlite:///a.db"}, "use another name, such as class_data"),
         ({"test": "sqlite:///a.db"}, "test is already taken"),
         ({"versions": "sqlite:///a.db"}, "versions is already taken"),
@@ -355,13 +355,13 @@ def test_branches_of_a_further_history_are_put_in_a_row(new: New) -> None:
         ({"logger_root": "sqlite:///a.db"}, "logger_root is already taken"),
         (
             {"analytics": None},
-            "write a URL for analytics that starts with one of sqlite+pysqlite://",
+            "start the URL of analytics with sqlite+pysqlite://",
         ),
-        ({"analytics": "oracle://x/y"}, "write a URL for analytics"),
-        ({"analytics": "mysql://localhost/x"}, "write a URL for analytics"),
+        ({"analytics": "oracle://x/y"}, "start the URL of analytics"),
+        ({"analytics": "mysql://localhost/x"}, "start the URL of analytics"),
         (
             {"analytics": "postgresql+asyncmy://localhost/x"},
-            "write a URL for analytics",
+            "start the URL of analytics",
         ),
         ({"analytics": "sqlite://"}, "analytics: name a file"),
         (
@@ -450,7 +450,9 @@ def test_compose_cannot_give_one_port_to_two_kinds(
         "database": "mysql",
         "more_databases": {"stock": "mariadb+pymysql://m:n@localhost/s"},
     }
-    with pytest.raises(ValueError, match="change the port in the URL of stock"):
+    with pytest.raises(
+        ValueError, match="change the port of stock: database_url uses it"
+    ):
         history.copy_over(template, tmp_path / "p", answers | {"compose": True})
     history.copy_over(template, tmp_path / "q", answers)
     assert not (tmp_path / "q/compose.yaml").exists()

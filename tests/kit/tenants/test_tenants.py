@@ -314,7 +314,7 @@ def test_names_are_checked(schemas: Tenants, names: str, error: str) -> None:
 
 def test_template_invents_no_names(new: New) -> None:
     output = new(POSTGRESQL, tenants="schema").kit("tenants current", fails=True)
-    assert "let tenants() in tenants.py return them" in last_line(output)
+    assert "return the names of your tenants in tenants.py" in last_line(output)
 
 
 def test_tenant_of_alembic(new: New, schemas: Tenants) -> None:
