@@ -1,6 +1,7 @@
 """How a revision writes types, defaults and CHECKs, where Alembic would write what does not run."""
 
 import re
+from copy import copy
 from importlib import import_module
 from typing import Any, Literal
 
@@ -113,6 +114,10 @@ def render_type(item: Any, context: AutogenContext) -> str | Literal[False]:
             stored = stored.load_dialect_impl(context.dialect)
         return _repr_type(public_type(stored, context.dialect), context)
     context.imports.add(f"import {module}")
+    if getattr(item, "spatial_index", False):  # GeoAlchemy's would make it once more
+        item = copy(item)
+        item.spatial_index = False
+        return _repr_type(item, context)
     return False
 
 

@@ -52,6 +52,8 @@ class PostgreSQL(Server):
     hints = {
         **PREPARED,
         "contains null values": FILL_FIRST,
+        r"(type|operator class|access method) \S+ does not exist": "if an extension has it, "
+        "create that first: op.execute('CREATE EXTENSION IF NOT EXISTS ...')",
         "insert multiple commands": ONE_EACH,
     }
 
