@@ -274,7 +274,7 @@ def test_yaml_of_the_pages_can_be_read() -> None:
 
 
 def test_page_of_deployment_shows_parts_of_a_projects_own(pages: Path) -> None:
-    text = read_pages(pages)["how-to/deploy.html"].text
+    text = read_pages(pages)["how-to/deploy-recipes.html"].text
     caption = r"docs/deployment.md</span></code></span>.*?</pre>"
     shown = re.findall(caption, text, re.DOTALL)
     assert len(shown) == 6
