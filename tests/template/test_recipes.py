@@ -12,6 +12,7 @@ from sqlalchemy import URL, Inspector, inspect
 
 from support.commands import run, script
 from support.databases import connect, sync_url
+from support.heroes import CHANGES
 from support.projects import New
 from support.releases import ROOT
 from support.variants import ENGINE_OF, POSTGRESQL
@@ -51,6 +52,17 @@ RENAMED = (
     "+squads +squads.id +squads.id:required +squads.name +squads.name:required "
     "-teams.id -teams.id:required -teams.name -teams.name:required"
 )
+
+# What autogenerate splits with `online`: by the names of test_online.py, which runs each of them.
+ONLINE = {
+    "Make a column NOT NULL": "not null",
+    "Add an index": "an index",
+    "Add a unique constraint": "a unique constraint",
+    "Add a foreign key": "a foreign key",
+    "Add a CHECK": "a check",
+    "Change a type": "another type",
+}
+STAGES = {"e": "expand", "c": "concurrently", "f": "finish"}
 
 # What a recipe adds to the catalog, takes out of it, and changes in it.
 EFFECTS = {
@@ -228,3 +240,11 @@ def test_recipes_are_formatted_as_a_projects_revisions_are(tmp_path: Path) -> No
     width = ("--no-cache", "--line-length=88")
     run(script("ruff"), "format", "--check", *width, ".", cwd=tmp_path)
     run(script("ruff"), "check", *width, "--ignore=F401", ".", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("heading", ONLINE)
+def test_table_names_the_revisions_that_online_writes(heading: str) -> None:
+    anchor = heading.lower().replace(" ", "-")
+    [cell] = re.findall(rf"\(#{anchor}\).*`online`: (.*?) \|", page())
+    wanted = [STAGES[letter] for letter in CHANGES[ONLINE[heading]][0]]
+    assert re.findall("`([a-z]+)`", cell) == wanted
