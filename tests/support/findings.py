@@ -187,6 +187,14 @@ CASES: list[tuple[str, str | dict[str, str]]] = [
         ),
         "",
     ),
+    (
+        (
+            "if 1 < 2 and 2 >= 2:\n"
+            "    capes = sa.table('capes', sa.column('age'))\n"
+            "    op.execute(sa.delete(capes).where(capes.c.age > 65))"
+        ),
+        "",
+    ),
     # What takes more to read than operations.
     (
         (

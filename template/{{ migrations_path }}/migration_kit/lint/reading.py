@@ -280,7 +280,8 @@ class Reader:
             case ast.BoolOp(kind, operands):
                 return decide(isinstance(kind, ast.And), self.values(operands, names))
             case ast.Compare(left, [kind], [right]):
-                return compare(kind, *known(self.values([left, right], names)))
+                compare = COMPARISONS[type(kind)]
+                return compare(*known(self.values([left, right], names)))
             case ast.IfExp(test, body, orelse):
                 [decided] = known([self.value(test, names)])
                 return self.value(body if decided else orelse, names)
@@ -478,18 +479,15 @@ def decide(is_and: bool, values: Sequence[Any]) -> Any:
 COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
     ast.In: lambda one, many: one in many,
     ast.NotIn: lambda one, many: one not in many,
     ast.Is: operator.is_,
     ast.IsNot: operator.is_not,
 }
-
-
-def compare(kind: ast.cmpop, left: Any, right: Any) -> Any:
-    """Return what a comparison gives."""
-    if isinstance(kind, ast.Gt | ast.GtE | ast.Lt | ast.LtE):
-        return UNKNOWN
-    return COMPARISONS[type(kind)](left, right)
 
 
 def is_harmless(of: Any) -> bool:
