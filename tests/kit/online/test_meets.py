@@ -53,7 +53,7 @@ def test_rows_that_do_not_fit_change_nothing(new: New, database: Database) -> No
     for row, words in bad.items():
         query(project.url, f"UPDATE heroes SET {row} WHERE id = 7")
         line = last_line(project.alembic("upgrade", "head", fails=True))
-        assert "rows of heroes break what this revision adds, and nothing was" in line
+        assert "rows of heroes break what this revision adds: `SELECT * FROM" in line
         assert words in line
         assert schema(project) == before
         query(project.url, "UPDATE heroes SET note = 'changed' WHERE id = 7")
@@ -84,7 +84,7 @@ def test_check_names_an_invalid_index_and_how_to_repair_it(new: New) -> None:
     output = project.alembic("check")
     command = "REINDEX INDEX CONCURRENTLY left_"
     assert (
-        f"index left_ of heroes is not valid: its build stopped; run `{command}`"
+        f"index left_ of heroes is not valid: its build stopped. Run `{command}`"
         in (output)
     )
     query(project.url, "UPDATE heroes SET email = 'other' WHERE id = 1")
@@ -97,9 +97,11 @@ def test_required_column_waits_for_its_backfill(new: New, database: Database) ->
     assert change(project, more=REQUIRED) == ["-"]
     path = project.revision("change")
     source = path.read_text()
-    assert "Until all have one, say nullable=True in the model." in source
+    assert "Until every row has a value, set nullable=True in the model." in source
     assert "`python migrations backfill fill_heroes_title`" in source
-    path.write_text(source.replace("...  # REVIEW: the value of a row", '"none"'))
+    path.write_text(
+        source.replace("...  # REVIEW: the value for existing rows", '"none"')
+    )
     project.alembic("upgrade", "head")
     assert "Detected" in project.alembic("check", fails=True)
     assert change(project, "-m", "contract", more=REQUIRED) == ["e", "c", "f"]
@@ -266,7 +268,7 @@ def test_setting_is_off_by_default_and_x_wins(new: New) -> None:
     names = [path.name.split("_", 4)[-1] for path in project.revisions[1:]]
     assert names == ["concurrently_split.py", "finish_split.py"]
     line = last_line(project.alembic("-x", "online=maybe", *command, "x", fails=True))
-    assert "online is 'maybe'; write true or false" in line
+    assert "online is 'maybe': it must be true or false" in line
     for path in project.revisions[1:]:
         path.unlink()
     output = project.alembic("-x", "online=true", "check", fails=True)
@@ -300,7 +302,7 @@ def test_sql_sets_the_timeout_again_after_each_commit(new: New) -> None:
     sql = project.alembic("upgrade", "first:head", "--sql")
     for part in sql.split("\nBEGIN;\n")[1:]:
         assert part.lstrip().startswith("SET LOCAL lock_timeout = 5000;")
-    assert "-- First, this may return no row: SELECT * FROM heroes" in sql
+    assert "-- First, no row may match: SELECT * FROM heroes" in sql
     assert sql.index("COMMIT;") < sql.index("CREATE UNIQUE INDEX CONCURRENTLY")
 
 
@@ -363,4 +365,4 @@ def test_mariadb_is_refused(new: New) -> None:
             "-x", "online=true", "revision", "--autogenerate", "-m", "x", fails=True
         )
     )
-    assert "true for PostgreSQL only" in line
+    assert "true on PostgreSQL only" in line

@@ -20,5 +20,5 @@ def __getattr__(name: str) -> Any:
     from ..rooms import is_on, part
 
     if not is_on("online"):  # an installed kit has every room
-        raise ImportError("alembic.ini names no room online", name=__name__)
+        raise ImportError("`rooms` of alembic.ini lacks online", name=__name__)
     return getattr(part("online", "postgresql"), name)

@@ -20,7 +20,8 @@ class Online(Room):
             from alembic.util import CommandError
 
             raise CommandError(
-                f"online is {value!r}; write true or false, and true for PostgreSQL only"
+                f"online is {value!r}: it must be true or false, and true on PostgreSQL only. "
+                "Use `-x online=false`, or correct `online` in alembic.ini"
             )
         return {"process_revision_directives": postgresql.process_revision_directives}
 

@@ -66,13 +66,13 @@ def require_no_row(table: str, condition: str) -> None:
     query = f"SELECT * FROM {table} WHERE {condition}"
     if migration.as_sql:
         if migration.impl.output_buffer:
-            migration.impl.static_output(f"-- First, this may return no row: {query};")
+            migration.impl.static_output(f"-- First, no row may match: {query};")
         return
     assert migration.connection is not None
     if migration.connection.execute(plain(f"{query} LIMIT 1")).first() is not None:
         raise CommandError(
-            f"rows of {table} break what this revision adds, and nothing was changed: "
-            f"correct the rows of `{query}`, then run this again"
+            f"rows of {table} break what this revision adds: `{query}` finds them. Correct "
+            "them, then run the same command again. This revision changed nothing"
         )
 
 
@@ -103,7 +103,7 @@ def warn_of_invalid_indexes(connection: Connection) -> None:
         copied = re.search(r'_cc(new|old)\d*"?$', index)  # REINDEX has left it
         repair = f"{'DROP' if copied else 'REINDEX'} INDEX CONCURRENTLY {index}"
         log.warning(
-            "index %s of %s is not valid: its build stopped; run `%s`",
+            "index %s of %s is not valid: its build stopped. Run `%s`",
             index,
             table,
             repair,

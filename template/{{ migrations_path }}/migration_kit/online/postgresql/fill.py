@@ -12,7 +12,7 @@ DECLARATION = '''
 
 @backfill({name}, where={name}.c[{column!r}].is_(None))
 def fill_{name}(connection: sa.Connection, batch: sa.ColumnElement[bool]) -> None:
-    """Give rows that were there before a value for {column}."""
+    """Give existing rows a value for {column}."""
     value = {value}
     connection.execute(sa.update({name}).where(batch).values({{{column!r}: value}}))
 '''

@@ -28,8 +28,8 @@ from ...rooms import is_on
 from .fill import declaration, identifier, is_declared
 
 BLOCK = "with op.get_context().autocommit_block():"
-AGAIN = "# A build that was killed leaves an index that is not valid."
-NOTHING = '"""Nothing to undo: constraints that are valid stay so."""'
+AGAIN = "# A killed build leaves an invalid index."
+NOTHING = '"""Nothing to undo: valid constraints stay valid."""'
 
 RELKIND = text("SELECT relkind::text FROM pg_class WHERE oid = to_regclass(:name)")
 TRIAL = "migration_kit_trial"
@@ -153,7 +153,7 @@ class Table:
             return [f"{add} {new}"], [drop]
         accept = [
             "# lint-accept: ban-drop-constraint",
-            "# Another one takes its place in the same transaction.",
+            "# A new constraint replaces it in the same transaction.",
         ]
         return [*accept, drop, f"{add} {new}"], [drop, f"{add} {one.real}"]
 
@@ -297,7 +297,7 @@ class Splitter:
         drop = [
             "# lint-accept: require-concurrent-index-deletion",
             "# lint-accept: renaming-object",
-            "# The new index takes its place in the same transaction.",
+            "# The new index replaces it in the same transaction.",
             f"DROP INDEX {table.index(name)}",
         ]
         self.finish.locked.add(table.name)
@@ -373,7 +373,7 @@ class Splitter:
         accept = [
             f"# lint-accept: not-null {'.'.join(filter(None, table.place))}.{one.name}",
             "# lint-accept: ban-drop-constraint",
-            "# The CHECK is valid: PostgreSQL looks at no row, and then needs it no longer.",
+            "# The CHECK is valid, so PostgreSQL scans no row; then it can go.",
         ]
         self.finish.locked.add(table.name)
         self.finish.add(
@@ -398,22 +398,22 @@ class Splitter:
             return
         aspects = [each for each in table.found if each.name == one.name]
         table.taken += [e for e in aspects if e.aspect in {"default", "nullable"}]
-        value = "...  # REVIEW: the value of a row"
+        value = "...  # REVIEW: the value for existing rows"
         if is_slow:
             alter = f"ALTER TABLE {table.name} ALTER COLUMN {quoted(one.name)}"
             self.expand.add([f"{alter} SET DEFAULT {default}"], [])
             value = f"sa.text({default!r})"
-        how = "a program that updates a few rows at a time"
+        how = "a script that updates a few rows at a time"
         template = Path(context.script.dir, "script.py.mako").read_text("utf-8")
         if is_on("backfill") and "declarations" in template:
             self.declarations.append(declaration(table.place, one.name, value))
             fill = f"fill_{identifier(table.place, one.name)}"
             how = f"`{invocation()} backfill {fill}`"
-        self.notes.append(f"REVIEW: rows get their {table.name}.{one.name} by {how}.")
+        self.notes.append(f"REVIEW: fill all {table.name}.{one.name} with {how}.")
         if is_required:
             self.notes += [
-                "Until all have one, say nullable=True in the model. The revision after that makes",
-                "it NOT NULL, when no release that leaves it out runs any longer.",
+                "Until every row has a value, set nullable=True in the model. Make it NOT NULL in a",
+                "later revision, when no release that leaves it out is running.",
             ]
 
     def retype(self, table: Table, one: Difference) -> None:
@@ -425,14 +425,14 @@ class Splitter:
         of = f" {table.place[1]}" if table.place not in self.left else ""
         self.notes += [
             f"lint-accept: changing-column-type{of}",
-            f"PostgreSQL was asked: {table.name}.{one.name} becomes {one.model} without a look at rows.",
+            f"Tried on PostgreSQL: {table.name}.{one.name} becomes {one.model} without scanning rows.",
         ]
 
     def rewritten(self, table: Table, one: Difference) -> None:
         self.notes += [
             f"REVIEW: PostgreSQL rewrites all rows of {table.name} for {one.name}, and blocks reads",
-            "and writes until it ends. On a big table: add another column, let a release",
-            "write both, fill it with a backfill, read it, and drop the old one a release later.",
+            "and writes until it ends. On a big table, add a new column, release code that writes",
+            "both, fill it with a backfill, read from it, and drop the old one a release later.",
         ]
 
     def rewrites(self, type_: str, change: str) -> bool:
@@ -495,7 +495,7 @@ class Splitter:
         ]
         if heavy:
             self.notes += [
-                f"REVIEW: not split, so {table.name} is blocked while PostgreSQL looks at its rows:",
+                f"REVIEW: not split, so {table.name} is blocked while PostgreSQL scans its rows:",
                 f"{', '.join(heavy)}.",
             ]
         if left:
