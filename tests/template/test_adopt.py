@@ -426,7 +426,7 @@ def test_modules_that_nobody_imports_are_named_in_one_line(
     quiet = Project(tmp_path, url).alembic("upgrade", "head")
     output = Project(tmp_path, url).alembic(*command, fails=command == ["check"])
     [line] = [line for line in output.splitlines() if "nothing imports" in line]
-    assert line.endswith(": shop.billing.bills, shop.stock, shop.users")
+    assert ": shop.billing.bills, shop.stock, shop.users. Import" in line
     assert "nothing imports" not in quiet
 
 
@@ -451,7 +451,7 @@ def test_not_migrated_modules_are_not_named(
     run_with('["shop.plugins"]')
     output = project.alembic("revision", "--autogenerate", "-m", "baseline")
     [line] = [line for line in output.splitlines() if "nothing imports" in line]
-    assert line.endswith("`not_migrated=` of run() in env.py: shop.billing")
+    assert "nothing imports them: shop.billing. Import" in line
     assert "shop.plugins" not in project.own_tests(*only, fails=True)
 
     run_with('["shop.plugins", "shop.billing"]')
@@ -460,7 +460,7 @@ def test_not_migrated_modules_are_not_named(
     assert "1 passed" in project.own_tests(*only)
 
     run_with('["shop.plug"]')
-    wrong = "shop has no module 'shop.plug'; correct `not_migrated=` of run() in env.py"
+    wrong = "shop has no module 'shop.plug'. Correct `not_migrated=` of run() in env.py"
     assert last_line(project.alembic("check", fails=True)) == wrong
     assert wrong in project.own_tests(*only, fails=True)
 

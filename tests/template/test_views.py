@@ -47,7 +47,7 @@ def test_views_of_alembic_utils_go_up_and_down(new: New) -> None:
     autogenerate = ["revision", "--autogenerate", "-m"]
     project.alembic("stamp", "head")
     output = project.alembic(*autogenerate, "too early", fails=True)
-    message = 'revision stopped: UndefinedTable: relation "heroes" does not exist; '
+    message = 'revision stopped: UndefinedTable: relation "heroes" does not exist. '
     assert last_line(output).startswith(f"{message}alembic_utils tries each view")
     project.alembic("stamp", "base")
 

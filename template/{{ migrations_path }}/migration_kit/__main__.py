@@ -1,4 +1,4 @@
-"""Commands for revisions, beside those of Alembic.
+"""Commands for revisions, in addition to those of Alembic.
 
 Alembic's post-write hook calls it as `python -m migration_kit`; people call the folder of the
 migrations, whose `__main__.py` knows where alembic.ini is.
@@ -30,7 +30,7 @@ def main(config_file: str = "alembic.ini") -> None:
             arguments = parser_of_commands(option).parse_args()
         with one_line(f"{arguments.command} stopped"):
             if not os.path.exists(path):
-                raise CommandError(f"{path} is missing; name it with --config FILE")
+                raise CommandError(f"no file {path}. Use `--config FILE`")
             arguments.run(config, arguments)
     except CommandError as error:
         sys.exit(f"FAILED: {error}")
@@ -40,7 +40,7 @@ def parser_of_commands(option: argparse.ArgumentParser) -> argparse.ArgumentPars
     """Return the parser of the command line: an option, and the commands of the rooms."""
     parser = argparse.ArgumentParser(
         prog=invocation(),
-        description="Commands for revisions, beside `alembic`.",
+        description="Commands for revisions, in addition to `alembic`.",
         parents=[option],
     )
     commands = parser.add_subparsers(

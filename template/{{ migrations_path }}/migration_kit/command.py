@@ -16,7 +16,7 @@ READ_ONLY = {"check", "current", "edit", "history", "merge", "revision", "show"}
 def get_command() -> str:
     """Return the name of the Alembic command that runs, such as `upgrade`.
 
-    Alembic hands env.py no name; but each command brings a function of its own (`fn` of the
+    Alembic hands env.py no name; but each command brings its own function (`fn` of the
     EnvironmentContext, whose methods `context` has), which is defined in it.
     """
     function = vars(context)["_proxy"].context_opts.get("fn")
@@ -58,8 +58,8 @@ def refuse_long_identifier(revision: str, path: str) -> None:
             most = column.length or len(revision)
     if len(revision) > most:
         raise CommandError(
-            f"{os.path.relpath(path)}: shorten the identifier {revision}; "
-            f"{now.version_table} has room for {most} characters"
+            f"{os.path.relpath(path)}: the revision ID {revision} is too long, "
+            f"{now.version_table} has room for {most} characters. Shorten it"
         )
 
 
@@ -95,6 +95,6 @@ def recorded_revision(connection: Connection) -> Iterator[None]:
         connection.rollback()
     if asked is not None and recorded != asked:
         raise CommandError(
-            f"the database records {' '.join(recorded) or 'no revision'} instead of "
-            f"{' '.join(asked) or 'none'}: the migration was rolled back or overwritten"
+            f"the database is at {' '.join(recorded) or 'no revision'}, expected {' '.join(asked) or 'none'}: "
+            "the migration was rolled back or overwritten. Run `alembic current`, then upgrade again"
         )

@@ -36,15 +36,17 @@ def create_connectable(url: URL) -> "Engine | AsyncEngine":
 
         return create_async_engine(url, poolclass=pool.NullPool, connect_args=secrets)
     except ImportError as error:
+        module = error.name or url.get_driver_name()
+        package = {"psycopg": "'psycopg[binary]'", "MySQLdb": "mysqlclient"}.get(module)
         raise CommandError(
-            f"{error.name or error} is not installed, but {url.drivername}:// needs it; "
-            "add it to the project, or name another driver in the URL"
+            f"{module} is not installed, but the URL starts with {url.drivername}://. "
+            f"Run `uv add {package or module}`, or change the driver in the URL"
         ) from error
 
 
 @contextmanager
 def connecting(url: URL, source: str) -> Iterator[None]:
-    """Say in one line why the database cannot be reached, and what helps.
+    """Say in one line why the database cannot be reached, and how to fix it.
 
     Args:
         url: of the database.
@@ -61,11 +63,11 @@ def connecting(url: URL, source: str) -> Iterator[None]:
         remedies = database_of(url.get_backend_name()).remedies
         known = next(known for known in remedies if re.search(known, reason.lower()))
         remedy = remedies[known].format(source=source)
-        raise CommandError(f"cannot connect to {url}: {reason}; {remedy}") from error
+        raise CommandError(f"cannot connect to {url}: {reason}. {remedy}") from error
 
 
 def hide_password(text: str, url: URL) -> str:
-    """Replace the password of a URL, but not where it is the user's name, say: that is public."""
+    """Replace the password of a URL, unless it is public, for example as the user's name."""
     public = {url.username, url.host, url.database}
     if not url.password or url.password in public:
         return text
@@ -96,5 +98,5 @@ def run_on(
 def on_connection(
     url: URL, function: Callable[[Connection], T], variable: str = "TEST_DATABASE_URL"
 ) -> T:
-    """Call a function with a connection of its own to a database."""
+    """Call a function with its own connection to a database."""
     return run_on(create_connectable(url), f"{variable}, else alembic.ini", function)

@@ -15,8 +15,8 @@ from .settings import get_seconds, setting
 
 log = logging.getLogger(f"alembic.{__name__}")
 
-FILL_FIRST = "fill the rows first: add the column nullable, UPDATE, then NOT NULL"
-ONE_EACH = "give each statement its own op.execute()"
+FILL_FIRST = "Add the column as nullable, fill it with UPDATE, then make it NOT NULL"
+ONE_EACH = "Give each statement its own op.execute()"
 
 
 class Database:
@@ -32,7 +32,7 @@ class Database:
 
     aftermath = ""
     needs_lock = False
-    remedies = {"": "start the server, or correct host and port in {source}"}
+    remedies = {"": "Start the server, or correct host and port in {source}"}
     hints: dict[str, str] = {}
 
     def options(self) -> dict[str, Any]:
@@ -44,7 +44,7 @@ class Database:
         return nullcontext()
 
     def lock(self, connection: Connection) -> AbstractContextManager[None]:
-        """Hold the migration lock; it ends with the connection, also by `kill -9`.
+        """Hold the migration lock; it ends with the connection, even by `kill -9`.
 
         Setting `lock_timeout`: seconds to wait for it, 300 by default. Setting `lock`: `none` where
         only one job migrates; SQLite's lock is its transaction, and stays.
@@ -60,12 +60,10 @@ class Database:
             return nullcontext()
         if (lock := setting("lock")) not in {"", "none"}:
             raise CommandError(
-                f"lock is {lock!r}; leave it out, or write none where only one job migrates"
+                f"lock is {lock!r}: it can only be none. Leave it out, or use `-x lock=none`"
             )
         if lock and not self.needs_lock:
-            log.warning(
-                "lock = none: nothing keeps two processes from migrating at once"
-            )
+            log.warning("lock = none: two processes could migrate at the same time")
             return nullcontext()
         return self.hold(connection, get_seconds("lock_timeout", 300))
 
@@ -112,6 +110,6 @@ def database_of(dialect: str) -> Database:
 def no_lock(server: str) -> CommandError:
     """Return the error of a server that has no lock for migrations."""
     return CommandError(
-        f"{server} has no lock that keeps other processes from migrating at the same time; "
-        "let only one job migrate, and say so with -x lock=none"
+        f"{server} has no migration lock, so two processes could migrate at the same time. "
+        "Migrate from one job only, with `alembic -x lock=none upgrade head`"
     )

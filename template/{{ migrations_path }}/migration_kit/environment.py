@@ -48,11 +48,11 @@ def run(
         create_engine: makes an engine, sync or async, of the URL: for TLS, tokens, connectors.
         prepare: makes in a new database of the tests what yours had before its first revision:
             schemas, extensions. It is called there only.
-        options: of `EnvironmentContext.configure`; `options.RULES` says how they are put
-            together with the kit's.
+        options: of `EnvironmentContext.configure`; `options.RULES` says how they are
+            combined with the kit's.
 
     Raises:
-        CommandError: with one line that says what is wrong, and what helps.
+        CommandError: with one line that says what is wrong, and how to fix it.
     """
     config = use(context.config)
     # Only the `alembic` command sets up logging; a program that calls Alembic has its own.
@@ -88,16 +88,12 @@ def metadata_of(owner: Any) -> Any:
     if isinstance(metadata, MetaData):
         return metadata
     raise CommandError(
-        f"{owner!r} is no MetaData and has none; "
-        "let env.py import your declarative Base, or its MetaData"
+        f"{owner!r} has no MetaData. Import your declarative Base, or its MetaData, in env.py"
     )
 
 
 def run_migrations_offline(options: dict[str, Any]) -> None:
-    """Print the migrations as SQL, for `--sql`: all of it, or after an error nothing.
-
-    By skipping the Engine creation we don't even need a DBAPI to be available.
-    """
+    """Print the migrations as SQL, for `--sql`: all of it, or after an error nothing."""
     kits = {
         "literal_binds": True,
         "dialect_opts": {"paramstyle": "named"},
@@ -119,8 +115,8 @@ def run_migrations_offline(options: dict[str, Any]) -> None:
 def do_run_migrations(connection: Connection, options: dict[str, Any]) -> None:
     """Run the migrations on an open connection; a transaction on it stays the caller's."""
     if connection is not context.config.attributes.get("connection"):
-        # Alembic would take what an earlier statement began for a caller's transaction,
-        # and nobody would commit it.
+        # Alembic would treat what an earlier statement began as a caller's transaction,
+        # which is never committed.
         connection.rollback()
     database = database_of(connection.dialect.name)
     kits = version_table_options() | database.options()
@@ -152,8 +148,8 @@ def do_run_migrations(connection: Connection, options: dict[str, Any]) -> None:
 def run_migrations_online(
     options: dict[str, Any], create_engine: "CreateEngine"
 ) -> None:
-    """Run the migrations on the caller's connection or engine, else on one of our own."""
-    # Our own commands may want what env.py connects to, and do something else there.
+    """Run the migrations on the caller's connection or engine, else on its own one."""
+    # The kit's commands may need what env.py connects to, and do something else there.
     do_run: DoRun = context.config.attributes.get("do_run", do_run_migrations)
     connectable, source = context.config.attributes.get("connection"), "the engine"
     if connectable is None:

@@ -1,4 +1,4 @@
-"""Errors in one line, with what helps; `alembic --raiseerr` shows the whole traceback."""
+"""Errors in one line, with the fix; `alembic --raiseerr` shows the whole traceback."""
 
 import os
 import re
@@ -27,7 +27,7 @@ LIBRARIES = (
     *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
 )
 
-# What Alembic says of a revision that has no file; its identifier is the first group.
+# Alembic's error for a revision that has no file; its identifier is the first group.
 MISSING = r"Can't locate revision identified by '(.*)'"
 
 
@@ -39,7 +39,7 @@ def one_line(
 
     Args:
         doing: what went wrong, the beginning of the line.
-        aftermath: what stands of it, the end of the line.
+        aftermath: what remains of it, the end of the line.
         database: whose hints on an error count.
 
     Raises:
@@ -53,10 +53,11 @@ def one_line(
             section = context.config.config_ini_section if script_of_run() else FIRST
             remedy = commands_for(section, remedy_for(line))
             if remedy and remedy not in line:  # of a context within this one
-                line = f"{line.rstrip('.')}; {remedy}"
+                cut = ": " if remedy[0].islower() else ". "
+                line = f"{line.partition('; please ')[0].rstrip('.')}{cut}{remedy}"
         else:
             line = f"{doing}: {describe(error, database)}"
-            line = f"{line}; {aftermath}" if aftermath else line
+            line = f"{line}. {aftermath}" if aftermath else line
         given = getattr(getattr(context, "config", None), "cmd_opts", None)
         if getattr(given, "sql", False) and not getattr(given, "raiseerr", False):
             print(f"FAILED: {line}", file=sys.stderr)  # Alembic prints it among the SQL
@@ -67,7 +68,7 @@ def one_line(
 
 
 def remedy_for(message: str) -> str:
-    """Return what helps against an error of Alembic's, or nothing."""
+    """Return the fix for an Alembic error, after its cause if it lacks one, or nothing."""
     script = script_of_run()
     if script:
         found = (room.remedy(script, message) for room in rooms())
@@ -75,24 +76,21 @@ def remedy_for(message: str) -> str:
             return remedy
     if script and message.startswith("Target database is not up to date"):
         several = len(script.get_heads()) > 1
-        return f"run `alembic upgrade {'heads' if several else 'head'}` first"
+        return f"Run `alembic upgrade {'heads' if several else 'head'}`"
     if re.match(MISSING, message):
-        return (
-            "a revision that the database or the command line names has no file: "
-            "check out the code that has it, or correct the name"
-        )
+        return "no revision file has it. Check out its release, or correct the ID"
     return ""
 
 
 def script_of_run() -> ScriptDirectory | None:
-    """Return the history that env.py runs on; a command of ours runs without it."""
+    """Return the history that env.py runs on; the kit's commands run without it."""
     return getattr(context, "script", None)
 
 
 def migration_errors(
     database: Database, connection: Connection
 ) -> AbstractContextManager[None]:
-    """Say in one line which revision stopped, why, and what stands of it.
+    """Say in one line which revision stopped, why, and what remains of it.
 
     A program that only compares gets its own exceptions: pytest-alembic ends a comparison with one.
     """
@@ -100,7 +98,7 @@ def migration_errors(
         return nullcontext()
     aftermath = "" if is_read_only() else database.aftermath
     if connection.in_transaction():
-        aftermath = "roll your transaction back"
+        aftermath = "Roll back your transaction"
     return one_line(f"{get_command() or 'migration'} stopped", aftermath, database)
 
 
@@ -109,7 +107,8 @@ def describe(error: Exception, database: Database | None = None) -> str:
     if isinstance(error, SyntaxError):
         return f"{where(error.filename or '?', error.lineno)}: {error.msg}"
     orig = getattr(error, "orig", None) or error
-    said = [f"{type(orig).__name__}: {next(iter(str(orig).splitlines()), '')}"]
+    first = next(iter(str(orig).splitlines()), "").rstrip(".")
+    said = [f"{type(orig).__name__}: {first}"]
     diagnostics = getattr(orig, "diag", orig.__cause__)  # psycopg's, asyncpg's
     for name in ("detail", "hint"):
         more = getattr(diagnostics, f"message_{name}", getattr(diagnostics, name, ""))
@@ -128,8 +127,8 @@ def describe(error: Exception, database: Database | None = None) -> str:
     own = own or [frame for frame in frames if not frame.filename.startswith(LIBRARIES)]
     if isinstance(error, KeyError) and not own:
         # Alembic's revision map has no better error for it.
-        said.append("a revision names it, but has no file: restore it")
-    message = "; ".join(filter(None, said))
+        said.append("A revision names it, but no file has it. Restore the file")
+    message = ". ".join(filter(None, said))
     return f"{where(own[-1].filename, own[-1].lineno)}: {message}" if own else message
 
 
@@ -140,12 +139,12 @@ def remedy_for_import(error: ImportError) -> str:
     if kit == __package__ and room in ROOMS and not is_on(room):
         return how_to_add(room)  # `__pycache__` of its folder may be left
     if isinstance(error, ModuleNotFoundError):
-        return "install the project (`uv sync`, `pip install --editable .`)"
+        return "Run `uv sync`, or `pip install --editable .`"
     return ""
 
 
 def where(filename: str, line: int | None) -> str:
-    """Name a place in a file, relative to the current folder where it lies below it."""
+    """Name a place in a file, relative to the current folder if it is below it."""
     path, here = Path(filename), Path.cwd()
     shown = path.relative_to(here) if path.is_relative_to(here) else path
     return f"{shown}, line {line}"

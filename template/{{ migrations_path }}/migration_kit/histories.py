@@ -39,10 +39,7 @@ def config_of_revision(config: Config, revision: str) -> Config:
 
 
 def load_options(config: Config) -> dict[str, Any]:
-    """Run env.py without a database, as for `--sql`, and return the options that it gave.
-
-    And `dialect`: that of its database.
-    """
+    """Run env.py without a database, as for `--sql`, and return its options and `dialect`."""
     found: dict[str, Any] = {}
 
     def remember(_: object, migration: Any) -> list[Any]:

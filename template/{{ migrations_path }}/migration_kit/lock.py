@@ -35,8 +35,8 @@ def wait(
     while not try_lock():
         if time.monotonic() >= deadline:
             raise CommandError(
-                f"another process still migrates this database after {timeout:g} s; "
-                "wait for it, or allow more time with -x lock_timeout=SECONDS"
+                f"timed out after {timeout:g} s: another process is migrating this database. "
+                "Wait for it, or run again with `-x lock_timeout=SECONDS`"
             )
         if not (waited or quiet):
             log.info("Waiting up to %g s for another process that migrates", timeout)

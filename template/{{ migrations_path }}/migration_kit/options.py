@@ -1,14 +1,14 @@
-"""Options of `context.configure()` from the kit and from env.py, put together."""
+"""Options of `context.configure()` from the kit and from env.py, combined."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from alembic.util import CommandError
 
-# What a run decides by itself, and where else to say it.
+# Options that each run decides, and what to use instead.
 TAKEN = {
-    "connection": "give `create_engine=`, or config.attributes['connection']",
-    "url": "give -x url=..., DATABASE_URL or sqlalchemy.url, and `create_engine=`",
+    "connection": "Use `create_engine=`, or config.attributes['connection']",
+    "url": "Use -x url=..., DATABASE_URL or sqlalchemy.url, and `create_engine=`",
 }
 
 
@@ -27,7 +27,7 @@ def put_together(kits: dict[str, Any], users: dict[str, Any]) -> dict[str, Any]:
     """
     for name, remedy in TAKEN.items():
         if name in users:
-            raise CommandError(f"run() in env.py takes no {name}=; {remedy}")
+            raise CommandError(f"run() in env.py takes no {name}=. {remedy}")
     users = {name: value for name, value in users.items() if value is not None}
     both = kits.keys() & users.keys() & RULES.keys()
     return kits | users | {name: RULES[name](kits[name], users[name]) for name in both}

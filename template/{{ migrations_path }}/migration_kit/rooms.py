@@ -66,10 +66,10 @@ class Room:
         return None
 
     def check_history(self, script: ScriptDirectory) -> None:
-        """Refuse a history, also with `--sql` and for commands without a run."""
+        """Refuse a history, even with `--sql` and for commands without a run."""
 
     def options(self, connection: Connection) -> dict[str, Any]:
-        """Return options of `context.configure()`, which `options.RULES` puts together."""
+        """Return options of `context.configure()`, which `options.RULES` combines."""
         return {}
 
     def before(self, connection: Connection, options: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The databases of the project: each section of alembic.ini that has a history of its own."""
+"""The databases of the project: each section of alembic.ini with its own history."""
 
 import re
 from pathlib import Path
@@ -16,8 +16,8 @@ def read_config(
     """Return the configuration of a database, as the `alembic` command reads it.
 
     Args:
-        config_file: path of alembic.ini; settings may also stand in the table `[tool.alembic]` of
-            a pyproject.toml beside it.
+        config_file: path of alembic.ini; settings may also be in the table `[tool.alembic]` of
+            a pyproject.toml next to it.
         section: of alembic.ini.
         options: of `Config`.
     """
@@ -28,7 +28,7 @@ def read_config(
 def databases(config_file: str | Path | None) -> list[str]:
     """Return the sections of alembic.ini that have a history, as `alembic -n` takes them.
 
-    Where none says `script_location`, it is the first one, of which Alembic then complains.
+    If none has `script_location`, it is the first one, of which Alembic then complains.
 
     Args:
         config_file: path of alembic.ini.

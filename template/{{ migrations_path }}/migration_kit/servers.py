@@ -20,7 +20,7 @@ log = logging.getLogger(f"alembic.{__name__}")
 RETRIES = 3
 NO_LOCK, DEADLOCK = "55P03", "40P01"  # of PostgreSQL
 
-LOST = "the migration lock was lost while the migration ran"
+LOST = "the migration lock was lost while the migration ran. Run `alembic current`"
 
 
 class Server(Database):
@@ -29,20 +29,20 @@ class Server(Database):
     Attributes:
         users: queries for who uses a table of `:statement`: table, process, name and state. The
             first one that finds anything counts.
-        unseen: how to find that out, where no query may.
+        unseen: how to find that out, if no query may.
     """
 
     users: Sequence[str] = ()
     unseen = ""
     remedies = {
-        "too many c|connection slots|has exceeded": "end other sessions, or raise the limit",
-        "starting up|shutting down|recovery mode|not yet": "wait until the server is ready",
-        "denied .*database ['\"]|not currently accepting|not allowed to|pg_hba.conf": "let "
-        "the server allow this user, host and database, or correct {source}",
-        "database .*does not exist|unknown database": "create the database, or correct "
+        "too many c|connection slots|has exceeded": "End other sessions, or raise the limit",
+        "starting up|shutting down|recovery mode|not yet": "Wait until the server is ready",
+        "denied .*database ['\"]|not currently accepting|not allowed to|pg_hba.conf": "Allow "
+        "this user, host and database on the server, or correct {source}",
+        "database .*does not exist|unknown database": "Create the database, or correct "
         "{source}",
-        "(no|empty) password|authentication|access denied": "check user and password in {source}",
-        "ssl (was|upgrade|neg|conn|err)|certificate": "correct host, port or TLS in {source}",
+        "(no|empty) password|authentication|access denied": "Check user and password in {source}",
+        "ssl (was|upgrade|neg|conn|err)|certificate": "Correct host, port or TLS in {source}",
     } | Database.remedies
 
     def session(
@@ -57,7 +57,7 @@ class Server(Database):
     ) -> Iterator[Iterator[AbstractContextManager[None]]]:
         """Give contexts to migrate in, one for each try, until one succeeds.
 
-        A DDL statement that waits for a busy table makes everybody wait who comes after it, so it
+        A DDL statement that waits for a busy table blocks everything that comes after it, so it
         gives up soon. PostgreSQL rolls its revision back, and the next try begins with it again.
         MySQL and MariaDB cannot roll back, so there the first try is the last.
 
@@ -76,7 +76,7 @@ class Server(Database):
     def attempts(
         self, connection: Connection, timeout: float, is_rolled_back: Callable[[], bool]
     ) -> Iterator[AbstractContextManager[None]]:
-        """Yield a context for each try; what gave up waiting in it is tried again."""
+        """Yield a context for each try; whatever timed out in it is tried again."""
         for retry in range(RETRIES + 1):
             busy: list[DBAPIError] = []
             yield self.catch_lock_timeout(busy)
@@ -89,12 +89,12 @@ class Server(Database):
                 message = self.explain(connection, busy[0], timeout)
                 raise CommandError(message) from busy[0]
             seconds = timeout * 2**retry
-            log.info("A table is busy; trying again in %g s", seconds)
+            log.info("A table is busy: trying again in %g s", seconds)
             pause(connection, seconds)
 
     @contextmanager
     def catch_lock_timeout(self, busy: list[DBAPIError]) -> Iterator[None]:
-        """Add an error to a list instead, where a statement gave up waiting."""
+        """Add an error to a list instead, if a statement gave up waiting."""
         try:
             yield
         except DBAPIError as error:
@@ -108,11 +108,11 @@ class Server(Database):
         """Return which statement waited, and who uses the table."""
         statement = " ".join((error.statement or "").split())
         met = getattr(error.orig, "sqlstate", None) == DEADLOCK
-        waited = "met a deadlock over" if met else f"waited {timeout:g} s for"
+        ended = "met a deadlock" if met else f"timed out after {timeout:g} s"
         return (
-            f"{statement[:100]!r} {waited} a table that another session uses: "
-            f"{self.users_of_table(connection, statement)}; "
-            "end that session or come back later; -x ddl_lock_timeout=SECONDS waits longer"
+            f"{statement[:100]!r} {ended}: another session uses its table "
+            f"({self.users_of_table(connection, statement)}). "
+            "End that session, or run again with `-x ddl_lock_timeout=SECONDS`"
         )
 
     def users_of_table(self, connection: Connection, statement: str) -> str:
@@ -125,7 +125,7 @@ class Server(Database):
             if not callers_transaction:
                 connection.rollback()
             if rows:
-                return ", ".join("{} (process {}, {}, {})".format(*row) for row in rows)
+                return "; ".join("{}: process {}, {}, {}".format(*row) for row in rows)
         return self.unseen
 
 

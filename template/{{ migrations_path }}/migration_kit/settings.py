@@ -24,7 +24,7 @@ def get_url() -> tuple[URL, str]:
 
 
 def run_schema() -> str | None:
-    """Return the schema that the run keeps to, where a room says one."""
+    """Return the schema that the run keeps to, if a room says one."""
     return next(filter(None, (room.schema() for room in rooms())), None)
 
 
@@ -32,10 +32,10 @@ def database_url(name: str = "") -> URL:
     """Return the URL of `-x url=...`, else of the environment, else of alembic.ini.
 
     A relative path to a SQLite file begins at the folder of alembic.ini, so that the file is the
-    same one whichever folder a command runs in.
+    same one in every folder that a command runs in.
 
     Args:
-        name: of another database on the same server, or of another SQLite file beside it.
+        name: of another database on the same server, or of another SQLite file next to it.
 
     Raises:
         CommandError: if it is missing or cannot be parsed; the message never shows it.
@@ -46,15 +46,13 @@ def database_url(name: str = "") -> URL:
     except (ArgumentError, ValueError):
         # SQLAlchemy's message would print the URL, and with it the password.
         raise CommandError(
-            "the database URL is missing or cannot be parsed; "
-            f"write it into {source} like {EXAMPLE}"
+            f"the database URL is missing or cannot be parsed. Set {source}, for example to {EXAMPLE}"
         ) from None
     try:
         url.get_dialect()
     except NoSuchModuleError:
         raise CommandError(
-            f"SQLAlchemy has no dialect {url.drivername!r}; "
-            f"start {source} like {EXAMPLE}"
+            f"SQLAlchemy has no dialect {url.drivername!r}. Start {source} like {EXAMPLE}"
         ) from None
     if url.get_backend_name() == "sqlite" and (sqlite := part("", "sqlite")):
         folder = os.path.dirname(context.config.config_file_name or "")
@@ -105,7 +103,7 @@ def get_seconds(name: str, default: float) -> float:
     except ValueError:
         seconds = -1
     if not 0 <= seconds < float("inf"):
-        raise CommandError(f"{name} is {value!r}; give it seconds, such as 60")
+        raise CommandError(f"{name} is {value!r}, not seconds. Use `-x {name}=60`")
     return seconds
 
 

@@ -18,11 +18,11 @@ from .lock import wait
 class SQLite(Database):
     """SQLite rolls DDL back, although Alembic assumes otherwise."""
 
-    aftermath = "all was rolled back"
+    aftermath = "Everything was rolled back"
     needs_lock = True
     remedies = {
-        "unable to open database": "check that its folder exists and that you may write to it",
-        "": "check that {source} names a SQLite database that no other process locks",
+        "unable to open database": "Check that its folder exists and that you may write to it",
+        "": "Check that {source} names a SQLite database that no other process locks",
     }
     hints = {
         "NOT NULL constraint failed: _alembic_tmp|Cannot add a NOT NULL column": FILL_FIRST,
@@ -51,8 +51,8 @@ class SQLite(Database):
         enforced = connection.exec_driver_sql("PRAGMA foreign_keys").scalar()
         if enforced and in_transaction:
             raise CommandError(
-                "the transaction enforces foreign keys, so that copying a table could delete rows "
-                "of others; pass an engine, or a connection with PRAGMA foreign_keys=OFF"
+                "your transaction enforces foreign keys, so copying a table could delete rows of "
+                "other tables. Pass an engine, or a connection with PRAGMA foreign_keys=OFF"
             )
         if not in_transaction:
             connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
@@ -82,8 +82,8 @@ class SQLite(Database):
         if broken:
             tables = ", ".join(sorted({f"{row[0]} → {row[2]}" for row in broken}))
             raise CommandError(
-                f"rolled back: {len(broken)} rows would refer to nothing ({tables}); "
-                "let the revision mend or delete them"
+                f"rolled back: {len(broken)} rows would point to missing rows ({tables}). "
+                "Update or delete them in the revision, then run `alembic upgrade head`"
             )
 
     @contextmanager

@@ -27,10 +27,7 @@ def tables_of(metadata: MetaData | Sequence[MetaData] | None) -> dict[str, Table
 
 
 def selectable_of(table: Table) -> Any:
-    """Return what a view selects, or a table that is made of a query; else None.
-
-    SQLAlchemy 2.1 has them.
-    """
+    """Return the query of a view, or of a table made by one, of SQLAlchemy 2.1; else None."""
     return getattr(getattr(table, "_creator_ddl", None), "selectable", None)
 
 
@@ -40,7 +37,7 @@ def is_view(table: Table) -> bool:
 
 
 def full_name(schema: str | None, table: str) -> str:
-    """Return the name of a table with its schema, where it is not the default one."""
+    """Return the name of a table with its schema, if it is not the default one."""
     return f"{schema}.{table}" if schema else table
 
 

@@ -36,7 +36,7 @@ def test_lost_version_locations_are_named(
         line = last_line(project.alembic(*command, fails=True))
         assert line == (
             "there is no revision in migrations/versions, but in "
-            f"migrations/versions/sqlite; name the folder in alembic.ini: `{setting}`"
+            f"migrations/versions/sqlite. Add the folder to alembic.ini: `{setting}`"
         )
     project.edit("alembic.ini", "timezone = UTC\n", f"timezone = UTC\n{setting}\n")
     project.alembic_each(UP_AND_DOWN)
@@ -51,7 +51,7 @@ def test_folder_of_a_recorded_revision_is_named(
     query(project.url, "CREATE TABLE alembic_version (version_num VARCHAR(32))")
     query(project.url, "INSERT INTO alembic_version VALUES ('0001')")
     line = last_line(project.alembic("current", fails=True))
-    assert "it lies in migrations/archive; name the folder in alembic.ini" in line
+    assert ": it is in migrations/archive. Add the folder to alembic.ini" in line
 
 
 def test_empty_history_may_have_an_archive(
@@ -85,7 +85,7 @@ def test_lost_version_table_is_named(
     for command in (["current"], ["check"], ["upgrade", "head"]):
         line = last_line(project.alembic(*command, fails=True))
         assert "alembic_version records no revision, but shop_version has 0001" in line
-        assert "write `version_table = shop_version` into alembic.ini" in line
+        assert "Add `version_table = shop_version` to alembic.ini" in line
     project.edit("alembic.ini", "timezone", "version_table = shop_version\ntimezone")
     assert "0001 (head)" in project.alembic("current")
     project.edit("alembic.ini", "version_table = shop_version\n", "")
@@ -153,4 +153,4 @@ def test_env_py_may_have_several_metadata(
     project.edit(env_py, "[Base, plugin.metadata]", "[Base, plugin.nothing]")
     project.write("shop/plugin.py", "nothing = 7\n")
     line = last_line(project.alembic("check", fails=True))
-    assert line.startswith("7 is no MetaData and has none; let env.py import")
+    assert line.startswith("7 has no MetaData. Import your")

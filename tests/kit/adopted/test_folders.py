@@ -25,7 +25,7 @@ def test_folder_that_is_not_there_is_named(
     for command in (["upgrade", "heads"], ["upgrade", "heads", "--sql"]):
         line = last_line(project.alembic(*command, fails=True))
         assert line == (
-            f"there is no revision in {versions}/shelfs, but in {versions}/shelves; name the "
-            f"folder in alembic.ini: `version_locations = %(here)s/{versions}/shelves`, "
-            "beside those that have been read"
+            f"there is no revision in {versions}/shelfs, but in {versions}/shelves. Add the "
+            f"folder to alembic.ini: `version_locations = %(here)s/{versions}/shelves`, "
+            "next to those that it has"
         )

@@ -116,7 +116,7 @@ def test_autogenerate_refuses_to_drop_everything(
     models = project / "src/my_app/models"
     (models / "__init__.py").write_text("from my_app.models.base import Base\n")
     line = last_line(project.alembic(*command, fails=True))
-    assert "no models are imported, so this would drop every table" in line
+    assert "refused to drop every table: no models are loaded" in line
     assert len(list(project.versions.glob("*.py"))) == 1
 
 
@@ -489,7 +489,7 @@ def test_without_its_library_an_enum_gets_a_line(new: New) -> None:
     lacks = "import sys\n\nsys.modules['alembic_postgresql_enum'] = None\n"
     project.write("migrations/env.py", lacks + env)
     output = project.alembic("revision", "--autogenerate", "-m", "add", fails=True)
-    assert "install alembic-postgresql-enum" in last_line(output)
+    assert "`uv add alembic-postgresql-enum`" in last_line(output)
     assert len(project.revisions) == 1
 
 
@@ -503,10 +503,10 @@ def test_not_null_asks_for_review_and_the_failure_names_the_three_steps(
     columns = "    power: Mapped[int]\n    level: Mapped[int | None]\n"
     project.write("src/my_app/models/hero.py", hero + columns)
     source = new_revision(project, "add")
-    assert "# REVIEW: rows that are there have no value for heroes.power." in source
+    assert "# REVIEW: existing rows have no value for heroes.power." in source
     assert "heroes.level." not in source
     if engine.database not in {"mysql", "mariadb"}:  # they make a value up
-        assert "add the column nullable" in last_line(
+        assert "Add the column as nullable" in last_line(
             project.alembic("upgrade", "head", fails=True)
         )
         project.query("DELETE FROM heroes")
@@ -522,10 +522,10 @@ def test_not_null_asks_for_review_and_the_failure_names_the_three_steps(
         "level: Mapped[int]",
     )
     source = new_revision(project, "require")
-    assert "# REVIEW: rows may have no value for heroes.level:" in source
+    assert "# REVIEW: rows may have NULL in heroes.level:" in source
     failure = last_line(project.alembic("upgrade", "head", fails=True))
-    fill = "fill the rows first: add the column nullable, UPDATE, then NOT NULL"
-    assert fill in failure or "some rows have NULL" in failure  # of MariaDB
+    fill = "Add the column as nullable, fill it with UPDATE, then make it NOT NULL"
+    assert fill in failure or "Some rows have NULL" in failure  # of MariaDB
     project.query("UPDATE heroes SET level = 1")
     project.upgraded()
 

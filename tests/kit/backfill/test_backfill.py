@@ -150,7 +150,7 @@ def test_two_at_once_change_no_row_twice(new: New, engine: Engine) -> None:
     codes = [first.returncode, second.returncode]
     # SQLite has no lock of a session, so there either of the two may be the one that goes on.
     assert codes == [0, 1] or (codes == [1, 0] and not engine.server), outputs
-    line = "another process works on count_up; this one has stopped"
+    line = "another process is running the backfill count_up. Wait for it"
     assert last_line(outputs[codes.index(1)]) == line
     assert totals(project) == ONCE
 
@@ -163,7 +163,9 @@ def test_stop_waits_for_the_batch_and_says_what_is_done(new: New) -> None:
         os.kill(process.pid, number)
         line = last_line(process.finish())
         assert process.returncode == 1
-        assert line == f"stopped after {done} rows; run it again: it goes on from there"
+        assert (
+            line == f"stopped after {done} rows. Run it again: it continues from there"
+        )
         assert totals(project) == (done, 0, 1)
 
 
@@ -179,9 +181,9 @@ def test_revision_that_requires_it_waits_for_it(new: New, engine: Engine) -> Non
     add_heroes(project)
 
     line = last_line(project.alembic("upgrade", "head", fails=True))
-    assert "rows of heroes need the backfill fill_years; run `" in line
+    assert "rows of heroes still need the backfill fill_years. Run `" in line
     assert project.tables() == {"heroes"}
-    for part in line.split("`")[1::2]:  # the commands that it names
+    for part in line.split("`")[1:-2:2]:  # the commands that it names, but the last
         project.run(*shlex.split(part))
     assert project.query("SELECT count(*) FROM heroes WHERE years = age") == [(ROWS,)]
 
@@ -325,7 +327,9 @@ def test_rows_that_others_hold_are_left_for_later(new: New, engine: Engine) -> N
     with connect(sync_url(project.url)) as holder:
         holder.execute(text("UPDATE heroes SET name = 'Eve' WHERE id = 180"))
         line = last_line(project.python(IMPATIENT))
-        assert line.startswith("others held rows of heroes in each of 2 tries; ")
+        assert line.startswith(
+            "gave up after 2 tries: other sessions lock rows of heroes. "
+        )
         assert totals(project) == (40, 0, 1)
     project.python(IMPATIENT)
     assert totals(project) == ONCE
@@ -341,7 +345,7 @@ def test_lost_connection_is_one_line_and_nothing_is_lost(new: New) -> None:
     line = last_line(process.finish())
     assert line.startswith("count_up stopped: ")
     assert line.endswith(
-        "what is committed stands; run it again: it goes on from there"
+        ". Committed batches are kept. Run it again: it continues from there"
     )
     backfill(project, "count_up")
     assert totals(project) == ONCE
@@ -404,7 +408,7 @@ def test_tenants_have_their_own(new: New) -> None:
         project.query(f"INSERT INTO {name}.heroes {row}")
     upgrade = ("-x", "tenant=acme", "upgrade", "head")
     line = last_line(project.alembic(*upgrade, fails=True))
-    assert "run `python migrations backfill fill_years -x tenant=acme`" in line
+    assert "Run `python migrations backfill fill_years -x tenant=acme`" in line
     backfill(project, "fill_years", "-x", "tenant=acme")
     years = "SELECT a.years, g.years FROM acme.heroes a, globex.heroes g"
     assert project.query(years) == [(7, None)]
@@ -421,11 +425,11 @@ def test_what_cannot_be_done_is_one_line(new: New) -> None:
         return last_line(backfill(project, *arguments, fails=True))
 
     assert refusal("fill_years") == (
-        "the revision of this backfill has not run; `alembic upgrade expand` does it"
+        "the revision of this backfill has not run. Run `alembic upgrade expand`"
     )
     assert refusal("fill") == (
-        "no revision declares the backfill fill, but fill_years, count_up; correct the name, "
-        "or delete the line that requires it, if its revision was squashed"
+        "no revision declares the backfill fill, only fill_years, count_up. Correct the name, "
+        "or delete the line that requires it if its revision was squashed"
     )
     assert "error: argument --batch-size: invalid positive value" in backfill(
         project, "fill_years", "--batch-size", "0", fails=True
@@ -437,15 +441,15 @@ def test_what_cannot_be_done_is_one_line(new: New) -> None:
     )
     project.query("ALTER TABLE heroes MODIFY id int NOT NULL, ENGINE = InnoDB")
     project.query("ALTER TABLE heroes DROP PRIMARY KEY")
-    assert refusal("fill_years").startswith("heroes has no primary key to go by; ")
+    assert refusal("fill_years").startswith("heroes has no primary key for batches. ")
     project.query("DROP TABLE heroes")
-    assert refusal("fill_years").startswith("there is no table heroes; ")
+    assert refusal("fill_years").startswith("there is no table heroes. ")
     twice = source.replace('"expand"', '"twice"', 1).replace(HERO, "expand")
     (project.versions / "twice.py").write_text(
         twice.replace('= "expand"', '= "twice"', 1)
     )
     assert refusal() == (
-        "expand and twice both declare the backfill fill_years; give one another name"
+        "expand and twice both declare the backfill fill_years. Rename one of them"
     )
 
 

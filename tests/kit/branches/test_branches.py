@@ -82,7 +82,7 @@ def test_line_of_its_own_is_written_and_migrated(new: New) -> None:
     newest = revision_of(path)
     assert project.head().split() == sorted([HERO, newest])
     assert last_line(project.alembic("check", fails=True)).endswith(
-        "; run `alembic upgrade heads` first"
+        ". Run `alembic upgrade heads`"
     )
     line = last_line(project.alembic("upgrade", "head", fails=True))
     assert line.endswith("or 'heads' for all heads")
@@ -112,10 +112,8 @@ def test_only_heads_of_one_line_are_too_many(new: New) -> None:
     only = ("tests/test_migrations.py", "-k", "one_head or head_file or up_down")
     output = project.own_tests(*only, fails=True)
     assert "1 failed, 2 passed" in output
-    remedy = "join them with `alembic merge shelf2 shelf3`"
-    assert (
-        "two branches each added a revision: put yours behind the other one" in output
-    )
+    remedy = "run `alembic merge shelf2 shelf3` instead"
+    assert "Multiple head revisions: two branches each added one. Run" in output
     assert remedy in output
     assert remedy in project.alembic("upgrade", "shelves@head", fails=True)
 
@@ -125,7 +123,9 @@ def test_rebase_stays_in_its_line(new: New) -> None:
     project = two_lines(new())
     for head in (HERO, "shelf2"):
         output = last_line(project.rebase(head, fails=True))
-        assert output.startswith(f"{head} is not one of several heads ({head}): ")
+        assert output.startswith(
+            f"nothing to rebase: {head} is not one of several heads ({head}). "
+        )
     add(project, "theirs", "shelf2")
     add(project, "ours", "shelf2")
     project.rebase("ours")
@@ -148,7 +148,7 @@ def test_database_that_ran_the_old_order_keeps_its_other_lines(
     project.commit()
     printed = project.rebase("ours")
     line = last_line(project.alembic("current", fails=True))
-    assert line.split("; ", 1)[1] in printed
+    assert line.split(" now. ", 1)[1] in printed
     [downgrade] = re.findall(r"`alembic ([^`]+)` on the commit before that", line)
     project.git("stash", "--quiet", "--include-untracked")
     project.alembic(*downgrade.split())
@@ -165,8 +165,8 @@ def test_rebase_moves_nothing_that_another_line_depends_on(new: New) -> None:
         add(project, name, HERO, folder="migrations/versions")
     add(project, "shelf3", "shelf2", depends_on="ours")
     line = last_line(project.rebase("ours", fails=True))
-    assert line.startswith("ours, theirs have no one order, because of ")
-    assert line.endswith("use `alembic merge ours theirs`")
+    assert line.startswith("ours, theirs have no one order: there is ")
+    assert line.endswith(". Run `alembic merge ours theirs`")
     assert (project / "migrations/versions/ours.py").exists()
 
 

@@ -90,7 +90,7 @@ def test_missing_alembic_ini_is_named(new: New) -> None:
     (project / "alembic.ini").unlink()
     output = call(project, "migrations", "head", fails=True)
     path = project / "alembic.ini"
-    assert output == f"FAILED: {path} is missing; name it with --config FILE\n"
+    assert output == f"FAILED: no file {path}. Use `--config FILE`\n"
 
 
 def test_another_alembic_ini_can_be_named(new: New) -> None:

@@ -86,7 +86,7 @@ def test_process_that_waits_gives_up_and_changes_nothing(
             output.count("Waiting up to 0.5 s for another process that migrates") == 1
         )
         assert (
-            "another process still migrates this database after 0.5 s"
+            "timed out after 0.5 s: another process is migrating this database. "
             in output.splitlines()[-1]
         )
         assert "Traceback" not in output
@@ -109,7 +109,9 @@ def test_lock_timeout_must_be_seconds(new: New) -> None:
     for value in ("soon", "-1", "inf", "nan", ""):
         setting = ("-x", f"lock_timeout={value}")
         line = last_line(project.alembic(*setting, "upgrade", "head", fails=True))
-        assert f"lock_timeout is '{value}'; give it seconds" in line
+        assert (
+            f"lock_timeout is '{value}', not seconds. Use `-x lock_timeout=60`" in line
+        )
     assert project.tables() == set()
 
 
@@ -240,7 +242,7 @@ def test_exception_in_the_middle_leaves_nothing_half_done(
     assert "Traceback" not in output
     assert project.version() == [HERO]
     if engine.database in {"mysql", "mariadb"}:
-        assert "its earlier statements stand" in last
+        assert "its earlier statements remain" in last
     else:
         assert "rolled back" in last
         assert project.tables() == {"heroes"}

@@ -19,9 +19,9 @@ ENGINES = [
     ENGINE_OF["postgresql-psycopg-async"],
     ENGINE_OF["postgresql-asyncpg-async"],
 ]
-REMEDY = "connect to PostgreSQL directly, not through PgBouncer in transaction mode"
+REMEDY = "Connect to PostgreSQL directly, not through PgBouncer in transaction mode"
 REFUSAL = (
-    "the connection changes its session between transactions, so no lock holds; "
+    "the connection changes its session between transactions, so no lock holds. "
     + REMEDY
 )
 

@@ -55,8 +55,8 @@ def test_identifier_that_cannot_be_recorded_is_refused_before_its_ddl(
     project.add_revision(LONG, POINTS, "op.drop_table('points')")
     for command in ("upgrade", "stamp"):
         line = last_line(project.alembic(command, "heads", fails=True))
-        assert line.startswith(f"migrations/versions/{LONG}.py: shorten the ident")
-        assert line.endswith("alembic_version has room for 32 characters")
+        assert line.startswith(f"migrations/versions/{LONG}.py: the revision ID ")
+        assert line.endswith("has room for 32 characters. Shorten it")
     assert project.tables() == set()
 
     project.alembic("ensure_version")
@@ -79,6 +79,6 @@ def test_new_identifier_that_cannot_be_recorded_is_named(new: New) -> None:
     written = len(project.revisions)
     command = ["revision", "-m", "x", "--rev-id", LONG]
     line = last_line(project.alembic(*command, "--autogenerate", fails=True))
-    assert line.startswith("--rev-id: shorten the identifier")
+    assert line.startswith("--rev-id: the revision ID ")
     assert "32" in line
     assert len(project.revisions) == written

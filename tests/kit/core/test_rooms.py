@@ -29,7 +29,7 @@ DEFAULT = ["autogenerate", "branches", "testing"]
     [
         pytest.param(SQLITE, [], 1400, id="sqlite, no feature"),
         pytest.param(SQLITE, DEFAULT, 4390, id="sqlite, default"),
-        pytest.param(POSTGRESQL, [], 1705, id="postgresql, no feature"),
+        pytest.param(POSTGRESQL, [], 1700, id="postgresql, no feature"),
         pytest.param(POSTGRESQL, DEFAULT, 5180, id="postgresql, default"),
         pytest.param(MARIADB, DEFAULT, 5005, id="mariadb, default"),
     ],

@@ -81,7 +81,7 @@ with engine.begin() as connection:
         print(error)
 """,
     )
-    assert "pass an engine, or a connection with PRAGMA foreign_keys=OFF" in output
+    assert "Pass an engine, or a connection with PRAGMA foreign_keys=OFF" in output
     assert project.tables() == set()
 
 
@@ -94,7 +94,7 @@ def test_broken_foreign_key_stops_before_the_commit(new: New, engine: Engine) ->
         "orphan", 'op.execute("DELETE FROM parents")', down_revision="family"
     )
     line = last_line(project.alembic("upgrade", "head", fails=True))
-    assert "4 rows would refer to nothing (children → parents)" in line
+    assert "4 rows would point to missing rows (children → parents)" in line
     assert project.query("SELECT id FROM parents ORDER BY id") == [(1,), (2,)]
     assert project.version() == ["family"]
     orphan.unlink()

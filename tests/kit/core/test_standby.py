@@ -15,7 +15,7 @@ from support.servers import Replicated, missing_package, replicated
 from support.variants import ENGINE_OF, POSTGRESQL, Engine
 
 ENGINES = [POSTGRESQL, ENGINE_OF["postgresql-asyncpg-async"]]
-REFUSAL = "this server is a hot standby; connect to the primary"
+REFUSAL = "this server is a hot standby. Use the primary's URL"
 READ_WRITE = {"target_session_attrs": "read-write"}
 
 
@@ -49,7 +49,7 @@ def test_every_command_ends_in_one_right_line(new: New, servers: Replicated) -> 
     project = new(POSTGRESQL).on(standby)
     for command in ("upgrade head", "downgrade base", "stamp head", "ensure_version"):
         assert refusal(project, *command.split()) == REFUSAL
-    old = "Target database is not up to date; run `alembic upgrade head` first"
+    old = "Target database is not up to date. Run `alembic upgrade head`"
     for command in ("check", "revision --autogenerate -m x"):
         assert refusal(project, *command.split()) == old
     project.alembic_each([["current"], ["history", "-i"], ["show", "current"]])
@@ -95,11 +95,11 @@ def test_failover_in_the_middle_goes_on_from_the_recorded_revision(
     servers.catch_up()
     # A standby alone is none that a URL for writing means.
     line = refusal(project.on(standby.update_query_dict(READ_WRITE)), "current")
-    assert line.endswith("; name the primary as well in DATABASE_URL")
+    assert line.endswith(". Add the primary's host to DATABASE_URL")
     servers.fail_over()
     line = last_line(process.finish())
     assert line.startswith("upgrade stopped: migrations/versions/slow.py, line 14: ")
-    assert line.endswith("; its open transaction was rolled back")
+    assert line.endswith(". Its open transaction was rolled back")
 
     slow.unlink()
     project.add_revision("slow", cape)

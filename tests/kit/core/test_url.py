@@ -209,7 +209,7 @@ def test_message_names_the_user_and_where_the_url_came_from(
     line = last_line(output)
     assert 'role "no_such_role" does not exist' in line
     assert line.endswith(
-        f"; create that user with LOGIN, or correct the user in {name}"
+        f". Create that user with LOGIN, or correct the user in {name}"
     )
     assert ":no_such_role@" not in output
 
@@ -220,4 +220,4 @@ def test_password_that_is_no_name_is_hidden(new: New) -> None:
     url = project.url.set(username="no_such_role", password="s3cret")
     output = project.alembic("current", fails=True, DATABASE_URL=url_text(url))
     assert "s3cret" not in output
-    assert last_line(output).endswith("; check user and password in DATABASE_URL")
+    assert last_line(output).endswith(". Check user and password in DATABASE_URL")

@@ -94,7 +94,9 @@ def test_each_database_has_a_history_of_its_own(new: New, database: Database) ->
     run_all("downgrade", "base")
     assert not databases.tables(urls["billing"])
     line = run_all("check", fails=True).splitlines()[-1]
-    assert line == "FAILED: it failed on alembic, analytics, billing; see above"
+    assert line == (
+        "FAILED: it failed on alembic, analytics, billing. Fix it, and run it again"
+    )
 
 
 def test_variable_of_the_first_database_is_its_alone(new: New) -> None:
@@ -126,11 +128,13 @@ def test_one_that_fails_stops_no_other(new: New) -> None:
     why, summary = re.findall("^FAILED: .*", output, re.MULTILINE)
     assert "nonsense" in why
     assert (
-        summary == output.splitlines()[-1] == "FAILED: it failed on alembic; see above"
+        summary
+        == output.splitlines()[-1]
+        == "FAILED: it failed on alembic. Fix it, and run it again"
     )
     events = URL.create("sqlite+pysqlite", database=str(project / "analytics.db"))
     assert databases.tables(events) == {"events"}
-    assert last_line(project.kit("all", fails=True)).startswith("name a command")
+    assert last_line(project.kit("all", fails=True)).startswith("no command. ")
 
 
 def test_one_may_have_revisions_before_the_first_one_has_any(new: New) -> None:
@@ -207,7 +211,7 @@ def test_section_that_its_owner_wrote_is_tested_too(new: New) -> None:
     project.write("reports/env.py", STOCK_ENV)
     project.write("reports/versions/.gitkeep", "")
     output = project.own_tests(fails=True)
-    assert "reports/env.py does not end with run(" in output
+    assert "reports/env.py does not call the kit. End it with run(" in output
     assert not (project / "reports.db").exists()
     migrations = "migrations/env.py"
     project.write(
@@ -252,8 +256,8 @@ def test_two_histories_share_a_database(new: New, engine: str) -> None:
         project.run("alembic", "-n", "analytics", "check", fails=True, env=env)
     )
     assert line.endswith(
-        "it is one of [alembic]: use `alembic -n alembic`, correct ANALYTICS_DATABASE_URL, or, "
-        "for two histories in one database, give each a version_table of its own in alembic.ini"
+        ": it is one of [alembic]. Use `alembic -n alembic`, correct ANALYTICS_DATABASE_URL, "
+        "or give each history in one database its own version_table in alembic.ini"
     )
 
 

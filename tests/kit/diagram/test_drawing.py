@@ -15,7 +15,9 @@ def test_drawing_follows_models_and_revisions(new: New) -> None:
     page = project / "docs/schema.md"
     change_model(project)
     output = project.kit("draw --check", fails=True)
-    assert output.startswith("FAILED: docs/schema.md is out of date; `uv run python ")
+    assert output.startswith(
+        "FAILED: docs/schema.md is out of date. Run `uv run python "
+    )
     project.kit("draw")
     project.kit("draw --check")
     assert "    INTEGER power\n" in page.read_text()

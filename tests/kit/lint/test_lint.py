@@ -131,7 +131,7 @@ def test_lint_says_that_sqlglot_would_read_more(new: New) -> None:
     project.add_revision("one", sql)
     assert "required-column heroes.power" in project.lint(fails=True)
     lines = project.python(WITHOUT_SQLGLOT).splitlines()
-    assert lines[0].startswith("migrations/versions/one.py: of its own SQL only what ")
+    assert lines[0].startswith("migrations/versions/one.py: in its own SQL only DROP, ")
     assert "`uv add --dev sqlglot`" in lines[0]
     assert lines[1] == "1 new revision: nothing found"
 
@@ -205,18 +205,18 @@ def test_lint_says_what_where_and_the_safe_way(
         output = project.lint(*arguments, fails=True)
         assert output.startswith(
             f"{project.migrations}/versions/one.py:13: drop-column heroes.age\n"
-            "  drops the column with all its values; "
+            "  drops the column with its values: "
         )
         assert f"drop it one release later; `{words}` keeps its values\n" in output
         [used] = [line for line in output.splitlines() if "used by" in line]
         hero = "src/my_app/models/hero.py"
         line = project.read(hero).splitlines().index("    age: Mapped[int | None]") + 1
         assert used == f"  used by: {hero}:{line}, src/my_app/main.py:5"
-        assert output.splitlines()[-1].startswith("FAILED: mend the revision, or write")
+        assert output.splitlines()[-1].startswith("FAILED: the revisions lose data or ")
 
     source = path.read_text()
     path.write_text(ACCEPT.splitlines()[0] + "\n\n" + source)
-    assert "write the reason into the comment below" in project.lint(fails=True)
+    assert "write the reason in a comment below" in project.lint(fails=True)
     path.write_text(ACCEPT.replace("heroes.age", "heroes.name") + source)
     assert "drop-column heroes.age" in project.lint(fails=True)
     path.write_text(ACCEPT.replace(" heroes.age", "") + source)
@@ -334,7 +334,7 @@ def test_squawk_says_what_locks_and_nothing_is_said_twice(new: New) -> None:
         "18: require-concurrent-index-creation people",
         "22: require-concurrent-index-creation people",
     ]
-    online = "`alembic -x online=true revision --autogenerate` writes it so"
+    online = "`alembic -x online=true revision --autogenerate` writes it"
     remedy = f"Use `concurrently` to avoid blocking writes; {online} (feature online)"
     assert f"  safe: {remedy}" in lines
 
@@ -387,7 +387,7 @@ def test_lint_is_silent_where_the_safe_way_was_taken(new: New) -> None:
 def test_lint_says_when_squawk_is_missing(new: New) -> None:
     project = new(POSTGRESQL)
     output = project.kit("lint", fails=True, PATH="/usr/bin:/bin")
-    assert output.startswith("FAILED: squawk is not installed; squawk comes with `uv ")
+    assert output.startswith("FAILED: squawk is not installed. Run `uv add ")
 
 
 def test_commit_hook_lints_new_revisions(new: New) -> None:

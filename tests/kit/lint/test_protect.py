@@ -37,8 +37,10 @@ def test_protected_database_goes_up_and_nowhere_else(new: New, engine: Engine) -
         line = last_line(
             project.alembic(*words, fails=True, MIGRATIONS_PROTECTED="true")
         )
-        assert line.startswith("this database is protected by MIGRATIONS_PROTECTED, ")
-        assert f"run `alembic -x protected=false {words[0]} ...` if you mean it" in line
+        said = f"{words[0]} refused: MIGRATIONS_PROTECTED protects this database, "
+        assert line.startswith(said)
+        run = f"If you mean it, run `alembic -x protected=false {words[0]} ...`"
+        assert line.endswith(run)
         assert project.version() == [HERO]
     for words in (
         ["check"],
@@ -60,7 +62,7 @@ def test_upgrade_that_destroys_is_refused_as_a_whole(new: New, engine: Engine) -
         project.alembic("upgrade", "head", fails=True, MIGRATIONS_PROTECTED="true")
     )
     assert (
-        "protected by MIGRATIONS_PROTECTED, and migrations/versions/drop.py, line "
+        "MIGRATIONS_PROTECTED protects this database, and migrations/versions/drop.py, line "
         in line
     )
     assert "`# lint-accept: drop-column heroes.secret_name` and the reason" in line
@@ -110,14 +112,17 @@ def test_nearest_setting_wins(
     output = project.alembic(*words, fails=bool(source), MIGRATIONS_PROTECTED=variable)
     if source:
         assert (
-            f"this database is protected by {source}, and a downgrade loses"
+            f"downgrade refused: {source} protects this database, and a downgrade drops"
             in last_line(output)
         )
 
 
 def test_setting_that_is_no_answer_is_refused(new: New) -> None:
     output = new().alembic("upgrade", "head", fails=True, MIGRATIONS_PROTECTED="yes")
-    assert last_line(output) == "MIGRATIONS_PROTECTED is 'yes'; write true or false"
+    assert (
+        last_line(output)
+        == "MIGRATIONS_PROTECTED is 'yes', not true or false. Correct it"
+    )
 
 
 def test_databases_of_the_tests_are_not_protected(new: New) -> None:
@@ -138,7 +143,7 @@ def test_tenants_are_protected(new: New) -> None:
     project.run("python", "migrations", "tenants", "create", "one", env=PROTECTED)
     back = ("python", "migrations", "tenants", "downgrade", "base")
     output = project.run(*back, fails=True, env=PROTECTED)
-    assert "protected by MIGRATIONS_PROTECTED" in " ".join(output.split())
+    assert "MIGRATIONS_PROTECTED protects this" in " ".join(output.split())
     project.run(*back, "-x", "protected=false", env=PROTECTED)
 
 
@@ -148,7 +153,7 @@ def test_each_database_says_it_for_itself(new: New) -> None:
     project.run("python", "migrations", "all", "stamp", "head", fails=True)
     assert project.version() == [HERO]
     line = last_line(project.alembic("-n", "analytics", "stamp", "head", fails=True))
-    assert "protected by [analytics] of alembic.ini" in line
+    assert "[analytics] of alembic.ini protects this database" in line
     assert "`alembic -n analytics -x protected=false stamp ...`" in line
     words = ("all", "-x", "protected=false", "stamp", "head")
     project.run("python", "migrations", *words)

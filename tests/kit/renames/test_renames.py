@@ -325,8 +325,8 @@ def test_wrong_answer_is_refused_with_what_could_be_renamed(new: New) -> None:
     }.items():
         output = project.alembic("-x", f"rename={given}", *REVISION, fails=True)
         assert last_line(output) == (
-            f"-x rename={given} names nothing that is dropped and added; "
-            f"what could be renamed: {possible}"
+            f"-x rename={given} names nothing that is dropped and added. "
+            f"These could be renamed: {possible}"
         )
     table = ("-x", "rename=heroes:champions")
     output = project.alembic(*table, "-x", "rename=age:years", *REVISION, fails=True)

@@ -187,7 +187,7 @@ def test_nothing_is_lost(new: New, engine: Engine) -> None:
     database = engine.database
     history(project)
     output = squash(project, "point", "--rows")
-    assert "takes the place of 3 revisions" in output
+    assert "replaces 3 revisions" in output
     assert len(project.revisions) == 2
     project.alembic("upgrade", "head")
     assert project.version() == ["later"]
@@ -201,7 +201,7 @@ def test_nobody_loses_rows_unasked(new: New) -> None:
     project.add_revision("one", insert)
     before = files(project)
     line = last_line(squash(project, "one", fails=True))
-    assert "the old revisions insert rows: heroes (1); --rows lets" in line
+    assert "the old revisions insert rows: heroes (1). Run again with `--rows`" in line
     assert files(project) == before
     assert "Rows left out: heroes (1)" in squash(project, "one", "--no-rows")
     assert project.upgraded().query("SELECT * FROM heroes") == []
@@ -237,7 +237,7 @@ def test_databases_go_on(new: New) -> None:
         line = last_line(
             project.alembic(*command, fails=True, DATABASE_URL="sqlite:///one.db")
         )
-        assert "it was squashed into two: upgrade the database to two with the" in line
+        assert ": it was squashed into two. Run `alembic upgrade two` with the" in line
 
 
 def test_squashed_history_needs_no_room(new: New) -> None:
@@ -252,7 +252,7 @@ def test_squashed_history_needs_no_room(new: New) -> None:
     line = last_line(
         project.alembic("upgrade", "head", fails=True, DATABASE_URL="sqlite:///one.db")
     )
-    assert "no file: check out the code that has it" in line
+    assert ": no revision file has it. Check out its release" in line
 
 
 def test_everything_else_goes_on(new: New) -> None:
@@ -291,19 +291,25 @@ def test_what_cannot_be_squashed_is_refused(new: New) -> None:
     }.items():
         assert words in last_line(squash(project, revision, fails=True))
     beside = project.add_revision("beside", "pass", down_revision="one")
-    assert "beside builds on one beside two" in squash(project, "two", fails=True)
+    assert "cannot squash one: beside builds on it, too" in squash(
+        project, "two", fails=True
+    )
     source = beside.read_text().replace("= 'one'", "= None")
     beside.write_text(f'{source}\ndepends_on = "one"\n')
-    assert "beside builds on one beside two" in squash(project, "two", fails=True)
+    assert "cannot squash one: beside builds on it, too" in squash(
+        project, "two", fails=True
+    )
     beside.write_text(f'{source}\nbranch_labels = "line"\n')
     path = project.versions / "two.py"
     path.write_text(f'{before[path.name]}\ndepends_on = "beside"\n')
-    assert "beside is the head of another line" in squash(project, "two", fails=True)
+    assert "cannot squash beside: it is the head of another line" in squash(
+        project, "two", fails=True
+    )
     beside.unlink()
     path.write_text(before[path.name])
     project.commit()
     path.write_text(path.read_text() + "\n")
-    assert "versions/two.py as it is: commit first" in squash(
+    assert "versions/two.py is not committed, and squash" in squash(
         project, "two", fails=True
     )
     path.write_text(before[path.name])
@@ -352,7 +358,7 @@ for before, after in {changes!r}.items():
         print(error)
 """)
     lines = re.findall(
-        r"would not bring the same (at one|after its downgrade): (.*)", output
+        r"would differ (at one|after its downgrade) in (.*)\. Squash", output
     )
     assert lines == [
         ("at one", "rows t"),
@@ -413,7 +419,7 @@ for number in range(1, 99):
         command.upgrade(config, "heads")
         runs = "old" if now == state("old") else "new"
     except CommandError as error:
-        assert "`python migrations squash three` deletes it" in str(error), error
+        assert "`python migrations squash three`, which deletes it" in str(error), error
         assert not heads.exists() or heads.stat().st_size == 0
         runs = "refused"
     if now != state("new"):

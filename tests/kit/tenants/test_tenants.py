@@ -153,9 +153,10 @@ def test_broken_tenant_harms_nobody_and_the_next_run_finishes(
     assert re.fullmatch(rf"migrations/versions/.*{HERO}.*\.py, line \d+", place)
     assert error.startswith('DuplicateTable: relation "heroes" already exists')
     assert (
-        "d  -  -  there is no schema d; `python migrations tenants create d`" in output
+        "d  -  -  there is no schema d. Run `python migrations tenants create d`"
+        in output
     )
-    assert last_line(output) == "2 tenants failed, and the next run tries them again"
+    assert last_line(output) == "2 tenants failed. Run it again: it tries only these"
     assert schemas.at(HERO) == ["a", "c", "e"]
 
     schemas.project.query("DROP TABLE b.heroes")
@@ -178,7 +179,7 @@ def test_kill_of_a_worker_harms_nobody(schemas: Tenants, tmp_path: Path) -> None
         "upgrade", "--jobs", "1", fails=True, FAULT="getpid SIGKILL", DONE=done
     )
     assert "5 tenants: 4 upgraded, 1 failed" in output
-    assert "b  -  -  its process was ended by SIGKILL; run it again" in output
+    assert "b  -  -  its process was ended by SIGKILL. Run it again" in output
     assert schemas.at("faulty") == ["a", "c", "d", "e"]
     assert "1 upgraded, 4 there already" in schemas("upgrade")
 
@@ -204,7 +205,10 @@ def test_stop_waits_for_those_that_run(
     fault, done = f"getppid {number}", str(tmp_path / "done")
     output = schemas("upgrade", "--jobs", "1", fails=True, FAULT=fault, DONE=done)
     assert "5 tenants: 2 upgraded" in output
-    assert last_line(output) == "stopped; 3 tenants left for the next run"
+    assert (
+        last_line(output)
+        == "3 tenants left, because you stopped it. Run it again: it tries only these"
+    )
     assert schemas.at("faulty") == ["a", "b"]
 
 
@@ -259,7 +263,7 @@ def test_tenants_do_not_wait_for_each_other(schemas: Tenants, tmp_path: Path) ->
     now = ("-x", "lock_timeout=0")
     schemas.project.alembic("-x", "tenant=b", *now, *upgrade)
     output = schemas.project.alembic("-x", "tenant=a", *now, *upgrade, fails=True)
-    assert "another process still migrates" in last_line(output)
+    assert "another process is migrating" in last_line(output)
     go_on.touch()
     first.finish()
     assert first.returncode == 0
@@ -271,7 +275,7 @@ def test_canary_that_fails_leaves_the_others_untouched(schemas: Tenants) -> None
     schemas.project.query("CREATE TABLE c.heroes (id int)")
     output = schemas("upgrade", "--canary", "2", fails=True)
     assert "1 upgraded, 1 there already, 1 failed" in output
-    assert last_line(output) == "a canary failed; 2 tenants left untouched"
+    assert last_line(output) == "a canary failed: 2 tenants left untouched. Fix it"
     assert schemas.at(HERO) == ["a", "b"]
     schemas.project.query("DROP TABLE c.heroes")
     assert "3 upgraded" in schemas("upgrade", "--canary", "1")
@@ -286,14 +290,18 @@ def test_shards_are_all_and_share_none(schemas: Tenants) -> None:
     assert sorted(found) == SCHEMAS
     assert "1 tenant: 0 at" in schemas("current", "--only", "c")
     for arguments, error in {
-        ("--only", "x", "c"): "tenants() of tenants.py does not name x; correct --only",
+        (
+            "--only",
+            "x",
+            "c",
+        ): "tenants() of tenants.py does not name x. Correct `--only`",
         (
             "--shard",
             "3",
-        ): "--shard 3 takes its part from JOB_COMPLETION_INDEX, which is not "
-        "set; write it like --shard 0/3",
-        ("--shard", "3/3"): "there is no shard 3 of 3; the first is --shard 0/3",
-        ("--shard", "a"): "'a' is no shard; the first of three is --shard 0/3",
+        ): "--shard 3 needs JOB_COMPLETION_INDEX, which is not set. "
+        "Set it, or use `--shard 0/3`",
+        ("--shard", "3/3"): "there is no shard 3 of 3. The first is `--shard 0/3`",
+        ("--shard", "a"): "'a' is no shard. Use, for example, `--shard 0/3`",
     }.items():
         assert last_line(schemas("current", *arguments, fails=True)) == error
 
@@ -304,7 +312,7 @@ def test_shards_are_all_and_share_none(schemas: Tenants) -> None:
         ("'a', 'b', 'a'", "tenants() of tenants.py names a more than once"),
         ("'a', ' '", "' ' is no tenant's name"),
         ("('a',),", "('a',) is no tenant's name"),
-        ("'é' * 32", "is too long for a schema: take at most 63 bytes"),
+        ("'é' * 32", "is too long for a schema. Use at most 63 bytes"),
     ],
 )
 def test_names_are_checked(schemas: Tenants, names: str, error: str) -> None:
@@ -320,8 +328,8 @@ def test_template_invents_no_names(new: New) -> None:
 def test_tenant_of_alembic(new: New, schemas: Tenants) -> None:
     project = schemas.project
     output = project.alembic("-x", "tenant=x", "upgrade", "head", fails=True)
-    remedy = "`python migrations tenants create x` makes it"
-    assert last_line(output) == f"there is no schema x; {remedy}"
+    remedy = "Run `python migrations tenants create x`"
+    assert last_line(output) == f"there is no schema x. {remedy}"
     output = new().alembic("-x", "tenant=x", "upgrade", "head", fails=True)
     assert last_line(output).startswith(
         "tenant is 'x', but this project has no tenants"
@@ -337,7 +345,9 @@ def test_tenant_of_alembic(new: New, schemas: Tenants) -> None:
         "target_metadata=target_metadata, ",
     )
     output = project.alembic("-x", "tenant=b", "upgrade", "head", fails=True)
-    assert last_line(output).startswith("take `version_table_schema=` out of run()")
+    assert last_line(output).endswith(
+        "Remove `version_table_schema=` from run() in env.py"
+    )
 
 
 def test_session_of_a_program_is_given_back_as_it_was(schemas: Tenants) -> None:
@@ -487,7 +497,7 @@ def test_create_goes_on_where_it_was_killed(
         return
     tenant.query("INSERT INTO heroes VALUES (1)")
     output = tenants("create", name, fails=True)
-    assert f"-x tenant={name} stamp REVISION` records" in output
+    assert f"-x tenant={name} stamp REVISION`" in output
     tenant.query("DELETE FROM heroes")
     tenants("create", name)
     project.alembic("-x", f"tenant={name}", "check")
@@ -503,7 +513,9 @@ def test_sqlite_file_that_is_gone_is_not_made_anew(new: New) -> None:
     file = Path(project.url.database or "").with_name("a.db")
     file.unlink()
     output = project.alembic("-x", "tenant=a", "upgrade", "head", fails=True)
-    assert last_line(output).startswith(f"a has no database {file}; `python migrations")
+    assert last_line(output).startswith(
+        f"a has no database {file}. Run `python migrations"
+    )
     assert "1 failed" in tenants("upgrade", "--jobs", "1", fails=True)
     assert not file.exists()
     assert "Invalid name '../a.db'" in tenants("create", "../a", fails=True)
@@ -517,7 +529,7 @@ def test_old_import_of_tenants_py_gets_a_line(new: New) -> None:
     url = "from migration_kit.settings import database_url\n"
     project.edit("migrations/tenants.py", url, old + url)
     output = project.alembic("-x", "tenant=a", "upgrade", "head", fails=True)
-    moved = "tenants.py imports migration_kit.tenant, which has moved. Write `"
+    moved = "tenants.py imports migration_kit.tenant, which has moved. Use `"
     new_import = "from migration_kit.tenants import first_column"
     assert last_line(output) == f"{moved}{new_import}`"
     assert last_line(tenants("current", fails=True)) == f"{moved}{new_import}`"
@@ -536,7 +548,7 @@ def test_schema_needs_a_database_that_has_some(new: New) -> None:
     source = project.read("migrations/tenants.py").partition("def tenant_url")[0]
     project.write("migrations/tenants.py", source)
     tenants = Tenants(project, ["a"])
-    error = "sqlite has no schemas for tenants; define tenant_url() in tenants.py"
+    error = "sqlite has no schemas for tenants. Define tenant_url() in tenants.py"
     assert error in tenants("upgrade", fails=True)
     output = project.alembic("-x", "tenant=a", "upgrade", "head", fails=True)
     assert last_line(output).startswith(error)

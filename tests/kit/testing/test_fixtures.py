@@ -582,7 +582,7 @@ def test_error_of_a_revision_is_one_line_in_the_fixture(
 def test_kind_of_database_that_the_kit_lacks_is_named(new: New) -> None:
     project = new()
     output = project.own_tests(fails=True, TEST_DATABASE_URL="mariadb+pymysql://x/y")
-    assert "this project has no mariadb: correct TEST_DATABASE_URL" in output
+    assert "this project has no mariadb. Correct TEST_DATABASE_URL" in output
 
 
 def test_sqlite_enforces_foreign_keys_in_tests(new: New) -> None:
@@ -619,4 +619,4 @@ def test_user_who_may_not_create_databases_is_told_so(new: New, engine: Engine) 
     finally:
         query(server, f"DROP USER {user}")
     assert "no database for tests: " in output
-    assert "let the user create databases, or set TEST_DATABASE_URL" in output
+    assert "Allow the user to create databases, or set TEST_DATABASE_URL" in output

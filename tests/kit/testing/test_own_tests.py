@@ -61,7 +61,7 @@ def fail_downgrade(project: Project) -> None:
         (
             two_heads,
             "test_history_has_one_head",
-            f"`python {layout.command('rebase')} YOURS`",
+            f"`python {layout.command('rebase')} YOUR_REVISION`",
         ),
         (
             change_model,
@@ -71,7 +71,7 @@ def fail_downgrade(project: Project) -> None:
         (
             hide_model,
             "test_every_model_is_loaded",
-            "name them in `not_migrated=` of run() in env.py: my_app.other",
+            "not compared, because nothing imports them: my_app.other. ",
         ),
         (empty_downgrade, "test_no_downgrade_is_empty", "if there is nothing to undo"),
         (
@@ -107,10 +107,10 @@ def test_migration_tests_say_what_is_wrong(
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (break_head, "HEAD does not name the newest revision: "),
-        (two_heads, "two branches each added a revision: "),
-        (empty_downgrade, "migrations/versions/one.py: write downgrade(), or, "),
-        (leave_column, "fix upgrade() or downgrade(), "),
+        (break_head, "HEAD does not name the newest revision. Run "),
+        (two_heads, "Multiple head revisions: two branches each added one. "),
+        (empty_downgrade, "empty downgrade() in migrations/versions/one.py. "),
+        (leave_column, "upgrade() and downgrade() do not undo each other. "),
     ],
 )
 def test_failing_check_shows_its_message_and_no_source_of_the_kit(
@@ -130,9 +130,7 @@ def test_env_py_without_run_is_named_in_one_line(new: New) -> None:
     only = ("tests/test_migrations.py", "-k", "loaded or equal_the_migrated")
     output = project.own_tests(*only, fails=True)
     assert "KeyError" not in output
-    assert (
-        output.count("env.py does not end with run(target_metadata, package=...)") > 1
-    )
+    assert output.count("env.py does not call the kit. End it with run(") > 1
 
 
 FOREIGN_KEY = """

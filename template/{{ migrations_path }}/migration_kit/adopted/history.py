@@ -1,4 +1,4 @@
-"""A history that Alembic would take for a new one, because settings of its own are lost."""
+"""A history that Alembic would treat as a new one, because its settings are lost."""
 
 import os
 import re
@@ -19,7 +19,7 @@ from ..tables import tables_of
 
 
 def refuse_lost_history(connection: Connection) -> None:
-    """Refuse to begin anew where a history has begun already.
+    """Refuse to start again if a history has begun already.
 
     Raises:
         CommandError: if revisions are not found, or what records them; it names the setting.
@@ -30,8 +30,8 @@ def refuse_lost_history(connection: Connection) -> None:
     @wraps(run)
     def run_known(recorded: tuple[str, ...], migration: MigrationContext) -> Any:
         # The version tables of other schemas are those of other tenants.
-        anew = not recorded and get_command() != "stamp"
-        if anew and not run_schema():
+        is_first = not recorded and get_command() != "stamp"
+        if is_first and not run_schema():
             refuse_lost_version_table(connection)
         return run(recorded, migration)
 
@@ -39,7 +39,7 @@ def refuse_lost_history(connection: Connection) -> None:
 
 
 def refuse_lost_revisions() -> None:
-    """Stop where Alembic finds no revision, but files elsewhere below the migrations are some.
+    """Stop if Alembic finds no revision, but files elsewhere below the migrations are some.
 
     Raises:
         CommandError: naming their folders; without it an upgrade would do nothing, and exit 0.
@@ -52,7 +52,7 @@ def refuse_lost_revisions() -> None:
     if folders := folders_of_revisions():
         empty = " and ".join(map(from_config_file, missing or locations))
         raise CommandError(
-            f"there is no revision in {empty}, but in {' and '.join(folders)}; "
+            f"there is no revision in {empty}, but in {' and '.join(folders)}. "
             f"{version_locations_remedy(folders[0])}"
         )
 
@@ -93,16 +93,16 @@ def from_config_file(folder: Path) -> str:
 
 def version_locations_remedy(folder: str) -> str:
     """Return how to let Alembic read a folder, seen from alembic.ini."""
-    remedy = f"name the folder in alembic.ini: `version_locations = %(here)s/{folder}`"
+    remedy = f"Add the folder to alembic.ini: `version_locations = %(here)s/{folder}`"
     if context.script.get_heads():
-        remedy += ", beside those that have been read"
+        remedy += ", next to those that it has"
     return remedy
 
 
 def refuse_lost_version_table(connection: Connection) -> None:
-    """Stop before a first migration where another table records this history.
+    """Stop before a first migration if another table records this history.
 
-    Other schemas may have this history with tables of their own, one for each tenant; so ours
+    Other schemas may have this history with their own tables, one for each tenant; so this one
     must have tables of the models as well.
 
     Raises:
@@ -126,7 +126,7 @@ def refuse_lost_version_table(connection: Connection) -> None:
                 setting += f" and `version_table_schema = {schema}`"
             raise CommandError(
                 f"{'.'.join(filter(None, own))} records no revision, but {version.fullname} "
-                f"has {' '.join(sorted(recorded))} of this history; write {setting} into "
+                f"has {' '.join(sorted(recorded))} of this history. Add {setting} to "
                 "alembic.ini"
             )
 

@@ -7,7 +7,7 @@ from ..rooms import Room
 
 
 class Adopted(Room):
-    """Refuses to begin again where a history has begun already."""
+    """Refuses to start again if a history has begun already."""
 
     def check_history(self, script: Any) -> None:
         from .history import refuse_lost_revisions
@@ -26,7 +26,7 @@ class Adopted(Room):
         missing = re.match(MISSING, message)
         folders = folders_of_revisions(missing[1]) if missing else []
         if folders:
-            return f"it lies in {folders[0]}; {version_locations_remedy(folders[0])}"
+            return f"it is in {folders[0]}. {version_locations_remedy(folders[0])}"
         return ""
 
 

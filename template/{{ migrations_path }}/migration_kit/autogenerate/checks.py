@@ -15,9 +15,9 @@ def test_models_equal_the_migrated_schema(config: Config, database: Any) -> None
     try:
         command.check(database.config())
     except CommandError as error:
-        remedy = '`alembic revision --autogenerate -m "..."` writes what is missing'
+        remedy = 'Run `alembic revision --autogenerate -m "..."`'
         remedy = commands_for(config.config_ini_section, remedy)
-        raise AssertionError(f"{error}; {remedy}") from None
+        raise AssertionError(f"{error}. {remedy}") from None
 
 
 def test_every_model_is_loaded(options: dict[str, Any]) -> None:

@@ -92,7 +92,7 @@ class Comparison:
         self.asked: set[tuple[str, str, str]] = set()
         for table, reason in shadow.not_made.items():
             self.made.pop(self.models.key(table), None)
-            log.warning("compared by Alembic alone: %s: %s", table.key, reason)
+            log.warning("compared by Alembic alone: %s, because %s", table.key, reason)
         if shadow.note:
             log.warning("compared by Alembic alone: %s", shadow.note)
         if self.made:
@@ -325,7 +325,7 @@ def altered_by(op: ops.AlterColumnOp) -> set[str]:
 
 
 def drop(item: Any) -> ops.MigrateOperation:
-    """Return what drops an index or a constraint, and creates it on the way back."""
+    """Return what drops an index or a constraint, and creates it in the downgrade."""
     if isinstance(item, Index):
         return ops.DropIndexOp.from_index(item)
     return ops.DropConstraintOp.from_constraint(item)

@@ -25,7 +25,7 @@ ASSIGNMENT = (ast.Assign, ast.AnnAssign)
 def unloaded_models(packages: Iterable[str], not_migrated: Iterable[str]) -> str:
     """Return a line that names the modules that define tables, but that nothing imports.
 
-    Autogenerate takes their tables for dropped ones, or does not create them. It is empty if
+    Autogenerate treats their tables as dropped ones, or does not create them. It is empty if
     there are none, and it leaves out those of `not_migrated`, with all below them.
 
     Raises:
@@ -37,8 +37,8 @@ def unloaded_models(packages: Iterable[str], not_migrated: Iterable[str]) -> str
         meant = {name for name in modules if f"{name}.".startswith(f"{other}.")}
         if not meant:
             raise CommandError(
-                f"{', '.join(packages)} has no module {other!r}; "
-                "correct `not_migrated=` of run() in env.py"
+                f"{', '.join(packages)} has no module {other!r}. "
+                "Correct `not_migrated=` of run() in env.py"
             )
         unloaded -= meant
     bases = "".join(
@@ -50,10 +50,10 @@ def unloaded_models(packages: Iterable[str], not_migrated: Iterable[str]) -> str
     table = TABLE.format(bases)
     found = sorted(name for name in unloaded if defines_tables(modules[name], table))
     line = (
-        "tables of modules that nothing imports are not compared; import them where the "
-        "metadata is imported from, or name them in `not_migrated=` of run() in env.py: "
+        f"not compared, because nothing imports them: {', '.join(found)}. Import them where "
+        "env.py imports the metadata, or add them to `not_migrated=` of run()"
     )
-    return line + ", ".join(found) if found else ""
+    return line if found else ""
 
 
 def modules_of(package: str) -> Iterator[tuple[str, Path]]:
@@ -65,7 +65,7 @@ def modules_of(package: str) -> Iterator[tuple[str, Path]]:
     module = sys.modules.get(package)
     if module is None:
         raise CommandError(
-            f"nothing imports {package!r}; correct `package=` of run() in env.py"
+            f"nothing imports {package!r}. Correct `package=` of run() in env.py"
         )
     if not hasattr(module, "__path__"):  # plain modules, side by side
         for path in Path(module.__file__ or "").parent.glob("*.py"):

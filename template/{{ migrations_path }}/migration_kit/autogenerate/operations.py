@@ -44,7 +44,7 @@ def autogenerate_options(connection: Connection) -> dict[str, Any]:
 
 
 def include_name(name: str | None, kind: str, parents: Mapping[str, Any]) -> bool:
-    """Look into the schemas that the models name, or a revision: no others are ours.
+    """Look into the schemas that the models name, or a revision: no others belong to it.
 
     Tables that are equal need not be looked at.
     """
@@ -86,7 +86,7 @@ def process_revision_directives(
     revision: str | Iterable[str | None] | Iterable[str],
     directives: list[ops.MigrationScript],
 ) -> None:
-    """Refuse a disaster, drop no table of others, and let the revision run both ways.
+    """Refuse a disaster, drop no table that others made, and make the revision run both ways.
 
     A function of env.py may have emptied `directives` before.
 
@@ -102,15 +102,15 @@ def process_revision_directives(
     kept = [*make_run(migration, script), *comparison.kept]
     if kept:
         log.warning(
-            "left alone, as no model has them and no revision makes them: %s; "
-            "include_object in env.py can leave them out",
+            "left alone, because no model and no revision has them: %s. "
+            "Leave them out with include_object in env.py",
             ", ".join(kept),
         )
     drops_table = any(isinstance(op, ops.DropTableOp) for op in upgrade.ops)
     if drops_table and not tables_of(migration.opts["target_metadata"]):
         raise CommandError(
-            "no models are imported, so this would drop every table of the database; "
-            "see that the import of Base in env.py imports the models"
+            "refused to drop every table: no models are loaded. "
+            "Import them in the module that env.py imports Base from"
         )
     render.write_texts(migration)
     if get_command() == "check":
@@ -120,7 +120,7 @@ def process_revision_directives(
             log.info("Models and database agree: no revision is written")
             directives.clear()
         ask_for_review(upgrade, kind_of(migration.dialect).copies)
-        alone = "is left alone: no model has it, no revision makes it."
+        alone = "is left alone: no model and no revision has it."
         upgrade.ops[:0] = [ReviewOp(f"REVIEW: {name} {alone}") for name in kept]
 
 

@@ -107,7 +107,7 @@ def is_object_of_history(script: ScriptDirectory, name: str) -> bool:
 def is_view_of_autogenerate(script: ScriptDirectory, view: Objects) -> bool:
     """Return whether an upgrade has a view in the database's own words.
 
-    SQLite keeps those of whoever made the view; SQLAlchemy's break the line before FROM alone.
+    SQLite keeps those of the view's author; SQLAlchemy's break the line before FROM alone.
     """
     words, sql = (view.get(("table", "", aspect), "") for aspect in ("view", "sql"))
     if not words or (

@@ -84,12 +84,12 @@ def execute(statement: str) -> str:
 
 
 def unbound(sql: str) -> str:
-    """Escape what text() would take for a parameter."""
+    """Escape what text() would treat as a parameter."""
     return BOUND.sub(r"\\:", sql)
 
 
 def render_type(item: Any, context: AutogenContext) -> str | Literal[False]:
-    """Render a type in such a way that the revision runs, also when the models have gone on.
+    """Render a type in such a way that the revision runs, even when the models have changed since.
 
     A TypeDecorator becomes what it stores: its class stays with the models, and Alembic would
     write it with the arguments of its `impl`. Another type of the project's is imported, which

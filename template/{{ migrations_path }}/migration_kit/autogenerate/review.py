@@ -20,7 +20,7 @@ WIDER = (
 
 VALUE = r"'(?:[^'\\]|''|\\.)*'"  # MySQL escapes by backslash
 
-# Aspects that give rows that are there a value.
+# Aspects that give existing rows a value.
 FILLED = {"default", "computed", "identity", "increment"}
 
 
@@ -83,7 +83,7 @@ def rows_decide(found: Sequence[Difference]) -> list[str]:
             lines += [f"REVIEW: {why}." for why in may_stop(one, table)]
         elif one.aspect == "nullable" and (one.table, one.name) not in filled:
             lines += [
-                f"REVIEW: rows that are there have no value for {table}.{one.name}.",
+                f"REVIEW: existing rows have no value for {table}.{one.name}.",
                 "Three steps: add it with nullable=True, fill it with op.execute(sa.update(...)),",
                 "then alter_column(..., nullable=False). Or give it a server_default.",
             ]
@@ -97,12 +97,12 @@ def may_stop(one: Difference, table: str) -> Iterator[str]:
     match one.kind, one.aspect:
         case "column", "nullable" if model:
             yield (
-                f"rows may have no value for {table}.{name}: fill it first. "
+                f"rows may have NULL in {table}.{name}: fill it first. "
                 f"SELECT count(*) FROM {table} WHERE {name} IS NULL"
             )
         case "column", "type" if one.real and not is_wider(one.real, model):
             yield (
-                f"values of {table}.{name} may not fit into {model}, or lose a part: "
+                f"values of {table}.{name} may not fit into {model}, or be cut: "
                 f"SELECT DISTINCT {name} FROM {table}"
             )
         case "check", "definition" if model and not takes_more(one.real or "", model):
@@ -113,7 +113,7 @@ def may_stop(one: Difference, table: str) -> Iterator[str]:
         case (("unique" | "index" | "primary"), "definition") if model:
             if one.kind != "index" or "UNIQUE" in model.upper():
                 yield (
-                    f"rows may be equal: SELECT {columns}, count(*) FROM {table} "
+                    f"rows may be duplicates: SELECT {columns}, count(*) FROM {table} "
                     f"GROUP BY {columns} HAVING count(*) > 1"
                 )
 

@@ -10,13 +10,13 @@ from alembic.operations import ops
 from .differences import Difference
 from .render import execute
 
-# Alembic's operations run after a phase: before foreign keys and views come, and, on the way back,
+# Alembic's operations run after a phase: before foreign keys and views come, and, in the downgrade,
 # after they went. `kinds.Kind.statements` has the phases.
 BEFORE_OPERATIONS, BEFORE_OPERATIONS_BACK = 5, 0
 
 
 class StatementsOp(ops.MigrateOperation):
-    """Statements, those of the way back, and the differences that they end."""
+    """Statements, those of the downgrade, and the differences that they end."""
 
     def __init__(
         self, up: Iterable[str], down: Iterable[str], found: Sequence[Difference]
@@ -25,7 +25,7 @@ class StatementsOp(ops.MigrateOperation):
         self.info["found"] = found
 
     def reverse(self) -> "StatementsOp":
-        """Return the way back."""
+        """Return the downgrade."""
         return StatementsOp(self.down, self.up, ())
 
     def to_diff_tuple(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Changes many rows apart from the upgrade: in batches, and on from where it stopped.
+"""Changes many rows apart from the upgrade: in batches, and continues after a crash.
 
 The revision that adds the column declares it, and the one that needs it requires it:
 
@@ -26,5 +26,5 @@ def __getattr__(name: str) -> Any:
     from . import declaration
 
     if not is_on("backfill"):  # an installed kit has every room
-        raise ImportError("alembic.ini names no room backfill", name=__name__)
+        raise ImportError("`rooms` of alembic.ini lacks backfill", name=__name__)
     return getattr(declaration, name)

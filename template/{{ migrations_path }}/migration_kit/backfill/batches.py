@@ -1,4 +1,4 @@
-"""Goes through a table in batches, each with its record in one transaction of its own."""
+"""Goes through a table in batches, each with its record in one transaction."""
 
 import math
 import os
@@ -56,7 +56,7 @@ class Work:
         pace: how fast to go.
 
     Raises:
-        CommandError: if the table has no key to go by, or no transactions.
+        CommandError: if the table has no primary key, or no transactions.
     """
 
     def __init__(
@@ -79,10 +79,10 @@ class Work:
         self.kind.refuse(connection, backfill.table)
 
     def run(self) -> State:
-        """Go on to the end of the table, and return the last state.
+        """Continue to the end of the table, and return the last state.
 
         Raises:
-            CommandError: if another process does it, if somebody asks to stop, or if others hold
+            CommandError: if another process does it, if a signal asks to stop, or if others hold
                 rows all the time.
         """
         with stop_gently(self.stop):
@@ -114,11 +114,11 @@ class Work:
                 if error.connection_invalidated or not self.kind.is_busy(error):
                     raise
                 self.size = max(1, self.size // 2)
-            show(before.rows, "waiting for rows that others hold")
+            show(before.rows, "waiting for rows that other sessions lock")
             self.wait(min(2**attempt / 4, LONGEST_WAIT), before)
         raise CommandError(
-            f"others held rows of {self.keyset.table.name} in each of {TRIES} tries; "
-            "end their transactions, then run it again: it goes on from there"
+            f"gave up after {TRIES} tries: other sessions lock rows of {self.keyset.table.name}. "
+            "End their transactions, then run it again: it continues from there"
         )
 
     def batch(self, state: State) -> State:
@@ -155,17 +155,17 @@ class Work:
             self.wait(TICK, state)
 
     def wait(self, seconds: float, state: State) -> None:
-        """Wait, unless somebody asks to stop.
+        """Wait, unless a signal asks to stop.
 
         Raises:
-            CommandError: if somebody does.
+            CommandError: if one does.
         """
         deadline = time.monotonic() + seconds
         while not self.stop.is_set() and (left := deadline - time.monotonic()) > 0:
             pause(self.connection, min(left, 0.1))
         if self.stop.is_set():
             raise CommandError(
-                f"stopped after {state.rows:,} rows; run it again: it goes on from there"
+                f"stopped after {state.rows:,} rows. Run it again: it continues from there"
             )
 
 

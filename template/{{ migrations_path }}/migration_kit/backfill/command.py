@@ -28,10 +28,10 @@ from .records import Backfill, Records, State, records_of
 def add_commands(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     """Add `backfill` to the command line."""
     parser = add_parser(
-        "backfill", help="change many rows in batches, or go on with it"
+        "backfill", help="change many rows in batches, or continue with it"
     )
     parser.add_argument(
-        "backfill", nargs="?", metavar="NAME", help="without it, list them all"
+        "backfill", nargs="?", metavar="NAME", help="by default, list them all"
     )
     parser.add_argument(
         "-n", "--name", default=FIRST, help="section of alembic.ini, as in Alembic"
@@ -50,14 +50,14 @@ def add_commands(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
         type=seconds,
         default=Pace.pause,
         metavar="SECONDS",
-        help="between two batches, in which others write; default: %(default)s",
+        help="pause between two batches; default: %(default)s",
     )
-    if part("backfill", "postgresql"):  # whose servers say how far replicas are
+    if part("backfill", "postgresql"):  # whose servers know the lag of replicas
         parser.add_argument(
             "--max-lag",
             type=seconds,
             metavar="SECONDS",
-            help="wait while a replica of PostgreSQL is farther behind; default: %(default)s",
+            help="wait while a PostgreSQL replica is further behind; default: %(default)s",
         )
     parser.set_defaults(run=run, max_lag=Pace.max_lag)
 
@@ -90,7 +90,7 @@ def run(config: Config, given: argparse.Namespace) -> None:
 
 
 def list_backfills(config: Config) -> None:
-    """Print the backfills of a history, and how far each one is."""
+    """Print the backfills of a history, and the progress of each."""
 
     def show(connection: sa.Connection, script: ScriptDirectory) -> None:
         states = records_of(context.get_context()).states()
@@ -108,7 +108,7 @@ def list_backfills(config: Config) -> None:
 
 
 def run_backfill(config: Config, name: str, pace: Pace | None = None) -> None:
-    """Run a backfill, or what is left of it; one that is complete again where rows need it.
+    """Run a backfill, or what is left of it; one that is complete again if rows need it.
 
     Args:
         config: of alembic.ini; in a test, `ScratchDatabase.config()`.
@@ -116,8 +116,8 @@ def run_backfill(config: Config, name: str, pace: Pace | None = None) -> None:
         pace: how fast to go.
 
     Raises:
-        CommandError: if it stopped, with what to do; what was committed stands, and the next run
-            goes on from there.
+        CommandError: if it stopped, with the fix; committed batches are kept, and the next run
+            continues from there.
     """
 
     def work(connection: sa.Connection, script: ScriptDirectory) -> None:
@@ -146,16 +146,15 @@ def change_rows(
     done = 0 if before.complete else before.rows
     with one_line(
         f"{known.name} stopped",
-        "what is committed stands; run it again: it goes on from there",
+        "Committed batches are kept. Run it again: it continues from there",
     ):
         state = work.run()
     taken = time.monotonic() - start
     print(f"{known.name}: {state.rows - done:,} rows in {taken:.1f} s")
     if needs(connection, known, own):
         raise CommandError(
-            f"{known.name} went through all rows, but `where` still holds for some: change them "
-            "in its function too, or let the code that wrote them meanwhile write the new way, "
-            "and run it once more"
+            f"{known.name} went through all rows, but `where` still matches some. Change them in "
+            "its function too, or release the code that writes them the new way, and run it again"
         )
 
 
@@ -172,8 +171,8 @@ def refuse_before(
     ran = {step.revision for step in script.iterate_revisions(heads, "base")}
     if revision not in ran:
         raise CommandError(
-            f"the revision of this backfill has not run; `{alembic()} upgrade {revision}` "
-            "does it"
+            "the revision of this backfill has not run. "
+            f"Run `{alembic()} upgrade {revision}`"
         )
 
 

@@ -32,7 +32,7 @@ def backfill(
 
 
 def require_backfill(name: str) -> None:
-    """Let a revision run only where no row needs a backfill any more; call it in `upgrade()`.
+    """Let a revision run only if no row needs a backfill any longer; call it in `upgrade()`.
 
     An empty table needs none. With `--sql` it writes a comment.
 
@@ -52,10 +52,12 @@ def require_backfill(name: str) -> None:
     known, revision = declared(migration.script, name)
     if not needs(connection, known, records_of(migration)):
         return
-    remedy = f"run `{command_for(name)}`, then this again"
+    remedy = f"`{command_for(name)}`, then `{alembic()} upgrade head`"
     if connection.dialect.name == "sqlite":  # which rolls the whole upgrade back
-        remedy = f"run `{alembic()} upgrade {revision}`, `{command_for(name)}` and this"
-    raise CommandError(f"rows of {known.table.name} need the backfill {name}; {remedy}")
+        remedy = f"`{alembic()} upgrade {revision}`, {remedy}"
+    raise CommandError(
+        f"rows of {known.table.name} still need the backfill {name}. Run {remedy}"
+    )
 
 
 def needs(connection: sa.Connection, known: Backfill, records: Records) -> bool:
@@ -80,7 +82,7 @@ def declarations(script: ScriptDirectory) -> dict[str, tuple[Backfill, str]]:
             if value.name in found:
                 raise CommandError(
                     f"{found[value.name][1]} and {revision.revision} both declare the backfill "
-                    f"{value.name}; give one another name"
+                    f"{value.name}. Rename one of them"
                 )
             found[value.name] = value, revision.revision
     return found
@@ -95,8 +97,8 @@ def declared(script: ScriptDirectory, name: str) -> tuple[Backfill, str]:
     found = declarations(script)
     if name not in found:
         raise CommandError(
-            f"no revision declares the backfill {name}, but {', '.join(found) or 'none'}; correct "
-            "the name, or delete the line that requires it, if its revision was squashed"
+            f"no revision declares the backfill {name}, only {', '.join(found) or 'none'}. Correct "
+            "the name, or delete the line that requires it if its revision was squashed"
         )
     return found[name]
 

@@ -42,13 +42,13 @@ class Keyset:
             columns = inspector.get_columns(table.name, table.schema)
         except NoSuchTableError:
             raise CommandError(
-                f"there is no table {table.name}; upgrade to the revision that makes it"
+                f"there is no table {table.name}. Upgrade to the revision that creates it"
             ) from None
         names = key["constrained_columns"]
         if not names:
             raise CommandError(
-                f"{table.name} has no primary key to go by; change its rows in upgrade(), "
-                "or give it a key first"
+                f"{table.name} has no primary key for batches. Change its rows in upgrade(), "
+                "or add a key first"
             )
         self.kind = kind_of(connection)
         types = {each["name"]: self.kind.type_of_key(each["type"]) for each in columns}
@@ -99,8 +99,8 @@ def write_key(key: Key) -> str:
             if isinstance(value, kind):
                 return {name: text(value)}
         raise CommandError(
-            f"a key of {type(value).__name__} cannot be recorded; "
-            "add it to KINDS of migration_kit/backfill/keyset.py"
+            f"a key of {type(value).__name__} cannot be recorded. "
+            "Add it to KINDS of migration_kit/backfill/keyset.py"
         )
 
     return json.dumps(key, default=write)

@@ -17,7 +17,7 @@ class Kind:
     """A kind of database; `kind` in `sqlite.py`, `postgresql.py` or `mysql.py` is an instance.
 
     Attributes:
-        table_options: of the table that records how far backfills are.
+        table_options: of the table that records the progress of backfills.
     """
 
     table_options: Mapping[str, Any] = {}

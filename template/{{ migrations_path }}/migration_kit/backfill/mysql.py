@@ -1,6 +1,6 @@
 """MySQL and MariaDB: a named lock for a backfill, and short waits for rows.
 
-They do not know how far their replicas are; a node of Galera makes a commit wait, so that batches
+They do not know the lag of their replicas; a node of Galera makes a commit wait, so that batches
 get smaller.
 """
 
@@ -54,8 +54,8 @@ class MySQL(Kind):
         _, engine = known_of(connection, table)
         if engine:
             raise CommandError(
-                f"{table.name} is a table of {engine}, which has no transactions; "
-                f"`ALTER TABLE {table.name} ENGINE = InnoDB` first"
+                f"{table.name} is a table of {engine}, which has no transactions. "
+                f"Run `ALTER TABLE {table.name} ENGINE = InnoDB` first"
             )
 
     def estimate(self, connection: sa.Connection, table: sa.TableClause) -> int:

@@ -1,4 +1,4 @@
-"""What a revision declares, and what the database records of it: how far each backfill is."""
+"""What a revision declares, and what the database records of it: the progress of each backfill."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -59,7 +59,7 @@ class State:
 
 
 class Records:
-    """The table that records how far the backfills of a history are.
+    """The table that records the progress of a history's backfills.
 
     Args:
         connection: to the database.
@@ -136,7 +136,7 @@ class Records:
         that it was moved.
 
         Raises:
-            CommandError: if it is not as it was: somebody else goes on.
+            CommandError: if it is not as it was: another process continues it.
         """
         table = self._table
         moved = self._connection.execute(
@@ -179,7 +179,7 @@ def records_of(migration: MigrationContext) -> Records:
 
 
 def forget_undone(*, ctx: MigrationContext, step: MigrationInfo, **_: object) -> None:
-    """Forget the backfills of a revision that was taken back: the next upgrade makes empty columns.
+    """Forget the backfills of a revision that was reverted: the next upgrade makes empty columns.
 
     Alembic calls it after each revision, in its transaction.
     """
@@ -189,4 +189,4 @@ def forget_undone(*, ctx: MigrationContext, step: MigrationInfo, **_: object) ->
 
 
 def runs_already(name: str) -> str:
-    return f"another process works on {name}; this one has stopped"
+    return f"another process is running the backfill {name}. Wait for it"

@@ -22,7 +22,7 @@ def lock(connection: Connection, name: str, take: str, release: str) -> Iterator
     Args:
         connection: to the database, in no transaction.
         name: of the backfill, with its version table and schema.
-        take: the query that takes the lock, if nobody holds it.
+        take: the query that takes the lock, if no session holds it.
         release: the one that gives it back.
 
     Raises:

@@ -1,4 +1,4 @@
-"""SQLite: one process writes, and values have types of their own."""
+"""SQLite: one process writes, and each value has its own type."""
 
 from typing import Any
 

@@ -13,11 +13,11 @@ def test_history_has_one_head(config: Config, script: ScriptDirectory) -> None:
     """Or one for each line, where branch labels tell several lines apart."""
     if remedy := two_heads_remedy(script):
         remedy = commands_for(config.config_ini_section, remedy)
-        pytest.fail(f"two branches each added a revision: {remedy}", pytrace=False)
+        pytest.fail(f"Multiple head revisions: {remedy}", pytrace=False)
 
 
 def test_head_file_names_the_head(script: ScriptDirectory) -> None:
     """The HEAD file is what two branches conflict in."""
     if read_head(script) != sorted(script.get_heads()):
-        remedy = f"run `{invocation()} head`"
-        pytest.fail(f"HEAD does not name the newest revision: {remedy}", pytrace=False)
+        remedy = f"Run `{invocation()} head`"
+        pytest.fail(f"HEAD does not name the newest revision. {remedy}", pytrace=False)

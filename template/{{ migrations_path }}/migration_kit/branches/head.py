@@ -1,7 +1,7 @@
-"""Keep HEAD, the file that names the newest revision, and put one branch behind another.
+"""Keep HEAD, the file that names the newest revision, and move one branch after another.
 
-Two branches that both add a revision change the one line of HEAD, so git reports a conflict, and
-nobody finds two heads in production. `alembic revision` writes it by itself.
+Two branches that both add a revision change the one line of HEAD, so git reports a conflict
+before production has two heads. `alembic revision` writes it automatically.
 """
 
 import argparse
@@ -39,13 +39,13 @@ def add_commands(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     parser.add_argument("file", nargs="?", help=argparse.SUPPRESS)
     parser.set_defaults(run=lambda config, given: write_heads(config, given.file))
 
-    parser = add_parser("rebase", help="put your revisions behind the other branch's")
-    parser.add_argument("revision", help="the newest one of yours, one of two heads")
+    parser = add_parser("rebase", help="move your revisions after the other branch's")
+    parser.add_argument("revision", help="your newest revision, one of two heads")
     parser.set_defaults(run=lambda config, given: rebase(config, given.revision))
 
 
 def read_head(script: ScriptDirectory) -> list[str]:
-    """Return the revisions that HEAD, beside env.py, names; a missing file names none."""
+    """Return the revisions that HEAD, next to env.py, names; a missing file names none."""
     file = Path(script.dir, "HEAD")
     return file.read_text(encoding="utf-8").split() if file.exists() else []
 
@@ -79,19 +79,19 @@ def heads_of_line(script: ScriptDirectory, revision: str) -> list[str]:
 
 
 def two_heads_remedy(script: ScriptDirectory) -> str:
-    """Return what to do about two heads of the same line, or nothing if there are none."""
+    """Return cause and fix of two heads of the same line, or nothing if there are none."""
     for head in script.get_heads():
         heads = heads_of_line(script, head)
         if len(heads) > 1:
             return (
-                f"put yours behind the other one with `{invocation()} rebase YOURS`, or, if "
-                f"both have run in production, join them with `alembic merge {' '.join(heads)}`"
+                f"two branches each added one. Run `{invocation()} rebase YOUR_REVISION`; if "
+                f"both have run in production, run `alembic merge {' '.join(heads)}` instead"
             )
     return ""
 
 
 def rebase(config: Config, revision: str) -> None:
-    """Put a head, with the revisions that only it builds on, behind the other head.
+    """Move a head, with the revisions that only it builds on, after the other head.
 
     They get new identifiers: a database that ran them before, and so lacks the revisions that now
     come first, records one that is gone, and cannot pass for up to date. Dates, file names and
@@ -113,8 +113,8 @@ def rebase(config: Config, revision: str) -> None:
     heads = heads_of_line(script, mine)
     if mine not in heads or len(heads) < 2:
         raise CommandError(
-            f"{mine} is not one of several heads ({', '.join(heads)}): "
-            "there is nothing to rebase"
+            f"nothing to rebase: {mine} is not one of several heads ({', '.join(heads)}). "
+            + say("Run `alembic heads`")
         )
     *_, onto = (head for head in heads if head != mine)
     theirs = {step.revision for step in script.iterate_revisions(onto, "base")}
@@ -122,14 +122,14 @@ def rebase(config: Config, revision: str) -> None:
     branch = [step for step in steps if step.revision not in theirs]
     if len(heads) > 2 or is_tangled(script, branch):
         raise CommandError(
-            f"{', '.join(heads)} have no one order, because of another head, a merge or "
-            + say(f"depends_on: use `alembic merge {' '.join(heads)}`")
+            f"{', '.join(heads)} have no one order: there is another head, a merge or "
+            + say(f"depends_on. Run `alembic merge {' '.join(heads)}`")
         )
     for step in branch:
         if not all(re.search(line, source_of(step)) for line in ASSIGNMENTS):
             raise CommandError(
-                f"{step.path} does not assign `revision` and `down_revision` on lines of their "
-                "own: write them so, then try again"
+                f"cannot read {step.path}: `revision` and `down_revision` need a line each. "
+                "Write them so, then run it again"
             )
     print(f"{branch[0].revision} now comes after {onto}:")
     date = datetime.now(UTC).replace(microsecond=0)
@@ -192,4 +192,4 @@ def rebased_remedy(script: ScriptDirectory, old: str) -> str:
     then = ", ".join(f"`alembic {command}`" for command in commands)
     if len(script.get_heads()) > 1:  # to stamp would forget other lines
         then = f"`alembic downgrade {fork}` on the commit before that, then upgrade"
-    return f"it was rebased and is {new} now; in a database that ran it, run {then}"
+    return f"it was rebased and is {new} now. In a database that ran it, run {then}"

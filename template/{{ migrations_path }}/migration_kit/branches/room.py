@@ -7,7 +7,7 @@ from ..rooms import Room
 
 
 class Branches(Room):
-    """Lets two branches that both add a revision conflict in git, and puts one after the other."""
+    """Lets two branches that both add a revision conflict in git, and moves one after the other."""
 
     def remedy(self, script: Any, message: str) -> str:
         from ..errors import MISSING

@@ -1,4 +1,4 @@
-"""The catalog of SQLite, which keeps the statements of whoever made a table: they are read."""
+"""The catalog of SQLite, which keeps the statement that made a table: it is read."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -28,7 +28,7 @@ def add_commands(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="a setting, as of `alembic`",
+        help="a setting, as for `alembic`",
     )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     parser.set_defaults(
@@ -37,7 +37,7 @@ def add_commands(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def packages_of_others(config: Config, packages: Sequence[str]) -> list[str]:
-    """Return the packages that other databases have within one's own.
+    """Return the packages that other databases have within those of this one.
 
     Args:
         config: of this database.
@@ -53,15 +53,14 @@ def packages_of_others(config: Config, packages: Sequence[str]) -> list[str]:
 
 
 def remedy_for_other_history(revision: str) -> str:
-    """Return what helps where another database's history has a revision, or nothing."""
+    """Return cause and fix if another database's history has a revision, or nothing."""
     for config, script in other_histories(context.config):
         with suppress(CommandError):
             script.get_revision(revision)
             section = config.config_ini_section
             return (
-                f"it is one of [{section}]: use `alembic -n {section}`, correct "
-                f"{get_url()[1]}, or, for two histories in one database, give each a "
-                "version_table of its own in alembic.ini"
+                f"it is one of [{section}]. Use `alembic -n {section}`, correct {get_url()[1]}, "
+                "or give each history in one database its own version_table in alembic.ini"
             )
     return ""
 
@@ -73,14 +72,14 @@ def run_on_all(
 
     Args:
         config: of alembic.ini.
-        arguments: what stands behind `alembic` on the command line.
+        arguments: those after `alembic` on the command line.
         settings: each one as `-x` takes it.
 
     Raises:
         CommandError: naming the databases where it failed.
     """
     if not arguments:
-        raise CommandError("name a command of Alembic, for example: all upgrade head")
+        raise CommandError("no command. Use, for example, `all upgrade head`")
     file = str(config.config_file_name)
     names = databases(file)
     given = [word for setting in settings for word in ("-x", setting)]
@@ -91,7 +90,9 @@ def run_on_all(
         if not run(["--config", file, "--name", name, *given, *arguments]):
             failed.append(name)
     if failed:
-        raise CommandError(f"it failed on {', '.join(failed)}; see above")
+        raise CommandError(
+            f"it failed on {', '.join(failed)}. Fix it, and run it again"
+        )
 
 
 def share_modules(config_file: str, names: Sequence[str]) -> bool:

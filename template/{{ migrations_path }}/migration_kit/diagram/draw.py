@@ -1,7 +1,7 @@
 """Draw the tables and the history of revisions into docs/schema.md.
 
 GitHub shows the diagrams. paracelsus draws the tables of the metadata that env.py compares with
-the database; its settings may stand in pyproject.toml, under [tool.paracelsus].
+the database; its settings may be in pyproject.toml, under [tool.paracelsus].
 """
 
 import argparse
@@ -87,7 +87,7 @@ def add_commands(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def draw(config: Config, check: bool = False) -> None:
-    """Write docs/schema.md beside alembic.ini, or only compare it.
+    """Write docs/schema.md next to alembic.ini, or only compare it.
 
     Args:
         config: of alembic.ini.
@@ -105,7 +105,7 @@ def draw(config: Config, check: bool = False) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text(page, encoding="utf-8", newline="\n")
     elif not path.exists() or path.read_text(encoding="utf-8") != page:
-        raise CommandError(f"docs/schema.md is out of date; `{command}` draws it again")
+        raise CommandError(f"docs/schema.md is out of date. Run `{command}`")
 
 
 def draw_page(config: Config, root: Path, command: str) -> str:

@@ -1,4 +1,4 @@
-"""Name what new revisions destroy, break or block, in words of the database at hand.
+"""Name what new revisions destroy, break or block, in words of their database.
 
 The operations of the whole history are followed in memory first, so that the types of columns are
 known, and which tables are filled: one that is made in the same set of revisions is empty.
@@ -28,7 +28,7 @@ from .rules import Rules, rules_of
 
 ACCEPT = re.compile(r"\s*# lint-accept: *([\w-]+) *(\S*)$")
 
-# Rows or values are lost for good, or code of the release before stops.
+# Rows or values are lost for good, or the previous release stops working.
 DESTROYS = {
     "drop-table",
     "drop-column",
@@ -64,7 +64,7 @@ class Examined:
 
     @property
     def has_raw_sql(self) -> bool:
-        """Whether it writes SQL of its own."""
+        """Whether it writes its own SQL."""
         return any(
             isinstance(one.operation, ops.ExecuteSQLOp)
             and isinstance(one.operation.sqltext, str)
@@ -102,7 +102,7 @@ def examine(
     revisions: Sequence[Script],
     rules: Rules,
 ) -> list[Examined]:
-    """Return all that is to be said of revisions; see `unaccepted`."""
+    """Return all findings in revisions; see `unaccepted`."""
     wanted = {revision.revision for revision in revisions}
     if not wanted:
         return []
@@ -142,7 +142,7 @@ def not_accepted(findings: Sequence[Finding], rules: Rules) -> list[Finding]:
         if finding.rule in ignored or keys & accepted:
             continue
         if keys & bare:
-            remedy = "write the reason into the comment below `# lint-accept`"
+            remedy = "write the reason in a comment below `# lint-accept`"
             finding = replace(finding, remedy=remedy)
         left.append(finding)
     return left
@@ -206,7 +206,7 @@ class Schema:
         self.served: set[tuple[str, str]] = set()
 
     def take(self, revision: Script, reading: Reading, is_new: bool) -> Examined:
-        """Follow what a revision does, and return what is to be said of it.
+        """Follow what a revision does, and return its findings.
 
         Args:
             revision: the next one.
@@ -242,7 +242,7 @@ class Schema:
                 unread.calls & {"drop_table", "drop_column", "rename_table"}
             )
             calls = ", ".join(sorted(unread.calls))
-            message = f"{calls} of what only the database or other code knows"
+            message = f"{calls} of names that only the database or other code knows"
             finding = self.finding(revision, unread.line, "unread", "", message, {})
             finding = replace(finding, destroys=destroys)
             if finding not in examined.findings:
@@ -309,11 +309,11 @@ class Schema:
         )
 
     def option(self, operation: Any, name: str) -> Any:
-        """Return an option of the database's own, such as `sqlite_where`."""
+        """Return an option of one database, such as `sqlite_where`."""
         return operation.kw.get(f"{self.rules.dialect.name}_{name}")
 
     def follow(self, operation: ops.MigrateOperation) -> None:
-        """Do in memory what an operation does, and remember what is to be said of it."""
+        """Do in memory what an operation does, and remember its findings."""
         for kind, follow in FOLLOW.items():
             if isinstance(operation, kind):
                 follow(self, operation)
@@ -322,7 +322,7 @@ class Schema:
                 self.find(*found)
 
     def create_table(self, operation: ops.CreateTableOp) -> None:
-        """Take a new table."""
+        """Add a new table."""
         state = TableState(self.is_new)
         self.tables[table_key(operation.table_name, operation.schema)] = state
         self.on_new_table = self.is_new
@@ -336,7 +336,7 @@ class Schema:
                 state.unique.append(keys(names))
 
     def add(self, table: TableState, column: "Column[Any]") -> None:
-        """Take a new column."""
+        """Add a new column."""
         has_default = column.server_default is not None or bool(
             column.computed or column.identity
         )
@@ -358,15 +358,13 @@ class Schema:
         name = shown(operation.table_name, operation.schema)
         new = operation.new_table_name
         if not self.on_new_table:
-            message = (
-                f"renames it to {new}: code of the release before looks for {name}"
-            )
+            message = f"renames it to {new}: the previous release uses the old name"
             self.find("rename-table", name, message)
         del self.tables[table_key(operation.table_name, operation.schema)]
         self.tables[table_key(new, operation.schema)] = state
 
     def add_column(self, operation: ops.AddColumnOp) -> None:
-        """Take a new column of a table."""
+        """Add a new column of a table."""
         table = self.table(operation.table_name, operation.schema)
         column = operation.column
         self.add(table, column)
@@ -375,7 +373,7 @@ class Schema:
         if not self.on_new_table and state.nullable is False and not state.has_default:
             message = (
                 f"NOT NULL without a default: {self.rules.without_value}; "
-                "code of the release before gives none"
+                "the previous release writes none"
             )
             self.find("required-column", name, message, column=str(column.name))
         if column.unique and not self.on_new_table and state.has_default:
@@ -387,7 +385,7 @@ class Schema:
         state = self.column(table, operation.column_name)
         name = shown(operation.table_name, operation.schema, operation.column_name)
         if not self.on_new_table and not (state.is_new and self.is_new):
-            message = "drops the column with all its values; code of the release before asks for it"
+            message = "drops the column with its values: the previous release uses it"
             table_name = shown(operation.table_name, operation.schema)
             self.find("drop-column", name, message, table=table_name)
         del table.columns[operation.column_name.lower()]
@@ -420,12 +418,14 @@ class Schema:
                 self.find("not-null", name, self.rules.not_null, **words)
         is_required = state.nullable is False and not state.has_default
         if is_required and not was_required and is_new and not self.on_new_table:
-            message = "required in the release that adds it: code of the release before gives none"
+            message = "required immediately: the previous release writes no value"
             self.find("required-column", name, message, **words)
         new_name = operation.modify_name
         if new_name and new_name != operation.column_name:
             if not is_new:
-                message = f"renames it to {new_name}: code of the release before asks for the old name"
+                message = (
+                    f"renames it to {new_name}: the previous release uses the old name"
+                )
                 self.find("rename-column", name, message, **words)
             before, after = operation.column_name.lower(), new_name.lower()
             table.columns[after] = table.columns.pop(before)
@@ -463,12 +463,12 @@ class Schema:
                 return  # NULL in each row, which equals nothing
         if self.on_new_table or promised:
             return
-        message = "fails where two rows have the same {columns}"
+        message = "fails if two rows have the same {columns}"
         words = {"table": shown(table_name, schema), "columns": ", ".join(names)}
         self.find("unique", name or f"{table_name}.{'_'.join(names)}", message, **words)
 
     def create_unique_constraint(self, operation: ops.CreateUniqueConstraintOp) -> None:
-        """Take a unique constraint."""
+        """Add a unique constraint."""
         name = str(operation.constraint_name or "")
         columns = list(operation.columns)
         if self.option(operation, "using_index"):
@@ -476,12 +476,12 @@ class Schema:
         self.add_unique(operation.table_name, operation.schema, columns, name)
 
     def create_primary_key(self, operation: ops.CreatePrimaryKeyOp) -> None:
-        """Take a primary key."""
+        """Add a primary key."""
         table = self.table(operation.table_name, operation.schema)
         table.unique.append(keys(operation.columns))
 
     def create_index(self, operation: ops.CreateIndexOp) -> None:
-        """Take an index."""
+        """Add an index."""
         name = str(operation.index_name or "")
         columns = list(operation.columns)
         table_name = str(operation.table_name)
@@ -512,12 +512,12 @@ class Schema:
             self.find("delete-all", name, "deletes all rows")
 
     def fill(self, operation: FillOp) -> None:
-        """Take it that rows have values after an UPDATE."""
+        """Assume that rows have values after an UPDATE."""
         if self.is_new:
             self.table(operation.table_name, operation.schema).is_filled = True
 
     def create_view(self, operation: CreateViewOp) -> None:
-        """Take it that a view of a table's old name serves who looks for that."""
+        """Assume that a view of a table's old name serves code that uses it."""
         name = shown(operation.table_name, operation.schema)
         self.served.add(("rename-table", name))
 

@@ -81,8 +81,8 @@ def lint(config: Config, commit: str) -> None:
         found = found or bool(lines)
     if found:
         raise CommandError(
-            "mend the revision, or write into it `# lint-accept: RULE NAME` "
-            "and below it a comment with the reason"
+            "the revisions lose data or block a database. Fix them, or add "
+            "`# lint-accept: RULE NAME`, and below it a comment with the reason"
         )
     print(f"{count} new revision{'' if count == 1 else 's'}: nothing found")
 
@@ -103,8 +103,8 @@ def report(
             yield from describe(finding, usage)
         if one.has_raw_sql and not has_sqlglot():
             print(
-                f"{relative(one.revision.path)}: of its own SQL only what drops, renames or "
-                "empties was looked for; sqlglot reads the rest: `uv add --dev sqlglot`",
+                f"{relative(one.revision.path)}: in its own SQL only DROP, RENAME and TRUNCATE "
+                "were looked for. Run `uv add --dev sqlglot`, which reads the rest",
                 file=sys.stderr,
             )
 
@@ -162,7 +162,7 @@ def git(*arguments: str) -> str:
 def new_revisions(script: ScriptDirectory, commit: str) -> list[Script]:
     """Return the revisions whose file a git commit does not have, oldest first.
 
-    A merge changes nothing by itself and is left out. Where there is no such commit, as before
+    A merge changes nothing and is left out. If there is no such commit, as before
     the first one, every revision is new.
     """
     listed = git("ls-tree", "--name-only", "-z", "-r", commit)
@@ -180,7 +180,7 @@ def report_changed(
     """Yield the lines about revisions of a git commit that were edited or deleted since.
 
     A database that ran one does not run it again, so it and a new database differ from then on.
-    What counts is the code: comments and docstrings may change. A revision whose identifier stands
+    What counts is the code: comments and docstrings may change. A revision whose identifier is
     in another one's file, because it was rebased or squashed, is not deleted.
     """
     commit = git("merge-base", commit, "HEAD").strip() or commit
@@ -207,8 +207,8 @@ def report_changed(
                 1,
                 "edited-revision",
                 identifier,
-                f"{commit[:12]} has it with other code: who ran that does not run this",
-                "restore it, and write what is to change into a new revision",
+                f"{commit[:12]} has it with other code: a database that ran it skips this",
+                "restore it, and write the change into a new revision",
                 False,
             )
             for left in not_accepted([finding], rules):
@@ -219,7 +219,7 @@ def report_changed(
             yield "  a database that ran it stops with `Can't locate revision`"
             yield (
                 f"  safe: `git checkout {commit[:12]} -- {relative(path)}`, and a new revision "
-                "takes back what it did"
+                "that undoes it"
             )
 
 

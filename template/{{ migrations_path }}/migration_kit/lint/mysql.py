@@ -1,4 +1,4 @@
-"""MySQL and MariaDB: what makes them copy a table, or build an index while nobody writes."""
+"""MySQL and MariaDB: what makes them copy a table, or build an index while writes wait."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -24,7 +24,7 @@ SHORT = 255
 class MySQL(Server):
     """MySQL and MariaDB."""
 
-    refused = "stop it, or are cut where sql_mode is not strict"
+    refused = "stop it, or are cut if sql_mode is not strict"
     number = (10, 0)
     grammar = "mysql"
     sql_types = TYPES | {
@@ -45,16 +45,16 @@ class MySQL(Server):
         self.without_value = f"{self.title} gives all rows 0 or '' silently"
         self.remedies = {
             **Rules.remedies,
-            "rename-table": "CREATE VIEW {table} AS SELECT * FROM the new name, and drop that "
+            "rename-table": "CREATE VIEW {table} AS SELECT * FROM the new name, and drop the "
             f"view one release later: {self.title} writes through it",
-            "table-copy": "try it on a copy of the data, or add a new column in its place; on a "
-            "big table use gh-ost or pt-online-schema-change",
+            "table-copy": "try it on a copy of the data, or add a new column instead; on a "
+            "big table, use gh-ost or pt-online-schema-change",
             "foreign-key": "check the rows with a query, then add it with SET foreign_key_checks "
-            f"= 0: {self.title} does so in place",
-            "check": "add it in a quiet hour, or on a big table with gh-ost or "
-            "pt-online-schema-change",
-            "fulltext-index": "add it in a quiet hour, or on a big table with gh-ost or "
-            "pt-online-schema-change",
+            f"= 0: {self.title} then copies nothing",
+            **dict.fromkeys(
+                ("check", "fulltext-index"),
+                "add it in a quiet hour; on a big table, use gh-ost or pt-online-schema-change",
+            ),
         }
 
     def length(self, type_: Any) -> int:
@@ -86,7 +86,7 @@ class MySQL(Server):
                 prefix = next(filter(None, map(given.get, names)), "").upper()
                 if prefix in ("FULLTEXT", "SPATIAL"):
                     name = str(operation.index_name or "")
-                    busy = f"nobody writes to {operation.table_name} while the {prefix} index"
+                    busy = f"writes to {operation.table_name} wait until the {prefix} index"
                     yield "fulltext-index", name, f"{busy} is built"
 
     def by_pattern(self, sql: str) -> Iterator[ops.MigrateOperation]:

@@ -18,7 +18,7 @@ from .reading import plain_dialect
 from .rules import Rules
 from .servers import Server, kind_of_time
 
-# Rules of squawk, each with ours that says the same: always, or of some operations only.
+# Rules of squawk, each with the kit's that says the same: always, or of some operations only.
 OURS = {
     "ban-drop-table": "drop-table",
     "ban-drop-column": "drop-column",
@@ -35,10 +35,8 @@ SAME = OURS | {
 
 IGNORE = re.compile(r"^\s*# squawk-ignore: *([\w, -]+)", re.MULTILINE)
 
-# Of squawk's rules, those whose operations autogenerate can write so that nobody waits.
-ONLINE = (
-    "`alembic -x online=true revision --autogenerate` writes it so (feature online)"
-)
+# Of squawk's rules, those whose operations autogenerate can write without long locks.
+ONLINE = "`alembic -x online=true revision --autogenerate` writes it (feature online)"
 SPLIT = {
     "adding-foreign-key-constraint",
     "adding-not-nullable-field",
@@ -56,16 +54,16 @@ class PostgreSQL(Server):
 
     dump = "pg_dump --table {table}"
     not_null = (
-        "NOT NULL fails while a row has NULL, and blocks everybody while it looks at "
+        "NOT NULL fails while a row has NULL, and blocks reads and writes while it scans "
         "all rows"
     )
     remedies = {
         **Rules.remedies,
-        "rename-table": "CREATE VIEW {table} AS SELECT * FROM the new name, and drop that "
+        "rename-table": "CREATE VIEW {table} AS SELECT * FROM the new name, and drop the "
         "view one release later: PostgreSQL writes through it",
         "not-null": "fill the rows, add CHECK ({column} IS NOT NULL) NOT VALID, then "
-        f"VALIDATE CONSTRAINT: after it NOT NULL scans nothing; {ONLINE}",
-        "unique": "look for rows that are equal first; CREATE UNIQUE INDEX CONCURRENTLY "
+        f"VALIDATE CONSTRAINT; NOT NULL then scans nothing; {ONLINE}",
+        "unique": "remove duplicate rows first; CREATE UNIQUE INDEX CONCURRENTLY "
         f"in an autocommit_block(), then ADD CONSTRAINT ... USING INDEX; {ONLINE}",
     }
     refused = "stop it, or are cut by a cast"
@@ -86,7 +84,7 @@ class PostgreSQL(Server):
                 return ""
             return (
                 "each value is treated as one in the time zone of the session: "
-                "say postgresql_using=\"... AT TIME ZONE 'UTC'\""
+                "use postgresql_using=\"... AT TIME ZONE 'UTC'\""
             )
         return super().between_times(old, new, using)
 
@@ -172,8 +170,7 @@ def run_squawk(sql: str) -> list[dict[str, Any]]:
         )
     except FileNotFoundError as error:
         raise CommandError(
-            f"{error.filename} is not installed; "
-            "squawk comes with `uv add --dev squawk-cli`"
+            f"{error.filename} is not installed. Run `uv add --dev squawk-cli`"
         ) from error
     try:
         found: list[dict[str, Any]] = json.loads(run.stdout or "[]")
@@ -181,7 +178,9 @@ def run_squawk(sql: str) -> list[dict[str, Any]]:
         found = []
     if run.returncode and not found:
         reason = next(iter(run.stderr.strip().splitlines()), "it says nothing")
-        raise CommandError(f"squawk stopped: {reason}")
+        raise CommandError(
+            f"squawk stopped: {reason}. Run `uv add --dev -U squawk-cli`"
+        )
     return found
 
 
@@ -212,7 +211,7 @@ def print_sql(examined: Examined) -> tuple[str, list[int | None], list[Finding]]
                     rule="unread",
                     name=table_of(recorded.operation),
                     message=f"squawk did not see its SQL: {type(error).__name__}: {error}",
-                    remedy="see for yourself what it locks",
+                    remedy="check yourself what it locks",
                     destroys=False,
                 )
             )

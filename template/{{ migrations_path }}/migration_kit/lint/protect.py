@@ -1,7 +1,7 @@
 """A protected database loses nothing by mistake.
 
-It says so itself: `protected = true` in its section of alembic.ini, or `MIGRATIONS_PROTECTED=true`
-in the environment. Whoever means what is refused says `-x protected=false`.
+Set `protected = true` in its section of alembic.ini, or `MIGRATIONS_PROTECTED=true` in the
+environment. `-x protected=false` allows what is refused.
 """
 
 import logging
@@ -28,26 +28,26 @@ log = logging.getLogger(f"alembic.{__name__}")
 VARIABLE = "MIGRATIONS_PROTECTED"
 
 REFUSED = {
-    "downgrade": "a downgrade loses what its revisions made",
+    "downgrade": "a downgrade drops what its revisions created",
     "stamp": "a stamp records revisions that did not run",
 }
 
 
 def protect(connection: Connection) -> None:
-    """Refuse what harms a protected database, and log what an upgrade is about to run there.
+    """Refuse what could lose data of a protected database, and log what an upgrade will run.
 
     Raises:
         CommandError: in one line, with the way to do it on purpose.
     """
     source = protected_by()
-    # A database of the tests is nobody's production, wherever they run.
+    # A database of the tests is never production.
     if not source or context.config.attributes.get("scratch"):
         return
     command = get_command()
     if command in REFUSED:
         raise CommandError(
-            f"this database is protected by {source}, and {REFUSED[command]}; "
-            f"{on_purpose(command)}"
+            f"{command} refused: {source} protects this database, and {REFUSED[command]}. "
+            f"If you mean it, {on_purpose(command)}"
         )
     if command == "upgrade":
         steps = steps_to_run(connection)
@@ -77,7 +77,7 @@ def protected_by() -> str:
                 return ""
             case "":
                 continue
-        raise CommandError(f"{source} is {value!r}; write true or false")
+        raise CommandError(f"{source} is {value!r}, not true or false. Correct it")
     return ""
 
 
@@ -107,17 +107,17 @@ def refuse_loss(revisions: Sequence[Script], source: str) -> None:
     first, others = found[0], len(found) - 1
     accepting = f"`# lint-accept: {first.rule} {first.name}`"
     raise CommandError(
-        f"this database is protected by {source}, and {where(first.revision.path, first.line)}: "
-        f"{first.rule} {first.name}{f', and {others} more' if others else ''}; "
-        f"accept it there with {accepting} and the reason, or {on_purpose('upgrade')}"
+        f"upgrade refused: {source} protects this database, and {where(first.revision.path, first.line)} "
+        f"has {first.rule} {first.name}{f', and {others} more' if others else ''}. "
+        f"Accept it there with {accepting} and the reason, or {on_purpose('upgrade')}"
     )
 
 
 def on_purpose(command: str) -> str:
-    """Return how to do what is refused."""
+    """Return the command that does what is refused."""
     return commands_for(
         context.config.config_ini_section,
-        f"run `alembic -x protected=false {command} ...` if you mean it",
+        f"run `alembic -x protected=false {command} ...`",
     )
 
 
@@ -125,7 +125,7 @@ def on_purpose(command: str) -> str:
 def findings(revisions: tuple[Script, ...], dialect: str) -> "list[Finding]":
     """Return what is not accepted in revisions.
 
-    Many tenants of one process have the same ones to run, each over an engine of its own.
+    Many tenants of one process have the same ones to run, each over its own engine.
 
     Args:
         revisions: in their order.

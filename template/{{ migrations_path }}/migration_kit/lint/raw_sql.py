@@ -1,6 +1,6 @@
 """Turn SQL that a revision writes itself into the operations that Alembic has for it.
 
-sqlglot reads it. Where that is not installed, as in production, and for what it does not know, a
+sqlglot reads it. If that is not installed, as in production, and for what it does not know, a
 pattern finds what drops, renames and empties tables, and nothing else.
 """
 
@@ -28,7 +28,7 @@ DDL = pattern(
 )
 CHANGES_TABLE = pattern(r"\b(ALTER|DROP)\s+TABLE\b")
 COMMENTS_AND_STRINGS = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.DOTALL)
-# Their bodies run later, and not in the revision.
+# Their bodies run later, not in the revision.
 ROUTINE = pattern(
     r"\s*CREATE\s+(OR\s+REPLACE\s+)?(DEFINER\s*=\s*\S+\s+)?"
     r"(FUNCTION|PROCEDURE|TRIGGER|CONSTRAINT\s+TRIGGER|RULE|EVENT)\b"
@@ -131,7 +131,7 @@ def operations_of(sql: str, rules: "Rules") -> list[ops.MigrateOperation]:
 
 
 def new_view(name: str, schema: str | None) -> ops.CreateTableOp:
-    """Return what a new materialized view is like: a table that nobody reads yet."""
+    """Return what a new materialized view is like: a table that is not read yet."""
     return ops.CreateTableOp(name, [], schema=schema)
 
 

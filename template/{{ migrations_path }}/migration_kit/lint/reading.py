@@ -2,7 +2,7 @@
 
 The statements of upgrade() are followed in their order. What they call of `op` becomes an operation;
 what they ask of the database is unknown, and an `if` that depends on it is followed both ways. So
-nothing that a revision does beside, such as a request to another service, happens.
+nothing else that a revision does, such as a request to another service, happens.
 """
 
 import ast
@@ -31,7 +31,7 @@ OPERATIONS = {
     *("create_table", "drop_table", "rename_table"),
     *("create_index", "create_unique_constraint", "create_foreign_key"),
 }
-# Arguments without which nobody knows what an operation does.
+# Arguments without which an operation cannot be known.
 ESSENTIAL = {
     "column_name",
     "new_column_name",

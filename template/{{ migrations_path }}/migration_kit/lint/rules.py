@@ -21,33 +21,33 @@ class Rules:
         dialect: of the database.
 
     Attributes:
-        dump: the command that keeps the rows of `{table}`.
-        without_value: what becomes of rows without a value for a new column.
-        not_null: what becomes of a new NOT NULL.
+        dump: the command that saves the rows of `{table}`.
+        without_value: the effect of existing rows on a new NOT NULL column.
+        not_null: the effect of a new NOT NULL.
         remedies: the safe way, by rule.
         grammar: its name with sqlglot, and `sql_types` those of SQLAlchemy for those of sqlglot.
     """
 
     dump = "a dump of {table}"
-    without_value = "the rows have no value for it, and it fails"
+    without_value = "it fails, because existing rows have no value"
     not_null = "NOT NULL fails while a row has NULL"
     remedies: Mapping[str, str] = {
         "drop-table": "drop it one release after the last that uses it, and keep a dump: `{dump}`",
-        "drop-column": "take it out of the models, and drop it one release later; "
+        "drop-column": "remove it from the models, and drop it one release later; "
         "`{dump}` keeps its values",
-        "rename-table": "make the new table, let one release write both, copy the rows, and drop "
-        "the old one with the next",
-        "rename-column": "add the new column, let one release write both, copy the values, and "
-        "drop the old one with the next",
-        "narrow-type": "add a column of the new type, copy what fits, let one release write both, "
-        "and drop the old one with the next",
-        "required-column": "add it nullable, or with server_default; fill the rows, and make it "
-        "NOT NULL with the next release",
+        "rename-table": "create the new table, write both in one release, copy the rows, and drop "
+        "the old one in the next",
+        "rename-column": "add the new column, write both in one release, copy the values, and "
+        "drop the old one in the next",
+        "narrow-type": "add a column of the new type, write both in one release, copy what fits, "
+        "and drop the old one in the next",
+        "required-column": "add it as nullable, or with server_default; fill the rows, and make it "
+        "NOT NULL in the next release",
         "not-null": "fill the rows first: UPDATE {table} SET {column} = ... WHERE {column} IS NULL",
-        "unique": "look first: SELECT {columns}, count(*) FROM {table} GROUP BY {columns} "
+        "unique": "check first: SELECT {columns}, count(*) FROM {table} GROUP BY {columns} "
         "HAVING count(*) > 1",
         "delete-all": "name the rows with WHERE; `{dump}` keeps them",
-        "unread": "see for yourself what it does",
+        "unread": "check yourself what it does",
     }
     grammar = ""
     sql_types: dict[str, Any] = TYPES

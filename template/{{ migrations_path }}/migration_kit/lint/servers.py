@@ -23,8 +23,8 @@ class Server(Rules):
     """A server.
 
     Attributes:
-        refused: what becomes of a value that does not fit.
-        number: how many digits a number has unless it says so, and those behind its point.
+        refused: the fate of a value that does not fit.
+        number: how many digits a number has unless it says so, and those after its point.
     """
 
     refused = ""
@@ -57,7 +57,7 @@ class Server(Rules):
                 small = precision - scale < DIGITS[size(old)]
                 return f"large values {self.refused}" if small else ""
             case "number", "integer":
-                return "digits behind the point are rounded"
+                return "digits after the point are rounded"
             case "time", "time":
                 return self.between_times(old, new, using)
             case (
@@ -73,7 +73,7 @@ class Server(Rules):
             case "string", "binary":
                 return ""
             case before, after if before != after:
-                return f"values that are no such value {self.refused}"
+                return f"values that cannot be converted {self.refused}"
         return ""
 
     def length(self, type_: Any) -> int:
@@ -92,7 +92,7 @@ class Server(Rules):
         return CHARACTERS.get(kind, 19) + zone
 
     def digits(self, type_: Any) -> tuple[int, int]:
-        """Return the digits of a number, and how many of them are behind the point."""
+        """Return the digits of a number, and how many of them are after the point."""
         if isinstance(type_, types.Float):
             return 400, 0
         if type_.precision is None:
@@ -107,17 +107,17 @@ class Server(Rules):
             return "" if not is_single(new) or is_single(old) else "digits are lost"
         (precision, scale), (new_precision, new_scale) = map(self.digits, (old, new))
         if isinstance(old, types.Float):
-            return "digits behind the point are rounded"
+            return "digits after the point are rounded"
         if new_precision - new_scale < precision - scale and new_precision < 100_000:
             return f"large values {self.refused}"
-        return "digits behind the point are rounded" if new_scale < scale else ""
+        return "digits after the point are rounded" if new_scale < scale else ""
 
     def between_times(self, old: Any, new: Any, using: str) -> str:
         """Return what is lost from one date or time to another."""
         before, after = kind_of_time(old), kind_of_time(new)
         if before == after or (before, after) == ("date", "datetime"):
             return ""
-        return "a part of each value is cut"
+        return "part of each value is cut"
 
     def by_pattern(self, sql: str) -> Iterator[ops.MigrateOperation]:
         for match in TRUNCATE.finditer(sql):

@@ -18,7 +18,7 @@ class SQLite(Rules):
             return ""
         if family(old) in ("?", "number") and family(new) == "number":
             return ""
-        return "the copy is made with CAST, and what is no such value becomes 0 or less exact"
+        return "the copy uses CAST: other values become 0 or less exact"
 
 
 rules = SQLite

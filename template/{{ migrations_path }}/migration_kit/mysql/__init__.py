@@ -31,17 +31,17 @@ class MySQL(Server):
     """MySQL and MariaDB."""
 
     aftermath = (
-        "MySQL and MariaDB cannot roll DDL back, so its earlier statements stand: mend them by "
+        "MySQL and MariaDB cannot roll back DDL, so its earlier statements remain. Undo them by "
         "hand, or make each step of the revision repeatable (if_not_exists) and run it again"
     )
     users = [USERS, TRANSACTIONS]
-    unseen = "SHOW PROCESSLIST shows it to a user with the privilege PROCESS"
+    unseen = "SHOW PROCESSLIST shows it to a user with the PROCESS privilege"
     remedies = {
-        "wsrep has not yet": "this node has lost its cluster; name another one in {source}"
+        "wsrep has not yet": "This node has lost its cluster: use another one in {source}"
     } | Server.remedies
     hints = {
         "Invalid use of NULL": FILL_FIRST,
-        r"Data truncated for column.*(\n\s*|SQL: )ALTER": "some rows have NULL, or a value that the "
+        r"Data truncated for column.*(\n\s*|SQL: )ALTER": "Some rows have NULL, or a value that the "
         "new type cannot hold: UPDATE them first",
         # The server names what follows the first statement, unless that is a trigger's body.
         r"(?is)near '(.{6})(?!.*\bBEGIN\b).*;\s*\1": ONE_EACH,

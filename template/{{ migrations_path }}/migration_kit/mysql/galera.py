@@ -30,8 +30,8 @@ class ClusterLock:
 
     With streaming replication a statement is certified when it runs, and not only at the commit:
     the row is locked on every node until the transaction ends, and that ends with its connection,
-    also by `kill -9`, or when its node leaves the cluster. DDL commits, so the
-    transaction has a connection of its own.
+    even by `kill -9`, or when its node leaves the cluster. DDL commits, so the
+    transaction has its own connection.
 
     Args:
         connection: the one that migrates.

@@ -15,7 +15,7 @@ from .galera import ClusterLock
 # The server has one name space for all databases, and names of up to 64 characters.
 NAME = "CONCAT('alembic-', MD5(DATABASE()))"
 
-# A MariaDB may be built without the variable; MySQL has none, but for Galera a name of its own.
+# A MariaDB may be built without the variable; MySQL has none, except for Galera's own.
 IS_GALERA_MARIADB = (
     "(SELECT variable_value = 'ON' FROM information_schema.session_variables "
     "WHERE variable_name = 'wsrep_on')"

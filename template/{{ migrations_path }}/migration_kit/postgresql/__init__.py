@@ -35,16 +35,16 @@ class PostgreSQL(Server):
     previous one added, or alter a table whose deferred constraints it has to check.
     """
 
-    aftermath = "its open transaction was rolled back"
+    aftermath = "Its open transaction was rolled back"
     users = [USERS]
     unseen = "pg_stat_activity shows it, unless it has ended"
     remedies = {
-        "'cockroachdb": "it needs a dialect of its own, sqlalchemy-cockroachdb, named in "
-        "{source}, and has no lock: let only one job migrate, and say so with -x lock=none",
-        "could not determine version": "it needs another dialect of SQLAlchemy, named in "
+        "'cockroachdb": "Run `uv add sqlalchemy-cockroachdb`, and start {source} with "
+        "cockroachdb://. It has no lock: migrate from one job only, with `-x lock=none`",
+        "could not determine version": "Name the server's own SQLAlchemy dialect in "
         "{source}",
-        "read-only|standby|target attribute": "name the primary as well in {source}",
-        "role .* (does not exist|not permitted)": "create that user with LOGIN, or correct "
+        "read-only|standby|target attribute": "Add the primary's host to {source}",
+        "role .* (does not exist|not permitted)": "Create that user with LOGIN, or correct "
         "the user in {source}",
         **PREPARED,
         **Server.remedies,
@@ -52,8 +52,8 @@ class PostgreSQL(Server):
     hints = {
         **PREPARED,
         "contains null values": FILL_FIRST,
-        r"(type|operator class|access method) \S+ does not exist": "if an extension has it, "
-        "create that first: op.execute('CREATE EXTENSION IF NOT EXISTS ...')",
+        r"(type|operator class|access method) \S+ does not exist": "If an extension has it, "
+        "run op.execute('CREATE EXTENSION IF NOT EXISTS ...') first",
         "insert multiple commands": ONE_EACH,
     }
 
@@ -117,11 +117,11 @@ class PostgreSQL(Server):
     def hint(self, error: Exception, message: str) -> str:
         names = {frame.name for frame in traceback.extract_tb(error.__traceback__)}
         if "autocommit_block" in names and isinstance(error, AssertionError):
-            return "it commits, and the transaction is yours: give Alembic an engine"
+            return "It commits, and the transaction is yours. Give Alembic an engine"
         if "compare_registered_entities" in names:
             return (
-                "alembic_utils tries each view and function on the database: let a "
-                "revision make the tables that it needs, and upgrade, before you add it"
+                "alembic_utils tries each view and function on the database. Create the "
+                "tables that it needs in an earlier revision, and upgrade first"
             )
         return super().hint(error, message)
 

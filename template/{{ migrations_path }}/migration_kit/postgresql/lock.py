@@ -34,7 +34,7 @@ def postgresql_lock(
     query = "SELECT pg_is_in_recovery() AS standby, pg_backend_pid() AS pid, version()"
     server = connection.execute(text(query)).one()
     if server.standby:
-        raise CommandError("this server is a hot standby; connect to the primary")
+        raise CommandError("this server is a hot standby. Use the primary's URL")
     refuse_without_lock(server.version, WITHOUT_LOCK)
 
     def call(function: str) -> bool:
@@ -44,7 +44,7 @@ def postgresql_lock(
             connection.commit()
         return value
 
-    # It has one session until its end, also through a pooler.
+    # It has one session until its end, even through a pooler.
     if callers_transaction:
         wait(connection, lambda: call("pg_try_advisory_xact_lock"), timeout)
         yield

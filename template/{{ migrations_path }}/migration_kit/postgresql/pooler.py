@@ -15,7 +15,7 @@ ROUNDS = 5
 PATIENCE = 3  # seconds to wait for a second session; the pool may have no room for it
 
 CONNECT_DIRECTLY = (
-    "connect to PostgreSQL directly, not through PgBouncer in transaction mode"
+    "Connect to PostgreSQL directly, not through PgBouncer in transaction mode"
 )
 
 
@@ -29,10 +29,10 @@ def refuse_pooler(connection: Connection, pid: int) -> None:
     Raises:
         CommandError: if it is such a connection.
     """
-    # Where nothing is in between, the driver knows the process: no more need be asked.
+    # If nothing is in between, the driver knows the process.
     if driver_pid(connection) != pid and shares_sessions(connection, pid):
         raise CommandError(
-            "the connection changes its session between transactions, so no lock holds; "
+            "the connection changes its session between transactions, so no lock holds. "
             f"{CONNECT_DIRECTLY}"
         )
 
@@ -46,7 +46,7 @@ def driver_pid(connection: Connection) -> int | None:
 
 
 def shares_sessions(connection: Connection, pid: int) -> bool:
-    """Tell whether a connection gets another session, or a second one gets that of the first.
+    """Return whether a connection gets another session, or a second one gets that of the first.
 
     In session mode, two connections that ask in turn always name the same two processes. In
     transaction mode, one soon gets what the other has just left.

@@ -1,7 +1,7 @@
 """Renamed tables and columns, which autogenerate takes for dropped and added ones.
 
 Once it is known what was renamed, autogenerate compares again, and is shown the database with
-the new names. So all other differences come out by themselves, such as names of indexes.
+the new names. So all other differences come out automatically, such as names of indexes.
 """
 
 import logging
@@ -61,7 +61,7 @@ def find_renames(
 
     `-x rename=` answers, else the person at the terminal. Without an answer the revision drops
     and adds, as stock Alembic's does, and shows in comments how to rename: the other way round
-    would, if nobody read it, show an old column's values, such as a password's, under a new name.
+    would, unread, show an old column's values, such as a password's, under a new name.
 
     Raises:
         CommandError: if `-x rename=` names nothing that could be renamed.
@@ -96,7 +96,7 @@ def process_revision_directives(
     upgrade, downgrade = script.upgrade_ops, script.downgrade_ops
     renamed = [op for op in upgrade.ops if isinstance(op, RenameOp)]
     if renamed:
-        comment = ReviewOp("REVIEW: what was renamed.", ADVICE)
+        comment = ReviewOp("REVIEW: renamed; rows are kept.", ADVICE)
         upgrade.ops.insert(upgrade.ops.index(renamed[0]), comment)
     if answers.open:
         with quiet():
@@ -111,11 +111,11 @@ def process_revision_directives(
                 f"REVIEW: was {one.before} renamed to {one.new}?"
                 for one in answers.open
             ),
-            f"Then write the revision again with `{options}`,",
-            "or put the lines below in place of the others, here and in downgrade().",
+            f"If so, write the revision again with `{options}`,",
+            "or replace the other lines by those below, here and in downgrade().",
             ADVICE,
         )
-        way_back = "REVIEW: the way back, if names have changed:"
+        way_back = "REVIEW: the downgrade, if names have changed:"
         upgrade.ops.insert(0, up)
         downgrade.ops.insert(0, OtherWayOp(other.downgrade_ops, way_back))
 
@@ -125,7 +125,7 @@ class Answers:
 
     Attributes:
         renames: those that are certain.
-        open: those that look like it, and that nobody was asked for.
+        open: those that look like it, but were not asked about.
     """
 
     def __init__(self) -> None:
@@ -172,8 +172,8 @@ class Answers:
         if self.given:
             possible = ", ".join(sorted(map(str, self.possible))) or "nothing"
             raise CommandError(
-                f"-x rename={self.given[0]} names nothing that is dropped and added; "
-                f"what could be renamed: {possible}"
+                f"-x rename={self.given[0]} names nothing that is dropped and added. "
+                f"These could be renamed: {possible}"
             )
 
 

@@ -54,7 +54,7 @@ def free_of_checks(
 ) -> list[ops.MigrateOperation]:
     """Return what drops the CHECKs that name a renamed column; `change` brings them back.
 
-    MySQL renames no such column (its error 3959); the others write the CHECK anew.
+    MySQL renames no such column (its error 3959); the others write the CHECK again.
     """
     if context.dialect.name != "mysql" or getattr(context.dialect, "is_mariadb", False):
         return []
@@ -132,7 +132,7 @@ def rename_indexes(
 
 
 def definition(context: AutogenContext, op: ops.MigrateOperation) -> Any:
-    """Return what an operation creates, but for its name; None if it cannot be renamed."""
+    """Return what an operation creates, except for its name; None if it cannot be renamed."""
     dialect = context.dialect
 
     def sql(item: Any) -> str:

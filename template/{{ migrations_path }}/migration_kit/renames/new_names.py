@@ -16,7 +16,7 @@ from ..catalogs import Catalog
 from ..tables import full_name
 
 # Expand and contract, for a rename that old code would not survive.
-ADVICE = "Where old code still runs: add the new one, copy, and drop the old one a release later."
+ADVICE = "If old code still runs: add the new one, copy, and drop the old one a release later."
 
 # Whose values, or whose keys, are names of columns, in what an Inspector returns.
 NAMES = {
@@ -43,7 +43,7 @@ class Rename:
     Attributes:
         schema: of the table; None is the default one.
         old, new: the names.
-        table: of a column, by its new name; None where the table is renamed.
+        table: of a column, by its new name; None if the table is renamed.
         old_table: by the name that it has in the database.
     """
 
@@ -55,7 +55,7 @@ class Rename:
 
     @property
     def before(self) -> str:
-        """The full name that is no more."""
+        """The full name that is gone."""
         if self.table is None:
             return full_name(self.schema, self.old)
         return f"{full_name(self.schema, self.table)}.{self.old}"
@@ -85,7 +85,7 @@ class RenameOp(ops.MigrateOperation):
         self.rename = rename
 
     def reverse(self) -> "RenameOp":
-        """Return the way back; columns take it before their table."""
+        """Return the downgrade; that of columns comes before that of their table."""
         one = self.rename
         return RenameOp(Rename(one.schema, one.new, one.old, one.table))
 
@@ -100,7 +100,7 @@ class RenameKeyOp(ops.MigrateOperation):
         self.old, self.new = old, new
 
     def reverse(self) -> "RenameKeyOp":
-        """Return the way back."""
+        """Return the downgrade."""
         return RenameKeyOp(self.kind, self.schema, self.table_name, self.new, self.old)
 
 
@@ -112,7 +112,7 @@ def render_rename(context: AutogenContext, op: RenameOp) -> str:
     if one.table is None:
         return f"op.rename_table({one.old!r}, {one.new!r}{schema})"
     if context.dialect.name in {"mysql", "mariadb"}:
-        # op.alter_column() would write the column anew, without ON UPDATE, CHECK and the like.
+        # op.alter_column() would write the column again, without ON UPDATE, CHECK and the like.
         old, new = quoted(context, one.old), quoted(context, one.new)
         place = quoted_table(context, one.schema, one.table)
         return execute(f"ALTER TABLE {place} RENAME COLUMN {old} TO {new}")
@@ -257,7 +257,7 @@ class NewNames:
         return self._renamed(method(old, schema=schema, **options), schema, table_name)
 
     def _renamed(self, found: Any, schema: str | None, name: str) -> Any:
-        """Return what was found of a table, with the new names of all that it speaks of."""
+        """Return what was found of a table, with the new names of all that it refers to."""
         names = self._columns.get((schema, name), {})
         if isinstance(found, list):
             return [self._renamed(item, schema, name) for item in found]
@@ -296,7 +296,7 @@ class NewNames:
 
 
 def in_expression(sql: str, old: str, new: str, bare: str) -> str:
-    """Return SQL that names a column anew; what is in apostrophes stays.
+    """Return SQL with a column's new name; what is in apostrophes stays.
 
     Args:
         sql: an expression, in the words of the database.

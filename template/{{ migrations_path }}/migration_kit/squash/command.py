@@ -1,7 +1,7 @@
 """One revision in place of an old part of the history.
 
 It is written from a database that the old revisions migrated, and keeps the identifier of the
-newest of them: a database that has run that one goes on as if nothing had happened.
+newest of them: a database that has run that one continues as if nothing had happened.
 """
 
 import argparse
@@ -52,8 +52,8 @@ T = TypeVar("T")
 STAGED = ".#squash-"
 
 REPLACES = """\
-# Squashed: git has these revisions. A database that records one of them is upgraded first with
-# the release that still has them.
+# Squashed: git has these revisions. Upgrade a database that records one of them with the
+# release that still has them first.
 replaces: tuple[str, ...] = (
 {names}
 )
@@ -65,13 +65,13 @@ replaces: tuple[str, ...] = (
 def add_commands(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     """Add `squash` to the command line."""
     parser = add_parser(
-        "squash", help="put one revision in place of all up to a revision"
+        "squash", help="replace all revisions up to one by a single revision"
     )
     parser.add_argument("revision", help="the newest one to replace")
     parser.add_argument(
         "--rows",
         action=argparse.BooleanOptionalAction,
-        help="whether the new revision inserts the rows that the old ones inserted",
+        help="whether the new revision inserts the rows of the old ones",
     )
     parser.set_defaults(
         run=lambda config, given: squash(config, given.revision, given.rows)
@@ -79,12 +79,12 @@ def add_commands(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def squash(config: Config, revision: str, rows: bool | None = None) -> None:
-    """Put one revision in place of all up to a revision, or finish what was interrupted.
+    """Replace all revisions up to one by a single one, or finish what was interrupted.
 
     Args:
         config: of alembic.ini.
         revision: the newest one to replace, or the beginning of its identifier.
-        rows: whether the new one inserts the rows that the old ones inserted; None refuses where
+        rows: whether the new one inserts the rows that the old ones inserted; None refuses if
             there are any.
 
     Raises:
@@ -115,9 +115,9 @@ def squash(config: Config, revision: str, rows: bool | None = None) -> None:
     finally:
         staged.unlink(missing_ok=True)
     path = put_in_place(script, load(script, Path(newest.path)), old)
-    print(f"{os.path.relpath(path)} takes the place of {len(old) + 1} revisions.")
+    print(f"{os.path.relpath(path)} replaces {len(old) + 1} revisions.")
     print(
-        "On scratch databases it brings the same as these, and so does all that follows. "
+        "On scratch databases it has the same result, and so have all later revisions. "
         f"A database before {newest.revision} needs the release that still has them."
     )
 
@@ -134,14 +134,14 @@ def revisions_before(script: ScriptDirectory, newest: Script) -> list[Script]:
 
 
 def refuse_others(script: ScriptDirectory, newest: Script, old: list[Script]) -> None:
-    """Stop where something builds on a revision that would be gone.
+    """Stop if something builds on a revision that would be gone.
 
     Raises:
         CommandError: naming it.
     """
     if not old:
         raise CommandError(
-            f"{newest.revision} has no revision before it: there is nothing to squash"
+            f"nothing to squash: {newest.revision} is the first one. Name a later revision"
         )
     names = {step.revision for step in old}
     kept = names | {newest.revision}
@@ -149,21 +149,21 @@ def refuse_others(script: ScriptDirectory, newest: Script, old: list[Script]) ->
         used = sorted(names.intersection(step._all_down_revisions))
         if step.revision not in kept and used:
             raise CommandError(
-                f"{step.revision} builds on {used[0]} beside {newest.revision}: "
-                f"squash up to {used[0]} at most, or from where they are merged"
+                f"cannot squash {used[0]}: {step.revision} builds on it, too. "
+                f"Squash up to {used[0]} at most, or from where they are merged"
             )
     if heads := [step.revision for step in old if step.is_head]:
         raise CommandError(
-            f"{heads[0]} is the head of another line, on which {newest.revision} depends: "
-            "databases record it, so it cannot go"
+            f"cannot squash {heads[0]}: it is the head of another line, and databases record "
+            f"it. Name a revision before {newest.revision}, which depends on it"
         )
 
 
 def refuse_uncommitted(steps: Sequence[Script]) -> None:
-    """Stop where git has not yet got a file that would be deleted.
+    """Stop if git does not have a file that would be deleted.
 
     Raises:
-        CommandError: naming it. Where there is no git, nothing is said.
+        CommandError: naming it. Without git it says nothing.
     """
     paths = [step.path for step in steps]
     git = ["git", "status", "--porcelain", "-z", "--", *paths]
@@ -175,7 +175,7 @@ def refuse_uncommitted(steps: Sequence[Script]) -> None:
         return
     if changed := [line[3:] for line in result.stdout.split("\0") if line]:
         raise CommandError(
-            f"git has not got {changed[0]} as it is: commit first, for the file goes"
+            f"{changed[0]} is not committed, and squash deletes it. Commit it first"
         )
 
 
@@ -342,7 +342,7 @@ class Squash:
         """Read what the old revisions have made, and return what writes it.
 
         Raises:
-            CommandError: if there are rows, and nobody said what becomes of them.
+            CommandError: if there are rows, and no option says whether to keep them.
         """
         connection = connection_of(migration)
         self.expected = self.read_schema(migration)
@@ -354,8 +354,8 @@ class Squash:
         named = ", ".join(f"{name} ({count})" for name, count in counts.items())
         if counts and rows is None:
             raise CommandError(
-                f"the old revisions insert rows: {named}; "
-                "--rows lets the new one insert them, --no-rows leaves them out"
+                f"the old revisions insert rows: {named}. "
+                "Run again with `--rows` to keep them, or with `--no-rows` to leave them out"
             )
         if counts:
             print(f"Rows {'inserted' if rows else 'left out'}: {named}")
@@ -366,7 +366,7 @@ class Squash:
     def attempt(
         self, migration: MigrationContext, rebuild: Rebuild
     ) -> tuple[list[Step], set[str]]:
-        """Return the parts of the new revision, or nothing where there is something to learn.
+        """Return the parts of the new revision, or nothing if there is something to learn.
 
         Raises:
             CommandError: naming what cannot be carried over.
@@ -383,7 +383,7 @@ class Squash:
         return steps, context.imports
 
     def verify(self, staged: Path) -> None:
-        """Show that the new revision brings the same, on the way up and down, and what follows.
+        """Show that upgrade, downgrade and later revisions have the same result as before.
 
         Raises:
             CommandError: naming what differs.
@@ -412,7 +412,7 @@ def without_shared(found: Definitions) -> Definitions:
 
 
 def refuse_differences(expected: Definitions, found: Definitions, where: str) -> None:
-    """Stop where two databases differ.
+    """Stop if two databases differ.
 
     Raises:
         CommandError: naming what differs.
@@ -420,8 +420,8 @@ def refuse_differences(expected: Definitions, found: Definitions, where: str) ->
     missing, beside = differences(expected, found)
     if differ := sorted({str(one) for one in (*missing, *beside)}):
         raise CommandError(
-            f"nothing was squashed, as one revision would not bring the same {where}: "
-            + ", ".join(differ[:9])
+            f"nothing was squashed: the new revision would differ {where} in "
+            f"{', '.join(differ[:9])}. Squash up to an earlier revision"
         )
 
 

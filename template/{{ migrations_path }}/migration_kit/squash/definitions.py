@@ -1,7 +1,7 @@
 """Everything that a database has, each object with the statement of its own that makes it.
 
 Stricter than reflection, which has no word for a view, a function or an exclusion constraint. What
-no statement is known for is read as well: it can be named, and is not lost in silence.
+no statement is known for is read as well: it can be named, and is not lost silently.
 """
 
 from collections.abc import Iterator, Sequence
@@ -57,7 +57,7 @@ class Kind:
     Attributes:
         objects: the kinds of objects, in an order in which most can be made.
         of_tables: those that CREATE TABLE and CREATE INDEX of a revision may make.
-        has_index_of_key: whether it makes the index of a foreign key by itself.
+        has_index_of_key: whether it makes the index of a foreign key automatically.
         after_rows: the statement that follows rows where constraints are checked at the commit.
     """
 
@@ -124,7 +124,7 @@ class Kind:
         return ""
 
     def read_values(self, connection: Connection) -> Iterator[Definition]:
-        """Yield what counts beside the rows: the value of each sequence."""
+        """Yield what counts in addition to the rows: the value of each sequence."""
         return iter(())
 
 
@@ -143,7 +143,7 @@ def read_definitions(connection: Connection) -> Definitions:
 def differences(
     expected: Definitions, found: Definitions
 ) -> tuple[list[Definition], list[Definition]]:
-    """Return what is missing or otherwise in a database, and what is there beside it."""
+    """Return what is missing or otherwise in a database, and what it has in addition."""
     missing = [
         definition
         for key, definition in expected.items()

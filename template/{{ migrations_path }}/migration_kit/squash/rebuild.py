@@ -157,7 +157,8 @@ class Rebuild:
         if lost:
             names = ", ".join(sorted({str(definition) for definition in lost})[:9])
             raise CommandError(
-                f"nothing was squashed, as one revision would not bring the same: {names}"
+                f"nothing was squashed: the new revision would differ in {names}. "
+                "Squash up to an earlier revision"
             )
         for definition in missing:
             if definition.kind in {"table", "foreign key"}:
@@ -181,7 +182,10 @@ class Rebuild:
         if tables <= self.plain_tables:
             name, error = next(iter(errors.items()))
             reason = str(getattr(error, "orig", error)).partition("\n")[0]
-            raise CommandError(f"nothing was squashed; {name}: {reason}")
+            raise CommandError(
+                f"nothing was squashed: {name} failed with {reason}. "
+                "Squash up to an earlier revision"
+            )
         # A table that refers to another one fails where that one does.
         self.plain_tables |= {
             name

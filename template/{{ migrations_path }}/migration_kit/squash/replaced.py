@@ -1,4 +1,4 @@
-"""Revisions that were squashed: the one that took their place names them in `replaces`."""
+"""Revisions that were squashed: the one that replaces them names them in `replaces`."""
 
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
@@ -7,7 +7,7 @@ from ..paths import invocation
 
 
 def replaced_by(script: ScriptDirectory) -> dict[str, str]:
-    """Return the revisions that were squashed, each with the one that took its place."""
+    """Return the revisions that were squashed, each with the one that replaces it."""
     bases = [script.get_revision(base) for base in script.get_bases()]
     return {
         str(old): base.revision
@@ -17,7 +17,7 @@ def replaced_by(script: ScriptDirectory) -> dict[str, str]:
 
 
 def refuse_half_squashed(script: ScriptDirectory) -> None:
-    """Stop where a revision is there beside the one that took its place.
+    """Stop if a revision is there as well as the one that replaces it.
 
     Raises:
         CommandError: with the command that finishes what was interrupted.
@@ -29,17 +29,17 @@ def refuse_half_squashed(script: ScriptDirectory) -> None:
     if there := [old for old in replaced if old in known]:
         new = replaced[there[0]]
         raise CommandError(
-            f"{new} has taken the place of {there[0]}, which still has a file; "
-            f"`{invocation()} squash {new}` deletes it"
+            f"{new} replaces {there[0]}, which still has a file. "
+            f"Run `{invocation()} squash {new}`, which deletes it"
         )
 
 
 def remedy_for_replaced(script: ScriptDirectory, revision: str) -> str:
-    """Return what helps a database before the point up to which all was squashed, or nothing."""
+    """Return cause and fix for a database that records a squashed revision, or nothing."""
     new = replaced_by(script).get(revision)
     if new is None:
         return ""
     return (
-        f"it was squashed into {new}: upgrade the database to {new} with the release that "
-        "still has the revisions, then go on with this one"
+        f"it was squashed into {new}. Run `alembic upgrade {new}` with the release that still "
+        "has it, then upgrade with this one"
     )

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, MetaData, inspect, text
 
 from ..environment import do_run_migrations
 from ..errors import describe, one_line, where
+from ..paths import invocation
 from ..rooms import part
 from ..sections import read_config
 from ..settings import get_url, run_schema, version_table_options
@@ -36,12 +37,12 @@ class Outcome:
     """What has become of a tenant.
 
     Attributes:
-        heads: the revisions that it records, as far as that was asked.
+        heads: the revisions that it records, if that was asked.
         changed: whether there was anything to do.
         error: what went wrong, in one line.
         revision: the one that failed.
         place: where in its file.
-        warnings: what was logged meanwhile.
+        warnings: what was logged.
     """
 
     heads: frozenset[str] = frozenset()
@@ -159,7 +160,7 @@ class TenantCommands:
         run_env(self.config, self.script)
 
     def create(self, tenant: str) -> None:
-        """Make a tenant at the heads, without the history."""
+        """Create a tenant at the heads, without the history."""
         self.attend(tenant, creates=True)
         make_database(self.config, self.script)
         self.attend(tenant, creates=True, do_run=in_one_transaction)
@@ -183,7 +184,7 @@ class TenantCommands:
 
 
 def target_of(script: ScriptDirectory, order: Order) -> frozenset[str] | None:
-    """Return what a tenant records that has nothing to do; None where nobody can know."""
+    """Return what a tenant records that has nothing to do; None if that cannot be known."""
     if order.command not in {"upgrade", "downgrade"} or re.search(
         r"[+-]\d+$", order.revision
     ):
@@ -234,7 +235,7 @@ def make_database(config: Config, script: ScriptDirectory) -> None:
 
 
 def in_one_transaction(connection: Connection, options: dict[str, Any]) -> None:
-    """Run everything in one transaction, as far as the database can take DDL back."""
+    """Run everything in one transaction, if the database can roll back DDL."""
     is_new = not recorded_heads(connection, options)
     if connection.dialect.name != "sqlite":  # where the lock begins one
         connection.begin()
@@ -248,7 +249,7 @@ def in_one_transaction(connection: Connection, options: dict[str, Any]) -> None:
 
 
 def create(config: Config, script: ScriptDirectory) -> None:
-    """Make the tables of the models, and record the heads."""
+    """Create the tables of the models, and record the heads."""
 
     def create_all(
         recorded: tuple[str, ...], migration: MigrationContext
@@ -257,7 +258,8 @@ def create(config: Config, script: ScriptDirectory) -> None:
         assert connection is not None
         if recorded:
             raise CommandError(
-                f"it exists and records {' '.join(recorded)}; `tenants upgrade` is for it"
+                f"it exists and records {' '.join(recorded)}. "
+                f"Run `{invocation()} tenants upgrade --only {get_tenant()}`"
             )
         make_tables_of_listeners()
         metadata = migration.opts["target_metadata"]
@@ -288,8 +290,8 @@ def drop_unfinished(
     drop = getattr(kind, "drop_unfinished", None)
     if found and not (drop and drop(connection, found)):
         raise CommandError(
-            f"it has the table {found[0].name} but records no revision; `alembic -x "
-            f"tenant={get_tenant()} stamp REVISION` records the one that it is at"
+            f"it has the table {found[0].name} but records no revision. If the table is yours, "
+            f"run `alembic -x tenant={get_tenant()} stamp REVISION`"
         )
 
 

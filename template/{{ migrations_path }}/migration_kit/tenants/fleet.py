@@ -1,6 +1,6 @@
 """Migrate all tenants, several at a time and each on its own.
 
-The names come from `tenants()` in `tenants.py`. Whoever is there already is left alone, so the
+The names come from `tenants()` in `tenants.py`. Tenants that are up to date are skipped, so the
 next run does what this one has left.
 """
 
@@ -21,6 +21,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
+from ..paths import invocation
 from ..settings import version_table_options
 from . import tenant
 from .commands import Order, Outcome, run_env, target_of
@@ -40,7 +41,7 @@ DONE = {
 
 def add_commands(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
     """Add `tenants` to the command line."""
-    parser = add_parser("tenants", help="upgrade, check or make tenants")
+    parser = add_parser("tenants", help="upgrade, check or create tenants")
     parser.set_defaults(run=run)
     commands = parser.add_subparsers(
         title="commands", dest="verb", metavar="COMMAND", required=True
@@ -57,44 +58,42 @@ def add_commands(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
         type=positive,
         default=os.cpu_count() or 1,
         metavar="N",
-        help="how many at a time; by default, as many as there are processors",
+        help="how many at the same time; by default, one per processor",
     )
     some = argparse.ArgumentParser(add_help=False)
-    some.add_argument(
-        "--only", nargs="+", metavar="TENANT", help="these, and no others"
-    )
+    some.add_argument("--only", nargs="+", metavar="TENANT", help="only these")
     some.add_argument(
         "--shard",
         metavar="I/N",
-        help="part I, from 0 on, of N; N alone takes I from JOB_COMPLETION_INDEX",
+        help="part I of N, from 0; for N alone, I is JOB_COMPLETION_INDEX",
     )
     careful = argparse.ArgumentParser(add_help=False)
     careful.add_argument(
         "--canary",
         type=positive,
         metavar="N",
-        help="begin with N of them; where one fails, leave the others alone",
+        help="begin with N of them; if one fails, leave the others alone",
     )
     changing = [every, some, careful]
     upgrade = commands.add_parser(
-        "upgrade", parents=changing, help="bring them up to a revision"
+        "upgrade", parents=changing, help="upgrade them to a revision"
     )
     upgrade.add_argument("revision", nargs="?", default="head", help="default: head")
     downgrade = commands.add_parser(
-        "downgrade", parents=changing, help="take them back to a revision"
+        "downgrade", parents=changing, help="downgrade them to a revision"
     )
     downgrade.add_argument("revision")
     current = commands.add_parser(
-        "current", parents=[every, some], help="say who is not at the head"
+        "current", parents=[every, some], help="list those that are not at the head"
     )
     current.add_argument(
-        "--check-heads", action="store_true", help="fail if anybody is not"
+        "--check-heads", action="store_true", help="fail if there are any"
     )
     commands.add_parser(
         "check", parents=[every, some], help="compare them with the models"
     )
     create = commands.add_parser(
-        "create", parents=[every], help="make new ones at the head, from the models"
+        "create", parents=[every], help="create new ones at the head, from the models"
     )
     create.add_argument("tenants", nargs="+", metavar="TENANT")
 
@@ -115,7 +114,7 @@ def run(config: Config, given: argparse.Namespace) -> None:
     """
     assert config.config_file_name is not None
     if any(value.partition("=")[0] == "tenant" for value in given.x):
-        raise CommandError("`-x tenant=` is for `alembic`; here it is `--only NAME`")
+        raise CommandError("`-x tenant=` is for `alembic`. Use `--only NAME` instead")
     revision = getattr(given, "revision", "head")
     order = Order(
         given.verb, revision, config.config_file_name, given.name, tuple(given.x)
@@ -136,13 +135,13 @@ def chosen(fleet: "Fleet", given: argparse.Namespace) -> list[str]:
     """Return the names that `--only` and `--shard` leave.
 
     Raises:
-        CommandError: if nobody has a name of `--only`, or the shard is none.
+        CommandError: if no tenant has a name of `--only`, or the shard is none.
     """
     names = fleet.names()
     if given.only:
         if unknown := [name for name in given.only if name not in names]:
             raise CommandError(
-                f"tenants() of tenants.py does not name {', '.join(unknown)}; correct --only"
+                f"tenants() of tenants.py does not name {', '.join(unknown)}. Correct `--only`"
             )
         names = [name for name in names if name in given.only]
     if given.shard:
@@ -159,17 +158,17 @@ def shard(value: str) -> tuple[int, int]:
     """
     found = re.fullmatch(r"(?:(\d+)/)?(\d+)", value)
     if not found:
-        raise CommandError(f"{value!r} is no shard; the first of three is --shard 0/3")
+        raise CommandError(f"{value!r} is no shard. Use, for example, `--shard 0/3`")
     index, count = found.groups()
     index = index or os.environ.get("JOB_COMPLETION_INDEX")
     if index is None:
         raise CommandError(
-            f"--shard {count} takes its part from JOB_COMPLETION_INDEX, which is not set; "
-            f"write it like --shard 0/{count}"
+            f"--shard {count} needs JOB_COMPLETION_INDEX, which is not set. "
+            f"Set it, or use `--shard 0/{count}`"
         )
     if not index.isdecimal() or int(index) >= int(count):
         raise CommandError(
-            f"there is no shard {index} of {count}; the first is --shard 0/{count}"
+            f"there is no shard {index} of {count}. The first is `--shard 0/{count}`"
         )
     return int(index), int(count)
 
@@ -201,13 +200,13 @@ class Fleet:
             return tenant.names()
 
     def create(self, names: Sequence[str]) -> None:
-        """Make tenants."""
+        """Create tenants."""
         with EnvironmentContext(self.config, self.script):
             names = [tenant.checked_name(name) for name in names]
         self.run(list(dict.fromkeys(names)))
 
     def migrate(self, names: list[str], canary: int) -> None:
-        """Migrate tenants, but for those that are there already as far as that is cheap to know."""
+        """Migrate tenants, except those that are known to be up to date."""
         there = 0
         if self.target is not None and (canary or not self.has_databases):
             found = self.recorded(names)
@@ -223,7 +222,7 @@ class Fleet:
         self.run(names, canary, there)
 
     def current(self, names: list[str], check_heads: bool) -> None:
-        """Print who is not at the heads.
+        """Print which tenants are not at the heads.
 
         Raises:
             CommandError: if a tenant cannot be read, or is behind and may not be.
@@ -246,7 +245,9 @@ class Fleet:
                 print(f"{name}  {behind[name]}")
         finish(found, len(names))
         if check_heads and behind:
-            raise CommandError(f"{tenants(len(behind))} not at the head")
+            raise CommandError(
+                f"{tenants(len(behind))} not at the head. Run `{invocation()} tenants upgrade`"
+            )
 
     def recorded(self, names: list[str]) -> dict[str, Outcome]:
         """Return what each tenant records."""
@@ -269,7 +270,7 @@ class Fleet:
         Args:
             names: of the tenants.
             canary: with how many of them to begin; if one fails, the others are left alone.
-            there: how many others have nothing to do.
+            there: how many others are up to date.
 
         Raises:
             CommandError: if a tenant failed, or is left.
@@ -295,10 +296,10 @@ class Fleet:
         finish(outcomes, len(names), is_canary=bool(canary) and not is_sound)
 
     def work_through(self, names: list[str], order: Order) -> dict[str, Outcome]:
-        """Let processes work on tenants, and show how far they are.
+        """Let processes work on tenants, and show the progress.
 
         Returns:
-            What became of each; those that are missing are left, because somebody asked to stop.
+            The outcome of each; the missing ones are left, because a signal asked to stop.
         """
         outcomes: dict[str, Outcome] = {}
         failed = 0
@@ -307,7 +308,7 @@ class Fleet:
                 if answer:
                     name, outcome = answer
                     if isinstance(outcome, Death):
-                        outcome = Outcome(error=f"{outcome.cause}; run it again")
+                        outcome = Outcome(error=f"{outcome.cause}. Run it again")
                     outcomes[name] = outcome
                     failed += bool(outcome.error)
                 show(len(outcomes), failed, self.stop.asked)
@@ -320,13 +321,13 @@ Show = Callable[[int, int, bool], None]
 
 
 def is_terminal(stream: Any) -> bool:
-    """Return whether somebody looks on; a log of CI is none, even where it has colours."""
+    """Return whether a person is watching; a log of CI is no terminal, even with colours."""
     return stream.isatty() and not os.environ.get("CI")
 
 
 @contextmanager
 def progress(command: str, total: int) -> Iterator[Show]:
-    """Show how far it is: a bar on a terminal, else a line now and then.
+    """Show the progress: a bar on a terminal, else a line now and then.
 
     Yields:
         What takes how many are done, how many of them failed, and whether to stop.
@@ -337,7 +338,7 @@ def progress(command: str, total: int) -> Iterator[Show]:
     from rich.console import Console
     from rich.progress import Progress
 
-    # Without a thread of its own: that would be in the way of forks and signals.
+    # Without its own thread, which would be in the way of forks and signals.
     with Progress(
         console=Console(stderr=True), auto_refresh=False, transient=True
     ) as bar:
@@ -361,7 +362,7 @@ def in_lines(command: str, total: int) -> Show:
         if due and done < total:
             last, told = time.monotonic(), stopping
             doing = (
-                "stopping, as soon as those that run are done" if stopping else command
+                "stopping as soon as the running ones are done" if stopping else command
             )
             print(f"{doing}: {done} of {total}, {failed} failed", file=sys.stderr)
 
@@ -385,16 +386,14 @@ def finish(outcomes: dict[str, Outcome], asked: int, is_canary: bool = False) ->
     print_failures(failed)
     left = asked - len(outcomes)
     if is_canary:
-        raise CommandError(f"a canary failed; {tenants(left)} left untouched")
+        raise CommandError(f"a canary failed: {tenants(left)} left untouched. Fix it")
     reasons = []
     if failed:
-        reasons.append(
-            f"{tenants(len(failed))} failed, and the next run tries them again"
-        )
+        reasons.append(f"{tenants(len(failed))} failed")
     if left:
-        reasons.append(f"stopped; {tenants(left)} left for the next run")
+        reasons.append(f"{tenants(left)} left, because you stopped it")
     if reasons:
-        raise CommandError("; ".join(reasons))
+        raise CommandError(f"{', '.join(reasons)}. Run it again: it tries only these")
 
 
 def print_failures(failed: dict[str, Outcome]) -> None:

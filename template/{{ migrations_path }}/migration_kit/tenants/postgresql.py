@@ -41,15 +41,15 @@ def search_path(connection: Connection, schema: str) -> Iterator[None]:
     """Let every name without a schema mean one in this schema, and in no other.
 
     In a transaction of the caller, and where nothing is written, this ends with the transaction:
-    a pooler in transaction mode would hand the session to somebody else.
+    a pooler in transaction mode would hand the session to another client.
 
     Raises:
         CommandError: if there is no such schema, or the tenants would share one version table.
     """
     if context.get_context().version_table_schema != schema:
         raise CommandError(
-            "take `version_table_schema=` out of run() in env.py: the schema of each tenant "
-            "has a version table"
+            "the schema of each tenant has its version table. "
+            "Remove `version_table_schema=` from run() in env.py"
         )
     callers_transaction = connection.in_transaction()
     is_local = callers_transaction or is_read_only()
@@ -57,7 +57,7 @@ def search_path(connection: Connection, schema: str) -> Iterator[None]:
     before = connection.scalar(text(SET_PATH), values)
     if before is None:
         if not context.config.attributes.get("creates"):
-            raise CommandError(f"there is no schema {schema}; {remedy(schema)}")
+            raise CommandError(f"there is no schema {schema}. {remedy(schema)}")
         connection.execute(CreateSchema(schema))
         before = connection.scalar(text(SET_PATH), values)
     default = connection.dialect.default_schema_name
@@ -88,7 +88,7 @@ def read_schemas(
     found = {
         name: Outcome()
         if name in schemas
-        else Outcome(error=f"there is no schema {name}; {remedy(name)}")
+        else Outcome(error=f"there is no schema {name}. {remedy(name)}")
         for name in names
     }
     recording = [name for name in names if schemas.get(name)]

@@ -1,4 +1,4 @@
-"""The tenant of a run, as `tenants.py` beside env.py tells of it: its database, or its schema."""
+"""The tenant of a run, as `tenants.py` next to env.py defines it: its database, or its schema."""
 
 from collections import Counter
 from functools import lru_cache
@@ -34,7 +34,7 @@ def load(folder: str) -> ModuleType:
     path = Path(folder, "tenants.py")
     spec = spec_from_file_location("tenants", path)
     if not path.exists() or spec is None or spec.loader is None:
-        raise CommandError(f"{path} is missing; it tells which tenants there are")
+        raise CommandError(f"no file {path}. Write it, with a function tenants()")
     module = module_from_spec(spec)
     with one_line("tenants.py cannot be imported"):
         try:
@@ -43,7 +43,7 @@ def load(folder: str) -> ModuleType:
             if error.name != OLD:
                 raise
             raise CommandError(
-                f"tenants.py imports {OLD}, which has moved. Write `from migration_kit.tenants "
+                f"tenants.py imports {OLD}, which has moved. Use `from migration_kit.tenants "
                 "import first_column`"
             ) from error
     return module
@@ -80,7 +80,7 @@ def url_of_run() -> tuple[URL, str] | None:
     if not context.config.attributes.get("creates"):
         file = Path(url.database or "")
         if url.get_backend_name() == "sqlite" and not file.exists():
-            raise CommandError(f"{tenant} has no database {file}; {remedy(tenant)}")
+            raise CommandError(f"{tenant} has no database {file}. {remedy(tenant)}")
     return url, source
 
 
@@ -99,14 +99,14 @@ def kind_with_schemas(dialect: str) -> Any:
     kind = part("tenants", dialect)
     if not hasattr(kind, "search_path"):
         raise CommandError(
-            f"{dialect} has no schemas for tenants; define tenant_url() in tenants.py, and each "
-            "has a database"
+            f"{dialect} has no schemas for tenants. Define tenant_url() in tenants.py, so that "
+            "each has a database"
         )
     return kind
 
 
 def has_databases() -> bool:
-    """Return whether each tenant has a database, and not a schema."""
+    """Return whether each tenant has a database instead of a schema."""
     return hasattr(load(context.script.dir), "tenant_url")
 
 
@@ -114,15 +114,15 @@ def names() -> list[str]:
     """Return the names of all tenants.
 
     Raises:
-        CommandError: if `tenants()` cannot tell, or if a name cannot be one or is there twice.
+        CommandError: if `tenants()` fails, or if a name cannot be one or is there twice.
     """
     module = load(context.script.dir)
-    with one_line("tenants() of tenants.py cannot tell the names"):
+    with one_line("tenants() of tenants.py failed"):
         found = [checked_name(name) for name in module.tenants()]
     if twice := [name for name, count in Counter(found).items() if count > 1]:
         raise CommandError(
-            f"tenants() of tenants.py names {', '.join(twice)} more than once; "
-            "give each tenant a name of its own"
+            f"tenants() of tenants.py names {', '.join(twice)} more than once. "
+            "Give each tenant another name"
         )
     return found
 
@@ -135,15 +135,15 @@ def checked_name(name: Any) -> str:
     """
     if not isinstance(name, str) or not name.strip():
         raise CommandError(
-            f"{name!r} is no tenant's name; give a text, not an empty one"
+            f"{name!r} is no tenant's name: it must be text, not empty. Correct it"
         )
     if not has_databases() and len(name.encode()) > SCHEMA_LENGTH:
         raise CommandError(
-            f"{name!r} is too long for a schema: take at most {SCHEMA_LENGTH} bytes"
+            f"{name!r} is too long for a schema. Use at most {SCHEMA_LENGTH} bytes"
         )
     return name
 
 
 def remedy(name: str) -> str:
-    """Return what makes a tenant."""
-    return f"`{invocation()} tenants create {name}` makes it"
+    """Return the command that creates a tenant."""
+    return f"Run `{invocation()} tenants create {name}`"

@@ -1,4 +1,4 @@
-"""Processes that take one name after the other; one that dies harms none of the others."""
+"""Processes that take one name after the other; one that dies does not affect the others."""
 
 import signal
 from collections import deque
@@ -16,7 +16,7 @@ Serve = Callable[[Callable[[str], T]], None]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-TICK = 0.5  # seconds after which whoever reads the answers may show that we live
+TICK = 0.5  # seconds after which the reader of the answers may show the progress
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Death:
 
 
 class Stop:
-    """Whether somebody has asked to stop, by Ctrl-C or SIGTERM."""
+    """Whether a signal has asked to stop: Ctrl-C or SIGTERM."""
 
     asked = False
 
@@ -73,7 +73,7 @@ class Worker(Generic[T]):
         self.give(name)
 
     def give(self, name: str) -> None:
-        """Let it work on a name; if it has died meanwhile, `take` says so."""
+        """Let it work on a name; if it has died, `take` says so."""
         self.name = name
         with suppress(OSError):
             self.pipe.send(name)
@@ -97,7 +97,7 @@ class Worker(Generic[T]):
 
 
 def work(pipe: Connection, do: Callable[[Serve[Any]], None]) -> None:
-    """Let a process serve names, until nobody sends any more."""
+    """Let a process serve names until the pipe is closed."""
 
     def serve(answer: Callable[[str], Any]) -> None:
         while True:
@@ -106,7 +106,7 @@ def work(pipe: Connection, do: Callable[[Serve[Any]], None]) -> None:
             except (EOFError, OSError):
                 return
             answered = answer(name)
-            with suppress(OSError):  # nobody waits for it any more
+            with suppress(OSError):  # the reader is gone
                 pipe.send(answered)
 
     do(serve)
@@ -122,7 +122,7 @@ def hand_out(
         do: what each process does; it is handed a function that lets another one answer
             each name that comes.
         jobs: how many processes.
-        stop: no more is handed out once somebody has asked to stop.
+        stop: nothing is handed out after a signal has asked to stop.
 
     Yields:
         A name with the answer, as they come; None now and then, while there is none.

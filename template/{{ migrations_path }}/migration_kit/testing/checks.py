@@ -38,8 +38,8 @@ def options(config: Config, script: ScriptDirectory) -> dict[str, Any]:
     options = load_options(config)
     if "packages" not in options:
         pytest.fail(
-            f"{script.env_py_location} does not end with run(target_metadata, package=...) "
-            "of migration_kit",
+            f"{script.env_py_location} does not call the kit. "
+            "End it with run(target_metadata, package=...) of migration_kit",
             pytrace=False,
         )
     return options
@@ -58,7 +58,7 @@ def test_each_revision_goes_up_down_and_up(database: ScratchDatabase) -> None:
     if findings := roundtrip(database):
         found = "\n".join(findings)
         pytest.fail(
-            f"fix upgrade() or downgrade(), so that each undoes the other:\n{found}",
+            f"upgrade() and downgrade() do not undo each other. Fix one of them:\n{found}",
             pytrace=False,
         )
 
@@ -71,8 +71,8 @@ def test_no_downgrade_is_empty(script: ScriptDirectory) -> None:
     ]
     if empty:
         pytest.fail(
-            f"{', '.join(empty)}: write downgrade(), or, if there is nothing to undo, a "
-            "docstring in it that says why",
+            f"empty downgrade() in {', '.join(empty)}. Write it, or, if there is nothing to "
+            "undo, a docstring in it that says why",
             pytrace=False,
         )
 

@@ -21,8 +21,8 @@ def owner(server: str, database: str) -> Iterator[None]:
     """Lock a file in the temporary folder for as long as a database is used.
 
     The operating system ends the lock with the process, even after `kill -9`. So a file without a
-    lock proves that its database is used by nobody, and only who made the database has the file:
-    not another machine, nor a container with its own temporary folder. Windows has no such lock.
+    lock proves that its database is unused, and only the machine that made the database has the
+    file, not another machine or a container with its own temporary folder. Windows has no such lock.
     """
     if sys.platform == "win32":
         yield

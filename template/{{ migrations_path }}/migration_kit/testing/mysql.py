@@ -11,7 +11,7 @@ from ..catalogs.mysql import PLACES, SQL, quote, read, run, views_of
 from .scratch import ScratchDatabase
 from .servers import on_server
 
-# Stands in statements where the name of the copy belongs.
+# Is in statements where the name of the copy belongs.
 COPY = "\0"
 
 # By the name of a template, the statements that make a copy of it.
@@ -44,7 +44,7 @@ def drop(scratch: ScratchDatabase, name: str) -> None:
 
     def statements(connection: Connection) -> list[str]:
         for user in connection.scalars(text(USERS), {"database": name}).all():
-            with suppress(DBAPIError):  # it has gone meanwhile
+            with suppress(DBAPIError):  # it is gone by now
                 connection.exec_driver_sql(f"KILL {user}")
         return [f"DROP DATABASE IF EXISTS {quote(name)}"]
 

@@ -1,4 +1,4 @@
-"""Scratch databases of PostgreSQL, which copies one by itself."""
+"""Scratch databases of PostgreSQL, which copies one itself."""
 
 from sqlalchemy import URL
 

@@ -1,4 +1,4 @@
-"""Databases for tests: each has a name of its own, gets its schema from the migrations only."""
+"""Databases for tests: each has its own name, and its schema from the migrations only."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,9 +33,9 @@ class OneLine:
 
 
 class ScratchDatabase:
-    """A database beside the one of TEST_DATABASE_URL, else beside that of alembic.ini.
+    """A database next to the one of TEST_DATABASE_URL, else next to that of alembic.ini.
 
-    DATABASE_URL is left alone: where it is set, it may lead to production.
+    DATABASE_URL is not used: it may lead to production.
 
     Args:
         config_file: the path of alembic.ini.
@@ -61,7 +61,7 @@ class ScratchDatabase:
         self._kind = part("testing", kind)  # it creates, copies and drops
         if self._kind is None:
             raise CommandError(
-                f"the kit of this project has no {kind}: correct {self.variable}"
+                f"the kit of this project has no {kind}. Correct {self.variable}"
             )
         self.name = f"{Path(beside.database or '').stem[:40]}_test_{uuid4().hex[:12]}"
         self.url = self._kind.url_of(beside, self.name)
@@ -71,7 +71,7 @@ class ScratchDatabase:
         """Create the database, and drop it at the end.
 
         Args:
-            template: the migrated database to copy; nobody may be connected to it, or, on MySQL
+            template: the migrated database to copy; no session may be connected to it, or, on MySQL
                 and MariaDB, change it after the first copy. Without a template the database
                 is empty.
 
@@ -106,7 +106,7 @@ class ScratchDatabase:
     def execute(
         self, statement: Executable, rows: Sequence[Mapping[str, Any]] | None = None
     ) -> list[tuple[Any, ...]]:
-        """Run a statement in a transaction of its own and return its rows."""
+        """Run a statement in its own transaction and return its rows."""
 
         def run(connection: Connection) -> list[tuple[Any, ...]]:
             result = connection.execute(statement, rows)

@@ -1,4 +1,4 @@
-"""Scratch databases on a server: beside the project's own."""
+"""Scratch databases on a server, next to the project's own."""
 
 from collections.abc import Callable, Iterable
 
@@ -14,7 +14,7 @@ def on_server(
     statements: Callable[[Connection], Iterable[str]],
     database: str = "",
 ) -> None:
-    """Run the statements that a function returns, each in a transaction of its own.
+    """Run the statements that a function returns, each in its own transaction.
 
     Args:
         scratch: says which server.
@@ -27,6 +27,6 @@ def on_server(
         for statement in statements(connection):
             connection.exec_driver_sql(statement)
 
-    remedy = f"let the user create databases, or set {scratch.variable}"
+    remedy = f"Allow the user to create databases, or set {scratch.variable}"
     with one_line("no database for tests", remedy):
         on_connection(scratch.url.set(database=database), run, scratch.variable)

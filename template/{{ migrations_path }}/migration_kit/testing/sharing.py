@@ -1,4 +1,4 @@
-"""One clear error where tasks or threads share the connection of a test's session."""
+"""One clear error if tasks or threads share the connection of a test's session."""
 
 import asyncio
 from threading import get_ident
@@ -14,7 +14,7 @@ __tracebackhide__ = True  # pytest shows the line of the test instead
 
 NOT_SHARED = (
     "tasks or threads share the one connection of this test's session. Use the `{}` fixture "
-    "instead, and let each of them open its own session"
+    "instead, and open a session in each of them"
 )
 
 # The threads whose statements run.
@@ -22,7 +22,7 @@ running: "WeakKeyDictionary[Connection, list[int]]" = WeakKeyDictionary()
 
 
 def refuse_sharing(connection: Connection, fixture: str = "fresh_database") -> None:
-    """Raise RuntimeError where the driver or the server would say something obscure.
+    """Raise RuntimeError instead of an obscure error of the driver or the server.
 
     That is a savepoint that ended with another session's, or a second thread's statement. Sessions
     within each other work, whichever task or thread each is in.

@@ -28,7 +28,7 @@ def create(scratch: ScratchDatabase, template: ScratchDatabase | None) -> None:
 
 
 def drop(_: ScratchDatabase, name: str) -> None:
-    """Delete the file, and what SQLite keeps beside it."""
+    """Delete the file, and those that SQLite keeps next to it."""
     for suffix in ("", "-journal", "-shm", "-wal"):
         Path(file_of(name) + suffix).unlink(missing_ok=True)
 

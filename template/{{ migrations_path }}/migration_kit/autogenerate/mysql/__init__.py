@@ -42,7 +42,7 @@ class MySQL(Kind):
     def is_said(self, difference: Difference) -> bool:
         """Return whether an operation of Alembic's says a difference as it is, both ways.
 
-        Alembic writes a changed column anew, as it has reflected it.
+        Alembic writes a changed column again, as it has reflected it.
         """
         place, kind = (difference.schema, difference.table), difference.kind
         catalogs = self.shadow.real, self.shadow.made
@@ -63,7 +63,7 @@ class MySQL(Kind):
         """Return why the table is read-only for a time, as measured on MariaDB."""
         one, fix = difference, ""
         if one.kind == "foreignkey" and one.model and not one.real:
-            fix = "; after SET foreign_key_checks = 0 it does not, and looks at no row"
+            fix = ". With SET foreign_key_checks = 0 it copies and checks nothing"
         elif (one.kind, one.aspect) == ("column", "type"):
             names = {str(sql).partition("(")[0] for sql in (one.real, one.model)}
             if not one.real or not one.model or names in ({"varchar"}, {"enum"}):

@@ -25,7 +25,7 @@ UNSAID = {"period", "security", "versioning"}
 
 
 class Bare(Maker):
-    """Makes no sequence of a column: beside a temporary table, it would stay."""
+    """Makes no sequence of a column: next to a temporary table, it would stay."""
 
     def visit_sequence(self, *_: Any, **__: Any) -> None:
         """Make none."""

@@ -64,7 +64,7 @@ OR EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e'))
         kinds = {kind for objects in shadow.made.values() for kind, _, _ in objects}
         if "enum" in kinds and not library and get_command() == "revision":
             raise CommandError(
-                "the models have ENUM types: install alembic-postgresql-enum, which creates them"
+                "the models have ENUM types. Run `uv add alembic-postgresql-enum`, which creates them"
             )
         if library and not shadow.note:
             library.show_on_both_sides(shadow)

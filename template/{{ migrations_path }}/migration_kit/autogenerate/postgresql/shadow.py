@@ -44,7 +44,7 @@ def cast(connection: Connection, models: Models) -> Shadow:
     shown = models.shown()
     shadow = Shadow(models.renamed(read(connection, shown)), {})
     if connection.scalar(text(READ_ONLY)):
-        shadow.note = "nothing can be made on a standby or in a read-only transaction"
+        shadow.note = "a standby or a read-only transaction can create nothing"
         return shadow
     token = token_hex(4)
     names = {real: f"{PREFIX}{token}_{n}" for n, real in enumerate(shown)}
@@ -57,7 +57,7 @@ def cast(connection: Connection, models: Models) -> Shadow:
             connection.execute(text(f"CREATE TEMPORARY TABLE {PREFIX}{token} ()"))
             names = dict.fromkeys(names, str(connection.scalar(text(TEMPORARY))))
         else:
-            shadow.note = "no schema can be made by this role"
+            shadow.note = "this role may not create a schema"
             return shadow
         Caster(connection, models, names, shadow).cast()
     return shadow

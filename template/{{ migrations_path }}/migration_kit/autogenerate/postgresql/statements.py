@@ -249,7 +249,7 @@ class Change:
             logged = "LOGGED" if two["kind"] == "TABLE" else "UNLOGGED"
             yield 3, f"ALTER TABLE {table} SET {logged}"
         elif any(one.get(each) != two.get(each) for each in ("kind", "partition")):
-            line = f"-- REVIEW: make {table} again: no ALTER TABLE changes what it is."
+            line = f"-- REVIEW: create {table} again: no ALTER TABLE changes its kind."
             yield 3, line
         before, after = one.get("options", ""), two.get("options", "")
         if before and before != after:
@@ -281,7 +281,7 @@ class Change:
         table, column = self.name(*place), self.quote(name)
         again = one and item in self.going
         if again and "computed" not in one:
-            lost = f"{table}.{column} is computed from now on: its values go."
+            lost = f"{table}.{column} is computed from now on: its values are lost."
             yield 2, f"-- REVIEW: {lost}"
         if again or not two:
             yield 2 if again else 3, f"ALTER TABLE {table} DROP COLUMN {column}"

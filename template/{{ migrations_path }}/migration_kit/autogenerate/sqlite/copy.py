@@ -58,7 +58,7 @@ class SQLiteImpl(sqlite.SQLiteImpl):
             return
         found = self.objects("table", table.name)
         if found[0][1].startswith("CREATE VIRTUAL"):
-            raise CommandError(f"{table.name} is a virtual table: it can't be copied")
+            raise CommandError(f"{table.name} is a virtual table. Use op.execute()")
         for key, column in batch_impl.columns.items():
             if key in table.c and table.c[key].name != column.name:
                 self.rename_column(table, table.c[key], column.name)
@@ -171,7 +171,7 @@ def refuse(user: str, sql: str, gone: set[str]) -> None:
     """
     for column in sorted(gone & {token.value for token in tokens(sql)}):
         raise CommandError(
-            f"{user} uses the column {column}: drop it before the column"
+            f"cannot drop the column {column}: {user} uses it. Drop {user} first"
         )
 
 
