@@ -12,13 +12,15 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
-from _ext import features, figures, questions, renders, settings
+from _ext import features, figures, messages, questions, renders, settings
 from support import owners
+from support.messages import CATALOGUE
 
 # What can be inserted, each as Markdown; a name in the line is an argument.
 INSERTS: dict[str, Callable[..., str]] = {
     "features": features.markdown,
     "figures": figures.markdown,
+    "messages": messages.markdown,
     "owners": owners.table,
     "questions": questions.markdown,
     "room": features.room_markdown,
@@ -38,7 +40,7 @@ def insert(app: Sphinx, page: str, source: list[str]) -> None:
         if line[1] not in INSERTS:
             raise ExtensionError(f"{page}: nothing is called {line[1]}")
         code = Path(__file__).parent.glob("*.py")
-        for path in [*renders.inputs(), *code]:
+        for path in [*renders.inputs(), *code, CATALOGUE]:
             app.env.note_dependency(path)
         return INSERTS[line[1]](*line[2].split())
 
