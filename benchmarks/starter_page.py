@@ -4,7 +4,8 @@
 
 - the bytes that a browser loads, compressed as a web server does it;
 - milliseconds from the address to the default project, and to the engine's first render, with an
-  empty profile and with one that has been here, and what a render takes after that;
+  empty profile and with one that has been here;
+- milliseconds from a click on an answer to the frame that shows the new project;
 - over random answers, how many projects are Copier's own byte for byte, and the time of a render in
   the browser as a ratio to Copier's here, in the same run.
 """
@@ -33,12 +34,12 @@ sys.path[:0] = [str(ROOT / "docs"), str(ROOT / "tests")]
 from serve import SITE, server
 from starter.source import Source
 from support.servers import program
-from support.site import ALONE
+from support.site import ALONE, asset
 from support.variants import ALL
 
 LETTERS = "aZ9 _-.'\"`\\{}%#$&<>|;:@/~äß日🦉\t"
 
-START = 'window.engine = new Worker("worker.js", { type: "module" })'
+START = '(name) => { window.engine = new Worker(name, { type: "module" }) }'
 RENDER = """(answers) => new Promise((resolve, reject) => {
     engine.onmessage = ({ data }) => {
         if (["failed", "error"].includes(data.kind)) reject(new Error(data.reason));
@@ -46,6 +47,24 @@ RENDER = """(answers) => new Promise((resolve, reject) => {
     };
     engine.postMessage({ id: 1, kind: "render", answers });
 })"""
+
+
+CHANGES = """async (count) => {
+    const questions = ["database", "example", "ci"].map((name) => `#question-${name}`).join()
+    const frame = () => new Promise(requestAnimationFrame)
+    const took = []
+    while (took.length < count) {
+        const radios = document.querySelector("form").querySelectorAll(
+            `:is(${questions}) input:not(:checked)`
+        )
+        const before = performance.now()
+        radios[(took.length * 5) % radios.length].click()
+        do await frame()
+        while (document.querySelector("#project").ariaBusy === "true")
+        took.push(performance.now() - before)
+    }
+    return took
+}"""
 
 
 def compressed(folder: Path) -> dict[str, int]:
@@ -90,6 +109,20 @@ def starts(chromium: BrowserType, url: str, count: int) -> None:
             f"{kind} start: default project after {shown:.0f} ms,"
             f" rendered by the engine after {rendered:.0f} ms (slowest {slowest:.0f} ms)"
         )
+
+
+def changes(chromium: BrowserType, url: str, count: int) -> None:
+    """Print how long it takes until the page shows the project of another answer."""
+    with chromium.launch(executable_path=program("chromium"), args=ALONE) as browser:
+        page = browser.new_page()
+        page.goto(url)
+        page.locator(".status.ready", has_text=" ms").wait_for()
+        page.evaluate(CHANGES, 12)  # the first ones compile the templates
+        times = page.evaluate(CHANGES, count)
+    print(
+        f"a change: {statistics.median(times):.0f} ms to the new project on the screen"
+        f" (median of {count}, slowest {max(times):.0f} ms)"
+    )
 
 
 def random_answers(chance: random.Random) -> dict[str, Any]:
@@ -143,8 +176,8 @@ def renders(chromium: BrowserType, url: str, count: int, seed: int) -> int:
     cases = [random_answers(chance) for _ in range(count)]
     with chromium.launch(executable_path=program("chromium"), args=ALONE) as browser:
         page = browser.new_page()
-        page.goto(f"{url}source.json")
-        page.evaluate(START)
+        page.goto(url + asset(SITE, "default"))
+        page.evaluate(START, asset(SITE, "worker"))
         page.evaluate(RENDER, {})  # the first one compiles the templates
         with tempfile.TemporaryDirectory() as folder:
             template = Source.of(ROOT).copy(Path(folder))
@@ -173,6 +206,7 @@ def main() -> int:
     """Print the figures; the exit status is 1 where a project differs."""
     parser = argparse.ArgumentParser(description="Measure the starter page.")
     parser.add_argument("--starts", type=int, default=5, help="starts of each kind")
+    parser.add_argument("--changes", type=int, default=40, help="clicks to measure")
     parser.add_argument(
         "--cases", type=int, default=200, help="random answers to compare"
     )
@@ -186,6 +220,7 @@ def main() -> int:
         threading.Thread(target=http.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{http.server_port}/start/"
         starts(playwright.chromium, url, options.starts)
+        changes(playwright.chromium, url, options.changes)
         different = renders(playwright.chromium, url, options.cases, options.seed)
         http.shutdown()
     return 1 if different else 0

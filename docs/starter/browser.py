@@ -1,4 +1,4 @@
-"""What a browser has not, and the engine as the worker calls it: with JSON."""
+"""Stand-ins for modules that a browser does not have, and the engine with JSON for the worker."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from typing import Any
 
 
 def stand_in(name: str, **names: Any) -> None:
-    """Put a module in the place of one that is not there."""
+    """Add a module in place of one that is missing."""
     module = ModuleType(name)
     vars(module).update(names, __path__=[])
     sys.modules[name] = module
 
 
 def unknown(*_: object) -> None:
-    """Find no user and no group, whoever is looked for."""
+    """Find no user and no group."""
     raise KeyError
 
 
 class Choice:
-    """A choice of a prompt, as far as Copier reads it."""
+    """A choice of a prompt, with the attributes that Copier reads."""
 
     def __init__(
         self, title: str, value: Any = None, disabled: str | None = None
     ) -> None:
-        """Hold what is given; a choice without a value means its title."""
+        """Store the choice; without a value, its title is the value."""
         self.title = title
         self.value = title if value is None else value
         self.disabled = disabled
 
 
-# plumbum asks for users; the others draw prompts in a terminal, and nobody is asked here.
+# plumbum asks for users; the others draw prompts in a terminal, which a browser does not have.
 stand_in("grp", getgrgid=unknown, getgrnam=unknown)
 stand_in("pwd", getpwuid=unknown, getpwnam=unknown)
 stand_in("prompt_toolkit")

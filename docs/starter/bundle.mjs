@@ -3,11 +3,12 @@
 //     node bundle.mjs PACKAGES TEMPLATE STANDARD_LIBRARY ARCHIVE
 //
 // A browser would need seconds to compile them, and bytecode fits one version of Python. ARCHIVE gets
-// of PACKAGES what a render loads, STANDARD_LIBRARY is Pyodide's own with what a render loads compiled.
+// the modules of PACKAGES that a render loads. STANDARD_LIBRARY is Pyodide's own, with the modules
+// that a render loads compiled.
 import fs from "node:fs";
 import { loadPyodide } from "pyodide";
 
-// Node would print the line that failed, which is a megabyte of Pyodide.
+// Node would print the failed line, which is a megabyte of Pyodide.
 process.on("uncaughtException", (error) => {
   console.error(error.message);
   process.exit(1);

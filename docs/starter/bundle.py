@@ -9,10 +9,10 @@ from pathlib import Path, PurePosixPath
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 PACKAGES = Path("/packages")
-# What is raised may load more of these.
+# An error may load more of these.
 WHOLE = {"copier", "jinja2", "starter", "yaml"}
 
-# What nobody asks for in a browser, unless a render loads it.
+# Not needed in a browser, unless a render loads it.
 TERMINAL = (
     "_pyrepl bdb.py doctest.py optparse.py pdb.py pickletools.py profile.py pstats.py"
 )
@@ -28,7 +28,7 @@ LEFT_OUT = {
 
 
 def main() -> None:
-    """Render something, see what that loads, and pack it."""
+    """Render a few projects, and pack the modules that this loads."""
     sys.path.insert(0, str(PACKAGES))
     from starter import browser
 
@@ -41,7 +41,7 @@ def main() -> None:
     ):
         browser.render(answers)
     browser.archive("{}")
-    import_module("tarfile")  # in which the template comes
+    import_module("tarfile")  # for the template
     loaded = {getattr(module, "__file__", None) for module in sys.modules.values()}
 
     [standard] = [path for path in sys.path if path.endswith(".zip")]
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def pack(archive: ZipFile, name: str, content: bytes, compiled: bool) -> None:
-    """Add a file to an archive; a Python module as bytecode, if wished."""
+    """Add a file to an archive; a Python module as bytecode if `compiled`."""
     if compiled and PurePosixPath(name).suffix == ".py":
         Path("/source").write_bytes(content)
         py_compile.compile(

@@ -1,10 +1,10 @@
-"""Renders a project from answers as `copier copy --defaults --data` does, and tells the questions.
+"""Renders a project from answers as `copier copy --defaults --data` does, and lists the questions.
 
-It is Copier's own `Worker` that asks, validates, derives and renders. Two things are different: what
-it would ask or refuse is reported, so that a page can show it, and what it compiles and computes anew
-for each string is remembered. The same module runs in CPython, for the documentation, and in a
-browser. It uses private names of Copier: its version is pinned exactly, and `tests/template/test_engine.py`
-compares both.
+Copier's own `Worker` asks, validates, derives and renders. Three things are different: questions and
+refusals are reported, so that a page can show them; each string is compiled once; and files are
+rendered in memory, where Copier would walk the template and write a folder. The same module runs in
+CPython, for the documentation, and in a browser. It uses private names of Copier: its version is
+pinned exactly, and `tests/template/test_engine.py` compares both.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import re
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
-from typing import Any, TypedDict
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple, TypedDict
 
 from copier._jinja_ext import SandboxedEnvironment, get_yield_context
 from copier._main import Worker
@@ -26,13 +27,11 @@ from copier._user_data import AnswersMap, Question
 from copier.errors import CopierError
 from pathspec import PathSpec
 
-from .picture import picture
-
-# The folder that the command names where the project has no name yet; a title comes from it.
+# The folder that the command names if the project has no name yet; a title comes from it.
 FOLDER = "my-app"
 
-# The kit in the template; no file of it is a template itself.
-KIT = "{{ migrations_path }}/migration_kit"
+# The kit in the migrations; no file of it is a template itself.
+KIT = "migration_kit/"
 
 
 class Choice(TypedDict):
@@ -54,6 +53,7 @@ class QuestionState(TypedDict):
     answer: Any
     touched: bool
     error: str
+    bad_rows: list[str]
     placeholder: str
     choices: list[Choice]
 
@@ -74,7 +74,18 @@ class Render(TypedDict):
     files: list[ProjectFile]
     message: str
     destination: str
-    picture: str
+
+
+class TemplateFile(NamedTuple):
+    """A file below `template/`."""
+
+    name: str
+    # The first parts of its path in a project, up to the last one that is a template; the others.
+    top: tuple[str, ...]
+    rest: str
+    # None if it has to be rendered.
+    text: str | None
+    executable: bool
 
 
 class UnknownWidget(Exception):
@@ -96,9 +107,8 @@ class Engine:
             commit_hash: the full hash of that commit; empty for a template without git.
         """
         self.address = address
-        self.kit_lines = lines_of_kit(folder / "template" / KIT)
         self.template = Template(url=address)
-        # What Copier would ask git, which a browser has not.
+        # Copier would ask git, which a browser does not have.
         vars(self.template).update(
             local_abspath=folder.resolve(),
             vcs=None,
@@ -109,49 +119,45 @@ class Engine:
         with Conversation(settings=NOTHING_SET) as worker:
             vars(worker).update(template=self.template)
             self.environment = remembering(worker.jinja_env)
+        self.files = files_of(folder, self.template)
 
     def render(self, answers: Mapping[str, Any]) -> Render:
         """Render a project.
 
         Args:
-            answers: those that somebody gave, by the names of their questions; the others take
+            answers: those that a visitor gave, by the names of their questions; the others have
                 their defaults.
 
         Returns:
             The project and the questions. An answer that is refused is shown with what Copier
             says, and its default is rendered.
         """
-        with tempfile.TemporaryDirectory() as root:
-            folder = Path(root).resolve() / FOLDER
-            with Conversation(
+        # The folder stays empty; its name is where a title comes from.
+        with (
+            tempfile.TemporaryDirectory() as root,
+            Conversation(
                 src_path=self.address,
-                dst_path=folder,
+                dst_path=Path(root).resolve() / FOLDER,
                 data=dict(answers),
                 settings=NOTHING_SET,
                 defaults=True,
                 quiet=True,
-            ) as worker:
-                vars(worker).update(template=self.template, jinja_env=self.environment)
-                worker.run_copy()
-                files = [
-                    ProjectFile(
-                        path=path.relative_to(folder).as_posix(),
-                        source=worker.sources[path.relative_to(folder)],
-                        text=path.read_bytes().decode(),
-                        executable=bool(path.stat().st_mode & 0o100),
-                    )
-                    for path in sorted(folder.rglob("*"))
-                    if path.is_file()
-                ]
-                worker.count_lines(self.kit_lines)
-                destination = worker.destination()
-                return Render(
-                    questions=worker.states,
-                    files=files,
-                    message=worker.message(destination),
-                    destination=destination,
-                    picture=picture({file["path"]: file["text"] for file in files}),
-                )
+            ) as worker,
+        ):
+            vars(worker).update(
+                template=self.template,
+                jinja_env=self.environment,
+                template_files=self.files,
+            )
+            worker.run_copy()
+            worker.count_lines()
+            destination = worker.destination()
+            return Render(
+                questions=worker.states,
+                files=sorted(worker.files, key=lambda file: file["path"].split("/")),
+                message=worker.message(destination),
+                destination=destination,
+            )
 
     def archive(self, answers: Mapping[str, Any]) -> tuple[str, bytes]:
         """Pack a project as a zip file that keeps the executable bits.
@@ -160,8 +166,8 @@ class Engine:
             answers: as for `render`.
 
         Returns:
-            The file's name and its bytes. A project lies in a folder of its own in it; what is
-            added to a project that exists does not.
+            The file's name and its bytes. A new project has its own folder in it; the files for an
+            existing project have none.
         """
         render = self.render(answers)
         top = Path(render["destination"])
@@ -177,20 +183,20 @@ class Engine:
         return f"{top.name or 'migrations'}.zip", buffer.getvalue()
 
 
-# Nobody's settings of Copier on this machine change what a page shows.
+# The settings of Copier on this machine do not change what a page shows.
 NOTHING_SET = SettingsModel()
 
 
 class Conversation(Worker):
     """Copier's worker, which answers with what is given and takes note of each question."""
 
+    template_files: list[TemplateFile]
     states: list[QuestionState]
-    sources: dict[Path, str]
-    refused: dict[str, tuple[Any, str]]
+    files: list[ProjectFile]
+    refused: dict[str, tuple[Any, str, list[str]]]
     answered: AnyByStrDict | None = None
 
     def _ask(self) -> None:
-        self.sources = {}
         self.refused = {}
         given = dict(self.data)
         # An answer that is dropped must not have been seen by the questions before it either.
@@ -227,7 +233,8 @@ class Conversation(Worker):
                         self.answers.user[name] = accept(question, given[name])
                 except (CopierError, TypeError, ValueError) as refusal:
                     kept = False
-                    self.refused[name] = given[name], reason(refusal)
+                    rows = bad_rows(question, given[name])
+                    self.refused[name] = given[name], reason(refusal), rows
                 if not kept:
                     del self.answers.init[name]
                     dropped.add(name)
@@ -238,25 +245,25 @@ class Conversation(Worker):
         return dropped
 
     def _take_default(self, question: Question, asked: bool) -> None:
-        """Answer with the default, also where somebody has to give another answer."""
+        """Answer with the default, even if the visitor has to give another answer."""
         name = question.var_name
         try:
             answer = question.get_default()
         except ValueError as refusal:
             answer = question.cast_answer(question.render_value(question.default))
-            self.refused.setdefault(name, (answer, reason(refusal)))
+            self.refused.setdefault(name, (answer, reason(refusal), []))
         if answer is MISSING:
-            # What an answer may look like stands in for it, so that there is a project to see.
+            # The placeholder is rendered until then, so that there is a project to see.
             answer = question.get_placeholder()
             if asked:
-                self.refused.setdefault(name, (None, "type an answer"))
+                self.refused.setdefault(name, (None, "type an answer", []))
         self.answers.user[name] = answer
 
     def _state(self, question: Question, asked: bool, kept: bool) -> QuestionState:
         """Return what the page shows of a question that is answered."""
         name = question.var_name
         answer = self.answers.user[name]
-        shown, error = self.refused.get(name, (answer, ""))
+        shown, error, rows = self.refused.get(name, (answer, "", []))
         return QuestionState(
             name=name,
             widget=widget(question, answer),
@@ -265,6 +272,7 @@ class Conversation(Worker):
             answer=shown,
             touched=kept or (name in self.refused and name in self.data),
             error=error,
+            bad_rows=rows,
             placeholder=question.get_placeholder(),
             choices=[
                 Choice(
@@ -287,60 +295,59 @@ class Conversation(Worker):
             return {**super()._render_context()}
         return {**self.answered}
 
-    def _sync_git_index_executable_bit(self, dst_relpath: Path, src_mode: int) -> None:
-        """Do nothing: what is rendered here is in no repository."""
+    def _render_template(self) -> None:
+        self.files = []
+        tops: dict[tuple[str, ...], list[tuple[str, AnyByStrDict | None]]] = {}
+        for file in self.template_files:
+            if file.top not in tops:
+                parts = self._render_parts(file.top, is_template=True)
+                tops[file.top] = [(path.as_posix(), context) for path, context in parts]
+            for top, context in tops[file.top]:
+                path = f"{top}/{file.rest}".strip("/").removeprefix("./")
+                if not self.match_exclude(path):
+                    self.files.append(self._rendered(file, path, context or {}))
 
-    def _render_file(
-        self,
-        src_relpath: Path,
-        dst_relpath: Path,
-        extra_context: AnyByStrDict | None = None,
-    ) -> None:
+    def _rendered(
+        self, file: TemplateFile, path: str, context: AnyByStrDict
+    ) -> ProjectFile:
+        """Return a file of the project."""
+        text = file.text
+        if text is None:
+            template = self.jinja_env.get_template(file.name)
+            text = template.render(**self._render_context(), **context)
         # A file of the template becomes one for each of what its path yields.
-        names = [value["name"] for value in (extra_context or {}).values()]
-        self.sources[dst_relpath] = "#".join(
-            [source_of(src_relpath.as_posix()), *names]
+        names = [value["name"] for value in context.values()]
+        return ProjectFile(
+            path=path,
+            source="#".join([source_of(file.name), *names]),
+            text=text,
+            executable=file.executable,
         )
-        forget_yield(self.jinja_env)
-        super()._render_file(src_relpath, dst_relpath, extra_context)
 
-    def count_lines(self, kit: Mapping[str, int]) -> None:
-        """Note how many lines of the kit each choice of several brings, or would bring.
-
-        Args:
-            kit: the lines of each file of the kit, by its path in the kit.
-        """
+    def count_lines(self) -> None:
+        """Note how many lines of the kit each choice of several brings, or would bring."""
         answers = self.answers.combined
-        folder = f"/{answers['migrations_path']}/migration_kit"
+        folder = f"/{answers['migrations_path']}/"
+        kit = [file for file in self.template_files if file.rest.startswith(KIT)]
         # Whether a room is chosen does not count, but its modules for other databases do not come.
-        rooms = {
-            f"{folder}/{PurePosixPath(path).parts[0]}" for path in kit if "/" in path
-        }
+        rooms = {f"{folder}{KIT}{file.rest.split('/')[1]}" for file in kit}
         patterns = [p for p in answers["left_out"]["always"] if p not in rooms]
         left_out = PathSpec.from_lines("gitignore", patterns)
-        for choice in (
-            choice
-            for state in self.states
-            if state["widget"] == "several"
-            for choice in state["choices"]
-        ):
-            choice["lines"] = sum(
-                lines
-                for path, lines in kit.items()
-                if path.startswith(f"{choice['value']}/")
-                and not left_out.match_file(f"{folder}/{path}")
-            )
+        for state in self.states:
+            for choice in state["choices"] if state["widget"] == "several" else ():
+                choice["lines"] = sum(
+                    (file.text or "").count("\n")
+                    for file in kit
+                    if file.rest.startswith(f"{KIT}{choice['value']}/")
+                    and not left_out.match_file(folder + file.rest)
+                )
 
     def destination(self) -> str:
         """Return the folder that a command line names for these answers."""
         answers = self.answers.combined
-        if answers["existing"]:
-            return "."
-        return (
-            answers["distribution_name"]
-            if "project_name" in self.answers.init
-            else FOLDER
-        )
+        named = "project_name" in self.answers.init
+        name = answers["distribution_name"] if named else FOLDER
+        return "." if answers["existing"] else str(name)
 
     def message(self, destination: str) -> str:
         """Return what Copier says after it copied to a folder."""
@@ -354,18 +361,31 @@ def source_of(path: str) -> str:
     return re.sub(r"\{% .*? %\}|\.jinja$", "", path)
 
 
-def lines_of_kit(folder: Path) -> dict[str, int]:
-    """Return how many lines each file of the kit has, by its path in that folder."""
-    return {
-        path.relative_to(folder).as_posix(): len(path.read_bytes().splitlines())
-        for path in sorted(folder.rglob("*.py"))
-    }
+def files_of(folder: Path, template: Template) -> list[TemplateFile]:
+    """Return the files that a project may get."""
+    top = folder / template.subdirectory
+    found = []
+    for path in sorted(path for path in top.rglob("*") if path.is_file()):
+        relative = path.relative_to(top).as_posix()
+        is_template = relative.endswith(template.templates_suffix)
+        parts = relative.removesuffix(template.templates_suffix).split("/")
+        length = max((n for n, part in enumerate(parts, 1) if "{" in part), default=0)
+        found.append(
+            TemplateFile(
+                name=path.relative_to(folder).as_posix(),
+                top=tuple(parts[:length]),
+                rest="/".join(parts[length:]),
+                text=None if is_template else path.read_bytes().decode(),
+                executable=bool(path.stat().st_mode & 0o100),
+            )
+        )
+    return found
 
 
 def is_possible(question: Question, answer: Any) -> bool:
     """Return whether the page could give this answer now.
 
-    Answers before it may have taken it from the choices, and a link may hold anything.
+    Answers before it may have removed it from the choices, and a link may have anything in it.
     """
     if question.get_type_name() == "yaml":
         return isinstance(answer, dict)
@@ -381,11 +401,24 @@ def accept(question: Question, given: Any) -> Any:
     """Return an answer as Copier understands it.
 
     Raises:
-        ValueError: where Copier refuses it.
+        ValueError: if Copier refuses it.
     """
     answer = question.parse_answer(given)
     question.validate_answer(answer)
     return answer
+
+
+def bad_rows(question: Question, given: Any) -> list[str]:
+    """Return the names of a mapping's rows that Copier refuses, each for itself."""
+    found = []
+    for name, text in given.items() if isinstance(given, dict) else ():
+        try:
+            accept(question, {name: text})
+        except (CopierError, TypeError, ValueError) as refusal:
+            # It may also be refused because other rows are missing.
+            if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", reason(refusal)):
+                found.append(name)
+    return found
 
 
 def reason(refusal: Exception) -> str:
@@ -396,10 +429,10 @@ def reason(refusal: Exception) -> str:
 
 
 def widget(question: Question, answer: Any) -> str:
-    """Return with what the page asks a question.
+    """Return the field of a question on the page.
 
     Raises:
-        UnknownWidget: if there is nothing for questions of this type.
+        UnknownWidget: if the page has no field for questions of this type.
     """
     kind = question.get_type_name()
     if not (question.secret or question.multiline):
@@ -421,20 +454,13 @@ def widget(question: Question, answer: Any) -> str:
 
 def remembering(environment: SandboxedEnvironment) -> SandboxedEnvironment:
     """Let an environment compile each string once: two thirds of a render are compilations."""
-    compile_string = environment.from_string
-    compiled: dict[str, Any] = {}
+    compiled = cache(environment.from_string)
 
     def from_string(source: str) -> Any:
-        forget_yield(environment)
-        if source not in compiled:
-            compiled[source] = compile_string(source)
-        return compiled[source]
+        # As Copier does before it compiles: this says whether a path yields.
+        context = get_yield_context(environment)
+        context.yield_name = context.yield_iterable = None
+        return compiled(source)
 
     vars(environment)["from_string"] = from_string
     return environment
-
-
-def forget_yield(environment: SandboxedEnvironment) -> None:
-    """Do what Copier does before it compiles: a path that yields is told from others by it."""
-    context = get_yield_context(environment)
-    context.yield_name = context.yield_iterable = None

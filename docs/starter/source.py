@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-# What the template is made of: the conversation, its parts, and the project's files.
+# The parts of the template: the conversation, its parts, and the project's files.
 PARTS = ["copier.yml", "parts", "questions", "template"]
 
 
@@ -19,11 +19,11 @@ class Source:
     """A template as `copier copy` finds it.
 
     Attributes:
-        folder: where its files are.
-        address: what `copier copy` is given, and what a project remembers for updates.
-        reference: the tag or commit that `--vcs-ref` names.
-        commit: how Copier records that version.
-        commit_hash: the commit in full, which a project requires that has the kit installed.
+        folder: the folder of its files.
+        address: the argument of `copier copy`, which a project records for updates.
+        reference: the tag or commit for `--vcs-ref`.
+        commit: that version as Copier records it.
+        commit_hash: the full hash, for a project that requires the kit.
     """
 
     folder: Path
@@ -58,13 +58,13 @@ class Source:
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """Return what git says of a checkout; nothing where it fails."""
+    """Return the output of git in a checkout; empty if it fails."""
     command = ["git", "-C", str(folder), *arguments]
     process = subprocess.run(command, check=False, capture_output=True, text=True)
     return process.stdout.strip() if process.returncode == 0 else ""
 
 
 def version() -> str:
-    """Return the release of this checkout, as pyproject.toml names it."""
+    """Return the release of this checkout, from pyproject.toml."""
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     return str(pyproject["project"]["version"])

@@ -33,11 +33,17 @@ ALONE = [
 WORK = releases.ROOT / "docs" / "_build" / "starter"
 
 
+def asset(site: Path, name: str) -> str:
+    """Return the name of a file of the starter page, with the hash in it."""
+    [path] = (site / "start").glob(f"{name}-*")
+    return path.name
+
+
 @pytest.fixture(scope="session")
 def tagged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The template of the working tree as a repository that is tagged `NOW`, and then `NEXT`.
 
-    The page is built from the first tag, beside the repository.
+    The page is built from the first tag, next to the repository.
     """
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:

@@ -1,24 +1,20 @@
 import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { CommandBar } from "./commandbar.tsx";
+import { Files } from "./files.tsx";
 import { Form } from "./form.tsx";
-import { Preview } from "./preview.tsx";
 import type { Site } from "./protocol.ts";
 import { focusQuestion } from "./question.tsx";
-import { Said } from "./said.tsx";
 import { type Session, useSession } from "./session.ts";
 import { Tabs, type View } from "./tabs.tsx";
-import { ThemeButton } from "./themebutton.tsx";
 
-/** As in style.css: here the questions are a tab of their own. */
+/** As in style.css: here the questions are a tab. */
 const NARROW = "(max-width: 60rem)";
 
 export function App({ site }: { site: Site }) {
   const session = useSession(site);
   const narrow = useMedia(NARROW);
   const [chosen, setView] = useState<View>("questions");
-  const views: View[] = narrow
-    ? ["questions", "files", "layout", "next"]
-    : ["files", "layout", "next"];
+  const views: View[] = narrow ? ["questions", "files", "next"] : ["files", "next"];
   const view = views.includes(chosen) ? chosen : views[0]!;
   const [wanted, setWanted] = useState<{ name: string }>();
   const goToQuestion = (name: string) => {
@@ -27,7 +23,7 @@ export function App({ site }: { site: Site }) {
     }
     setWanted({ name });
   };
-  // Nothing has the focus in a panel that is hidden yet.
+  // A hidden panel takes no focus, so this waits until it is shown.
   useLayoutEffect(() => {
     if (wanted) {
       focusQuestion(wanted.name);
@@ -43,23 +39,41 @@ export function App({ site }: { site: Site }) {
       <header class="top">
         <a href="../">copier-alembic</a>
         <h1>Start a project</h1>
-        <span class="grow" />
         <Status session={session} copier={site.copier} />
         <span class="version">
           {site.address} {site.version}
         </span>
-        <ThemeButton />
       </header>
       <main>
         <Tabs views={views} view={view} onView={setView} />
         <section id="panel-questions" {...questions} hidden={narrow && view !== "questions"}>
           <Form session={session} />
         </section>
-        <section id="project" aria-label="Project" tabIndex={-1} hidden={view === "questions"}>
-          <Preview session={session} view={view} />
+        <section
+          id="project"
+          aria-label="Project"
+          aria-busy={!session.fresh}
+          tabIndex={-1}
+          hidden={view === "questions"}
+        >
+          <div role="status" class="notice">
+            {noticeOf(session)}
+          </div>
+          <div
+            id="panel-files"
+            role="tabpanel"
+            aria-labelledby="tab-files"
+            hidden={view !== "files"}
+          >
+            <Files files={session.render.files} />
+          </div>
+          <div id="panel-next" role="tabpanel" aria-labelledby="tab-next" hidden={view !== "next"}>
+            <pre class="message" tabIndex={0} role="region" aria-label="Next steps">
+              {session.render.message}
+            </pre>
+          </div>
         </section>
         <CommandBar site={site} session={session} onQuestion={goToQuestion} />
-        <Said />
       </main>
     </>
   );
@@ -78,20 +92,34 @@ function Skip({ to, children }: { to: string; children: string }) {
   );
 }
 
-/** What the engine does. How long it took is no news for a screen reader. */
+/** The state of the preview: green only if it shows the answers. Screen readers hear the rest. */
 function Status({ session, copier }: { session: Session; copier: string }) {
-  const { status, milliseconds } = session;
+  const { status, milliseconds, fresh } = session;
   const says = {
-    starting: `Copier starts… ${"step" in status ? status.step : ""}`,
+    starting: "Loading Copier, less than 10 MB…",
     ready: `Copier ${copier} runs here`,
-    failed: "Copier cannot run here",
+    failed: "Copier couldn't start",
   };
+  const time = fresh ? milliseconds > 0 && ` · ${Math.round(milliseconds)} ms` : " · updating…";
   return (
-    <span class={`status ${status.state}`}>
+    <span class={`status ${status.state === "ready" && !fresh ? "updating" : status.state}`}>
       <span role="status">{says[status.state]}</span>
-      {status.state === "ready" && milliseconds > 0 && ` · ${Math.round(milliseconds)} ms`}
+      {status.state === "ready" && time}
     </span>
   );
+}
+
+function noticeOf({ status, milliseconds, fresh, refusal }: Session): string {
+  if (status.state === "failed") {
+    const shown = milliseconds ? "your last project" : "the defaults";
+    return `Copier couldn't start: ${status.reason}. The preview shows ${shown}; the command has your answers.`;
+  }
+  if (refusal) {
+    return `Copier couldn't render these answers: ${refusal}. The preview shows earlier ones.`;
+  }
+  return status.state === "starting" && !fresh
+    ? "The preview shows the defaults until Copier has started."
+    : "";
 }
 
 function useMedia(query: string): boolean {

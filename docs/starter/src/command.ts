@@ -1,4 +1,4 @@
-/** The command that makes the project that the page shows. */
+/** The command that creates the project that the page shows. */
 
 import type { Answer, Answers } from "./protocol.ts";
 
@@ -11,20 +11,19 @@ export interface Copy {
   answers: Answers;
 }
 
-/** Words of YAML 1.1 that are no texts, and begin with a letter. */
+/** Words of YAML 1.1 that are no texts, and start with a letter. */
 const NO_TEXT = /^(?:y|n|yes|no|on|off|true|false|null)$/i;
 
-/** What every YAML parser reads as a text, also between braces. */
+/** What every YAML parser reads as a text, even between braces. */
 const PLAIN = /^[A-Za-z][\w+./@%-]*(?::[\w+./@%-]+)*$/;
 
 /** Characters that neither a line of a shell nor a YAML scalar in single quotes can hold. */
 const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Noncharacter_Code_Point}]/u;
 
 /**
- * Says what keeps an answer out of a command.
+ * Return why an answer must not be in a command, or an empty text.
  *
- * Not only for looks: a link can bring an answer, and a terminal obeys control characters that
- * are pasted into it.
+ * A link can bring an answer, and a terminal obeys control characters that are pasted into it.
  */
 export function unfit(answer: Answer): string {
   const texts = typeof answer === "object" ? Object.entries(answer).flat() : [String(answer)];
@@ -35,7 +34,7 @@ function scalar(text: string): string {
   return PLAIN.test(text) && !NO_TEXT.test(text) ? text : `'${text.replaceAll("'", "''")}'`;
 }
 
-/** Writes an answer as `--data` takes it: Copier reads lists and mappings as YAML. */
+/** Return an answer as `--data` takes it: Copier reads lists and mappings as YAML. */
 export function dataOf(answer: Answer): string {
   if (typeof answer !== "object") {
     return String(answer);
@@ -49,7 +48,7 @@ export function dataOf(answer: Answer): string {
 
 const quote: Record<Shell, (word: string) => string> = {
   posix: (word) => `'${word.replaceAll("'", `'\\''`)}'`,
-  // PowerShell takes typographic quotes for quotes.
+  // PowerShell treats typographic quotes as quotes.
   powershell: (word) => `'${word.replaceAll(/['‘’‚‛]/g, "$&$&")}'`,
 };
 
@@ -58,7 +57,7 @@ const CONTINUED: Record<Shell, string> = { posix: " \\\n  ", powershell: " `\n  
 /** Characters that mean nothing to either shell. */
 const BARE = /^[A-Za-z.][\w:./-]*$/;
 
-/** Writes the command for a shell: one answer a line. */
+/** Return the command for a shell, with one answer per line. */
 export function command({ address, reference, destination, answers }: Copy, shell: Shell): string {
   const bare = (word: string) => (BARE.test(word) ? word : quote[shell](word));
   const data = Object.entries(answers).map(

@@ -1,10 +1,10 @@
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { type Shell, command } from "./command.ts";
 import { CopyButton } from "./copybutton.tsx";
-import type { Answers, Site } from "./protocol.ts";
+import type { Site } from "./protocol.ts";
 import { type Session, addressOf } from "./session.ts";
-import { recall, remember } from "./storage.ts";
-import { Zip } from "./zip.tsx";
+import { without } from "./state.ts";
+import { recall, remember } from "./taste.ts";
 
 const SHELLS: Record<Shell, string> = { posix: "POSIX shell", powershell: "PowerShell" };
 const KEY = "shell";
@@ -12,24 +12,17 @@ const KEY = "shell";
 interface Props {
   site: Site;
   session: Session;
-  /** Goes to where a question is answered. */
+  /** Goes to the field of a question. */
   onQuestion: (name: string) => void;
 }
 
-/** The command, and what else takes the project away from the page. */
+/** The command, and the other ways to get the project. */
 export function CommandBar({ site, session, onQuestion }: Props) {
   const [shell, setShell] = useState(rememberedShell);
   const { errors, render, answers } = session;
   const names = Object.keys(errors);
-  const text = command(
-    {
-      address: site.address,
-      reference: site.reference,
-      destination: render.destination,
-      answers: without(answers, names),
-    },
-    shell,
-  );
+  const copy = { ...site, destination: render.destination, answers: without(answers, names) };
+  const text = command(copy, shell);
   const refused = names.length > 0;
   return (
     <section class="command" aria-label="Command">
@@ -37,29 +30,32 @@ export function CommandBar({ site, session, onQuestion }: Props) {
         <pre id="command" tabIndex={0} role="region" aria-label="Command line">
           <code>{text}</code>
         </pre>
-        <fieldset class="shells">
-          <legend class="unseen">Shell</legend>
-          {(Object.keys(SHELLS) as Shell[]).map((one) => (
-            <label key={one}>
-              <input
-                type="radio"
-                name="shell"
-                checked={one === shell}
-                onChange={() => {
-                  setShell(one);
-                  remember(KEY, one);
-                }}
-              />
-              <span>{SHELLS[one]}</span>
-            </label>
+        <select
+          aria-label="Shell"
+          value={shell}
+          onChange={({ currentTarget }) => {
+            setShell(currentTarget.value as Shell);
+            remember(KEY, currentTarget.value);
+          }}
+        >
+          {Object.entries(SHELLS).map(([one, name]) => (
+            <option key={one} value={one}>
+              {name}
+            </option>
           ))}
-        </fieldset>
+        </select>
       </div>
       <div class="actions">
-        <CopyCommand text={text} disabled={refused} />
+        <CopyButton
+          class="primary"
+          text={text}
+          label="Copy command"
+          aria-describedby="reason"
+          disabled={refused}
+        />
         <Zip session={session} disabled={refused} />
         <CopyButton text={new URL(addressOf(answers), location.href).href} label="Copy link" />
-        <button type="button" title="Back to all defaults" onClick={session.reset}>
+        <button type="button" title="Use the default of every question" onClick={session.reset}>
           Reset
         </button>
         <Reason names={names} session={session} onQuestion={onQuestion} />
@@ -68,29 +64,42 @@ export function CommandBar({ site, session, onQuestion }: Props) {
   );
 }
 
-function CopyCommand({ text, disabled }: { text: string; disabled: boolean }) {
-  useEffect(() => {
-    const press = (event: KeyboardEvent) => {
-      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
-        event.preventDefault();
-        document.querySelector<HTMLButtonElement>("#copy-command")?.click();
+/** Saves the project as a zip, which Copier makes here. */
+function Zip({ session, disabled }: { session: Session; disabled: boolean }) {
+  const [said, setSaid] = useState("");
+  const download = async () => {
+    try {
+      const zip = await session.zip();
+      if (zip) {
+        save(zip.name, zip.bytes);
+        setSaid(`Saved ${zip.name}`);
       }
-    };
-    addEventListener("keydown", press);
-    return () => removeEventListener("keydown", press);
-  }, []);
+    } catch {
+      setSaid("The zip failed");
+    }
+  };
   return (
-    <CopyButton
-      id="copy-command"
-      class="primary"
-      text={text}
-      label="Copy command"
-      title="Ctrl+Enter, or Cmd+Enter"
-      shortcut="Control+Enter Meta+Enter"
-      describedBy="reason"
-      disabled={disabled}
-    />
+    <>
+      <button
+        type="button"
+        aria-describedby="reason"
+        disabled={disabled || session.status.state !== "ready"}
+        onClick={download}
+      >
+        Download zip
+      </button>
+      <span role="status">{said}</span>
+    </>
   );
+}
+
+function save(name: string, bytes: Uint8Array<ArrayBuffer>): void {
+  const link = document.createElement("a");
+  link.download = name;
+  link.href = URL.createObjectURL(new Blob([bytes], { type: "application/zip" }));
+  link.click();
+  // The download has begun, but it may still read.
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
 interface ReasonProps {
@@ -102,34 +111,29 @@ interface ReasonProps {
 
 /** Why there is no command or no zip. */
 function Reason({ names, session, onQuestion }: ReasonProps) {
-  const { status, complaint } = session;
+  const { status, dropped, errors } = session;
   const [first] = names;
   return (
     <p id="reason" class="reason" aria-live="polite">
       {first ? (
         <>
-          Answer{" "}
-          <button type="button" class="text" onClick={() => onQuestion(first)}>
+          <button type="button" class="quiet" onClick={() => onQuestion(first)}>
             {first}
-          </button>{" "}
-          first: {session.errors[first]}
+          </button>
+          : {errors[first]}
         </>
       ) : (
-        complaint || ZIP_WAITS[status.state]
+        dropped || ZIP_WAITS[status.state]
       )}
     </p>
   );
 }
 
 const ZIP_WAITS = {
-  starting: "The zip comes when Copier has started.",
+  starting: "The zip is ready once Copier has started.",
   ready: "",
-  failed: "There is no zip without Copier; the command works.",
+  failed: "Copier couldn't start, so there's no zip. The command still works.",
 };
-
-function without(answers: Answers, names: string[]): Answers {
-  return Object.fromEntries(Object.entries(answers).filter(([name]) => !names.includes(name)));
-}
 
 function rememberedShell(): Shell {
   const stored = recall(KEY);

@@ -1,4 +1,4 @@
-/** Which files of two renders belong together, and what became of each. */
+/** Which files of two renders belong together, and how each of them changed. */
 
 import type { ProjectFile } from "./protocol.ts";
 
@@ -7,62 +7,45 @@ export type Mark = "same" | "added" | "removed" | "changed" | "renamed";
 export interface Entry {
   path: string;
   mark: Mark;
-  /** Of a removed file: what it was. */
+  /** If it is removed: the file before. */
   file: ProjectFile;
-  /** The file that it was before; absent where it is added or nothing is compared. */
+  /** The file that it was before; absent if it is added or nothing is compared. */
   before?: ProjectFile;
 }
 
-/** Lists files that are compared with nothing. */
-export function entriesOf(files: ProjectFile[]): Entry[] {
-  return files.map((file) => ({ path: file.path, mark: "same", file }));
-}
-
 /**
- * Compares two renders.
+ * Compare two renders.
  *
- * A file is the same one where the path is; else where the source is, so that a renamed package
- * is no rewrite. Paths come first: no path is in the result twice then.
+ * A file is the same if its path is; else if its source is, so that a renamed package is no
+ * rewrite. Paths come first, so no path is in the result twice.
  */
 export function compare(before: ProjectFile[], after: ProjectFile[]): Entry[] {
   const partners = new Map<ProjectFile, ProjectFile>();
   const left = new Set(before);
-  for (const key of [pathOf, sourceOf]) {
-    const found = new Map<string, ProjectFile[]>();
-    for (const file of left) {
-      found.set(key(file), [...(found.get(key(file)) ?? []), file]);
-    }
+  for (const key of ["path", "source"] as const) {
     for (const file of after) {
-      const partner = partners.has(file) ? undefined : found.get(key(file))?.shift();
-      if (partner) {
+      const partner = [...left].find((other) => other[key] === file[key]);
+      if (partner && !partners.has(file)) {
         partners.set(file, partner);
         left.delete(partner);
       }
     }
   }
   const kept = after.map((file) => entryOf(file, partners.get(file)));
-  const removed = [...left].map((file): Entry => ({
-    path: file.path,
-    mark: "removed",
-    file,
-    before: file,
-  }));
+  const removed = [...left].map((file) => entryOf(file, file, "removed"));
   return [...kept, ...removed].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-const pathOf = (file: ProjectFile) => file.path;
-const sourceOf = (file: ProjectFile) => file.source;
-
-function entryOf(file: ProjectFile, before: ProjectFile | undefined): Entry {
-  if (!before) {
-    return { path: file.path, mark: "added", file };
+function entryOf(file: ProjectFile, before?: ProjectFile, mark: Mark = "added"): Entry {
+  const { path } = file;
+  if (!before || mark === "removed") {
+    return { path, mark, file, ...(before && { before }) };
   }
   const same = before.text === file.text && before.executable === file.executable;
-  const mark = before.path !== file.path ? "renamed" : same ? "same" : "changed";
-  return { path: file.path, mark, file, before };
+  return { path, mark: before.path !== path ? "renamed" : same ? "same" : "changed", file, before };
 }
 
-/** Says in words how many files have which mark, such as "2 added, 1 changed". */
+/** Return how many files have which mark, such as "2 added, 1 changed". */
 export function countsOf(entries: Entry[]): string {
   const marks: Mark[] = ["added", "removed", "changed", "renamed"];
   const counts = marks

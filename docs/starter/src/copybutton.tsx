@@ -1,45 +1,34 @@
 import { useState } from "preact/hooks";
-import { say } from "./said.tsx";
 
 interface Props {
   text: string;
   label: string;
-  id?: string;
   class?: string;
   disabled?: boolean;
-  title?: string;
-  shortcut?: string;
-  describedBy?: string;
+  "aria-describedby"?: string;
 }
 
-/** Copies a text, and says for a moment that it did. */
-export function CopyButton({ text, label, shortcut, describedBy, ...button }: Props) {
+/** A button that copies a text, and says so for a moment. */
+export function CopyButton({ text, label, ...button }: Props) {
   const [said, setSaid] = useState("");
   const copy = async () => {
-    const outcome = await copied(text);
-    setSaid(outcome);
-    say(`${label}: ${outcome}`);
+    try {
+      await navigator.clipboard.writeText(text);
+      setSaid("Copied");
+    } catch {
+      // A browser gives the clipboard to pages of https only.
+      setSaid("Your browser refused");
+    }
     setTimeout(() => setSaid(""), 2000);
   };
   return (
-    <button
-      type="button"
-      {...button}
-      aria-keyshortcuts={shortcut}
-      aria-describedby={describedBy}
-      onClick={copy}
-    >
-      {said || label}
-    </button>
+    <>
+      <button type="button" {...button} onClick={copy}>
+        {said || label}
+      </button>
+      <span role="status" class="unseen">
+        {said && `${label}: ${said}`}
+      </span>
+    </>
   );
-}
-
-async function copied(text: string): Promise<string> {
-  try {
-    await navigator.clipboard.writeText(text);
-    return "Copied";
-  } catch {
-    // A browser gives the clipboard to pages of https only.
-    return "The browser refuses";
-  }
 }

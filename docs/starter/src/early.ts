@@ -1,5 +1,5 @@
-/** Runs before the page is drawn, so that no other theme flashes up. */
+/** Runs before the page is drawn, so that no other theme flashes up: the choice on the other pages. */
 
-import { paint, storedTheme } from "./theme.ts";
+import { recall } from "./taste.ts";
 
-paint(storedTheme());
+document.documentElement.dataset.theme = recall("theme") ?? "auto";

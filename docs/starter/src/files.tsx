@@ -1,23 +1,25 @@
 import { useMemo, useState } from "preact/hooks";
-import { type Entry, compare, countsOf, entriesOf } from "./compare.ts";
+import { compare, countsOf } from "./compare.ts";
 import { FileView } from "./fileview.tsx";
 import type { ProjectFile } from "./protocol.ts";
 import { Tree } from "./tree.tsx";
 
-/** What a visitor sees first, where the project has it. */
-const FIRST = "README.md";
+/** The file that a visitor sees first; an existing project has its own README. */
+const FIRST = /^README\.md$|\/env\.py$/;
 
-/** The files as a tree, one of them in full, and what became of them since they were pinned. */
+/** The files as a tree, one of them in full, and how they changed since they were pinned. */
 export function Files({ files }: { files: ProjectFile[] }) {
   const [pinned, setPinned] = useState<ProjectFile[]>();
   const [onlyMarked, setOnlyMarked] = useState(false);
   const [chosen, setChosen] = useState<ProjectFile>();
-  const entries = useMemo(
-    () => (pinned ? compare(pinned, files) : entriesOf(files)),
-    [pinned, files],
-  );
+  const entries = useMemo(() => compare(pinned ?? files, files), [pinned, files]);
   const shown = pinned && onlyMarked ? entries.filter((entry) => entry.mark !== "same") : entries;
-  const entry = findEntry(shown, chosen);
+  // Other answers can give the chosen file another path.
+  const entry =
+    shown.find(({ path }) => path === chosen?.path) ??
+    shown.find(({ file }) => file.source === chosen?.source) ??
+    shown.find(({ path }) => FIRST.test(path)) ??
+    shown[0];
   return (
     <>
       <div class="bar">
@@ -48,8 +50,7 @@ export function Files({ files }: { files: ProjectFile[] }) {
         )}
         <button
           type="button"
-          title="Compare what you change next with these answers"
-          disabled={!files.length}
+          title="Compare your next changes with these answers"
           onClick={() => setPinned(files)}
         >
           Compare from here
@@ -60,21 +61,11 @@ export function Files({ files }: { files: ProjectFile[] }) {
           {entry ? (
             <Tree entries={shown} selected={entry.path} onSelect={({ file }) => setChosen(file)} />
           ) : (
-            <p class="none">No file differs.</p>
+            "No file differs."
           )}
         </nav>
         {entry && <FileView entry={entry} />}
       </div>
     </>
-  );
-}
-
-/** Finds the chosen file again: other answers can give it another path. */
-function findEntry(entries: Entry[], chosen: ProjectFile | undefined): Entry | undefined {
-  return (
-    entries.find((entry) => entry.path === chosen?.path) ??
-    entries.find((entry) => entry.file.source === chosen?.source) ??
-    entries.find((entry) => entry.path === FIRST) ??
-    entries[0]
   );
 }

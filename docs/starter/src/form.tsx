@@ -1,23 +1,100 @@
+import type { Question as Asked } from "./protocol.ts";
 import { Question } from "./question.tsx";
 import type { Session } from "./session.ts";
+import { Choices } from "./widgets.tsx";
 
-/** The questions that Copier would ask, in its order. */
+/** What everybody decides, in this order. Copier asks in another one, which the command has. */
+const NEW = ["project_name", "database", "async_engine", "features"];
+const EXISTING = [
+  "base_import",
+  "source_dir",
+  "migrations_dir",
+  "database",
+  "async_engine",
+  "database_url",
+  "features",
+];
+const DATABASES = ["more_databases", "more_base_imports"];
+const TENANTS = ["tenants"];
+const LAST = ["example", "ci"];
+
+/** The first question; the others of `base_location` are about the layout. */
+const KINDS = [
+  { label: "New project", value: false, disabled: "", lines: 0 },
+  { label: "Existing project: add only the migrations", value: true, disabled: "", lines: 0 },
+];
+
+/** The questions: first those that everybody decides; any other one is an option. */
 export function Form({ session }: { session: Session }) {
+  const { render, answers, complaint } = session;
+  const asked = render.questions.filter((question) => question.asked);
+  const base = asked.find(({ name }) => name === "base_location")!;
+  const existing = answers[base.name] === "existing";
+  const first = existing ? EXISTING : NEW;
+  const named = (names: string[]) =>
+    names.flatMap((name) => asked.filter((question) => question.name === name));
+  const others = asked
+    .filter(({ name }) => ![...first, ...DATABASES, ...TENANTS, ...LAST].includes(name))
+    .filter((question) => question !== base || !existing)
+    .map((question) => (question === base ? layoutOf(base) : question));
   return (
     <form autocomplete="off" onSubmit={(event) => event.preventDefault()}>
-      {session.render.questions
-        .filter((question) => question.asked)
-        .map((question) => (
-          <Question
-            key={question.name}
-            question={question}
-            answer={session.answers[question.name]}
-            error={session.errors[question.name] ?? ""}
-            onAnswer={(answer, typing) => session.answer(question.name, answer, typing)}
-            onFault={(fault) => session.fault(question.name, fault)}
-            onForget={() => session.forget(question.name)}
-          />
-        ))}
+      <p role="status" class="notice">
+        {complaint}
+      </p>
+      <div class="question">
+        <span id="kind" class="label">
+          New or existing project?
+        </span>
+        <Choices
+          question={{ ...base, choices: KINDS }}
+          value={existing}
+          id="kind-field"
+          labelledBy="kind"
+          onAnswer={(answer) => session.answer(base.name, answer ? "existing" : undefined)}
+        />
+      </div>
+      <Questions questions={named(first)} session={session} />
+      <Options title="More databases" questions={named(DATABASES)} session={session} />
+      <Options title="Tenants" questions={named(TENANTS)} session={session} />
+      <Questions questions={named(LAST)} session={session} />
+      <Options title="More options" questions={others} session={session} />
     </form>
+  );
+}
+
+/** The question of where Base goes, without the answer that the first question gives. */
+function layoutOf(base: Asked): Asked {
+  return { ...base, choices: base.choices.filter(({ value }) => value !== "existing") };
+}
+
+interface Props {
+  questions: Asked[];
+  session: Session;
+}
+
+function Questions({ questions, session }: Props) {
+  return (
+    <>
+      {questions.map((question) => (
+        <Question key={question.name} question={question} session={session} />
+      ))}
+    </>
+  );
+}
+
+/** Questions that start closed. */
+function Options({ title, questions, session }: Props & { title: string }) {
+  const changed = questions.filter(({ name }) => name in session.answers).length;
+  return (
+    <details>
+      <summary>
+        {title}
+        {changed > 0 && <span class="badge">{changed} changed</span>}
+      </summary>
+      <div class="options">
+        <Questions questions={questions} session={session} />
+      </div>
+    </details>
   );
 }

@@ -3,7 +3,7 @@
 import { unfit } from "./command.ts";
 import type { Answer, Answers, Question } from "./protocol.ts";
 
-/** Writes the answers as a fragment, without its `#`. */
+/** Return the answers as a fragment, without its `#`. */
 export function linkOf(answers: Answers): string {
   const texts = Object.entries(answers).map(([name, answer]) => [
     name,
@@ -14,11 +14,11 @@ export function linkOf(answers: Answers): string {
 
 export interface Link {
   answers: Answers;
-  /** One line for the visitor; empty where everything could be read. */
+  /** One line for the visitor; empty if everything could be read. */
   complaint: string;
 }
 
-/** Reads a fragment, which anyone may have written. */
+/** Read a fragment, which anyone may have written. */
 export function readLink(fragment: string, questions: Question[]): Link {
   const answers: [string, Answer][] = [];
   const ignored: string[] = [];
@@ -32,47 +32,28 @@ export function readLink(fragment: string, questions: Question[]): Link {
     }
   }
   const complaint = ignored.length
-    ? `The link has answers that cannot be read, they are left out: ${ignored.join(", ")}`
+    ? `The link has answers that can't be read, so they're left out: ${ignored.join(", ")}`
     : "";
   return { answers: Object.fromEntries(answers), complaint };
 }
 
 function answerOf(text: string, { widget, choices }: Question): Answer | undefined {
-  if (widget === "mapping") {
-    return mappingOf(text);
-  }
-  if (widget === "several") {
-    return listOf(text);
-  }
   if (widget === "switch" || choices.some((choice) => typeof choice.value === "boolean")) {
     return { true: true, false: false }[text];
   }
-  return text;
-}
-
-function mappingOf(text: string): Answer | undefined {
-  const mapping = parsed(text);
-  const right =
-    mapping !== null &&
-    typeof mapping === "object" &&
-    !Array.isArray(mapping) &&
-    hasTextsOnly(Object.values(mapping));
-  return right ? (mapping as Record<string, string>) : undefined;
-}
-
-function listOf(text: string): Answer | undefined {
-  const list = parsed(text);
-  return Array.isArray(list) && hasTextsOnly(list) ? list : undefined;
-}
-
-function hasTextsOnly(values: unknown[]): values is string[] {
-  return values.every((value) => typeof value === "string");
-}
-
-function parsed(text: string): unknown {
+  if (widget === "text" || widget === "choice") {
+    return text;
+  }
+  let answer: unknown;
   try {
-    return JSON.parse(text);
+    answer = JSON.parse(text);
   } catch {
     return undefined;
   }
+  const right =
+    answer !== null &&
+    typeof answer === "object" &&
+    Array.isArray(answer) === (widget === "several") &&
+    Object.values(answer).every((value) => typeof value === "string");
+  return right ? (answer as Answer) : undefined;
 }

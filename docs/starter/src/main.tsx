@@ -1,22 +1,12 @@
 import { render } from "preact";
 import { App } from "./app.tsx";
-import type { Site } from "./protocol.ts";
 
+/** The build writes the default project next to the page, and its name into the page. */
+const preload = document.querySelector<HTMLLinkElement>("link[rel=preload]")!;
+const response = await fetch(preload.href, { credentials: "same-origin" });
+const site = await response.json();
+
+// Until here, the page says what to do without this script.
 const place = document.getElementById("app")!;
-
-async function load(): Promise<Site | undefined> {
-  try {
-    return await (await fetch("default.json")).json();
-  } catch {
-    return undefined;
-  }
-}
-
-const site = await load();
-if (site) {
-  place.replaceChildren();
-  render(<App site={site} />, place);
-} else {
-  place.textContent =
-    "This page could not be loaded as a whole. Reload it; Copier asks the same on the command line.";
-}
+place.replaceChildren();
+render(<App site={site} />, place);

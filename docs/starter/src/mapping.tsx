@@ -1,54 +1,32 @@
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import type { Field } from "./field.ts";
+import { useState } from "preact/hooks";
 import type { Answer } from "./protocol.ts";
+import type { Field } from "./question.tsx";
 
 type Row = [name: string, text: string];
 
-/** A mapping as rows. They can be what no mapping is: two rows of one name. */
-export function Mapping({
-  question,
-  value,
-  error,
-  labelledBy,
-  describedBy,
-  onAnswer,
-  onFault,
-}: Field) {
+/** A mapping as rows, the last one empty. They can be what no mapping is: two rows with one name. */
+export function Mapping(field: Field) {
+  const { question, value, error, labelledBy, describedBy, onAnswer, onFault } = field;
   const [draft, setDraft] = useState<Row[]>([]);
-  const box = useRef<HTMLDivElement>(null);
-  // What was reset, or came with a link, replaces the draft.
-  const isOwnFault = error !== "" && error === faultOf(draft);
-  const rows = isOwnFault || isSame(draft, value) ? draft : rowsOf(value);
+  // An answer that was reset, or that came with a link, replaces the draft.
+  const isOwnFault = error !== "" && error === faultOf(draft)?.text;
+  const known = isOwnFault || isSame(draft, value) ? draft : rowsOf(value);
+  const last = known.at(-1);
+  const rows: Row[] = last && !isFilled(last) ? known : [...known, ["", ""]];
+  const fault = faultOf(rows);
   const change = (now: Row[]) => {
     setDraft(now);
     const fault = faultOf(now);
     if (fault) {
-      onFault(fault);
-    } else if (!isSame(now, value) || isOwnFault) {
-      onAnswer(Object.fromEntries(now.filter(isFilled)), true);
+      onFault(fault.text);
+    } else if (isOwnFault || !isSame(now, value)) {
+      onAnswer(Object.fromEntries(now.filter(isFilled)));
     }
   };
-  const put = (index: number, row: Row) => change(rows.with(index, row));
-  const added = useRef(false);
-  const add = () => {
-    change([...rows, ["", ""]]);
-    added.current = true;
-  };
-  useLayoutEffect(() => {
-    if (added.current) {
-      box.current?.querySelector<HTMLElement>(".row:last-of-type input")?.focus();
-      added.current = false;
-    }
-  });
-  const remove = (index: number) => {
-    change(rows.toSpliced(index, 1));
-    box.current?.querySelector<HTMLElement>(".add")?.focus();
-  };
-  const [key, text] = columnsOf(question.help);
-  const [keyExample, textExample] = exampleOf(question.placeholder);
+  const labels = pairOf(question.help, /\{\s*([^:{}]+):\s+([^,{}]+)/) ?? ["name", "value"];
+  const examples = pairOf(question.placeholder, /\{\s*([^:{}]+):\s+['"]?([^'",{}]+)/);
   return (
     <div
-      ref={box}
       role="group"
       class="mapping"
       aria-labelledby={labelledBy}
@@ -61,30 +39,19 @@ export function Mapping({
               key={column}
               type="text"
               value={part}
-              placeholder={column ? textExample : keyExample}
-              aria-label={`${column ? text : key}, row ${index + 1}`}
-              aria-invalid={error !== ""}
+              placeholder={examples?.[column]}
+              aria-label={`${labels[column]}, row ${index + 1}`}
+              aria-invalid={fault ? fault.row === index : question.bad_rows.includes(row[0])}
               autocomplete="off"
               autocapitalize="off"
               spellcheck={false}
               onInput={({ currentTarget }) =>
-                put(index, column ? [row[0], currentTarget.value] : [currentTarget.value, row[1]])
+                change(rows.with(index, row.with(column, currentTarget.value) as Row))
               }
             />
           ))}
-          <button
-            type="button"
-            class="quiet"
-            aria-label={`Remove row ${index + 1}`}
-            onClick={() => remove(index)}
-          >
-            ×
-          </button>
         </div>
       ))}
-      <button type="button" class="add" onClick={add}>
-        Add {key} and {text}
-      </button>
     </div>
   );
 }
@@ -103,24 +70,19 @@ function isSame(rows: Row[], value: Answer | null): boolean {
   return sorted(rows) === sorted(rowsOf(value));
 }
 
-function faultOf(rows: Row[]): string {
-  const names = rows.filter(isFilled).map(([name]) => name);
-  const twice = names.find((name, index) => name && names.indexOf(name) < index);
-  if (twice) {
-    return `give each row a name of its own: two are called ${twice}`;
+/** Return why rows are no mapping yet, and which row it is. */
+function faultOf(rows: Row[]): { text: string; row: number } | undefined {
+  const names = rows.map(([name]) => name);
+  const twice = names.findIndex((name, index) => name && names.indexOf(name) < index);
+  if (twice >= 0) {
+    return { text: `use another name: two rows are called ${names[twice]}`, row: twice };
   }
-  const nameless = rows.find(([name, text]) => !name && text);
-  return nameless ? `give a name to ${nameless[1]}` : "";
+  const row = rows.findIndex(([name, text]) => !name && text);
+  return row < 0 ? undefined : { text: `add a name for ${rows[row]![1]}`, row };
 }
 
-/** Reads from "{name: URL, ...}" in the help what the two columns are. */
-function columnsOf(help: string): [string, string] {
-  const [, key = "name", text = "value"] = /\{\s*([^:{}]+):\s+([^,{}]+)/.exec(help) ?? [];
-  return [key.trim(), text.trim()];
-}
-
-/** Reads from "{analytics: 'sqlite://'}" what a row could hold. */
-function exampleOf(placeholder: string): [string, string] {
-  const [, key = "", text = ""] = /\{\s*([^:{}]+):\s+['"]?([^'",{}]+)/.exec(placeholder) ?? [];
-  return [key.trim(), text.trim()];
+/** Read "{name: URL, ...}" of a help, or "{analytics: 'sqlite://'}" of a placeholder. */
+function pairOf(text: string, pattern: RegExp): [string, string] | undefined {
+  const [, key = "", value = ""] = pattern.exec(text) ?? [];
+  return key ? [key.trim(), value.trim()] : undefined;
 }

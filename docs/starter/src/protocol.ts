@@ -1,32 +1,34 @@
-/** What the page and the worker tell each other. `starter/engine.py` makes these objects. */
+/** Messages between the page and the worker. `starter/engine.py` makes these objects. */
 
-/** An answer as `copier copy --data` takes it; a list and a mapping have texts only. */
+/** An answer as `copier copy --data` takes it; lists and mappings have texts only. */
 export type Answer = string | boolean | string[] | Record<string, string>;
 
-/** The answers that the visitor touched, by the name of the question. */
+/** The answers that the visitor gave, by the name of the question. */
 export type Answers = Record<string, Answer>;
 
 export interface Choice {
   label: string;
   value: string | boolean;
-  /** Why it cannot be taken now; empty where it can. */
+  /** Why it can't be chosen now; empty if it can. */
   disabled: string;
-  /** How many lines of code it adds to the project, where it is a part of the kit. */
+  /** How many lines of code it adds to the project, if it is a part of the kit. */
   lines: number;
 }
 
 export interface Question {
   name: string;
-  /** How it is answered; `starter/engine.py` knows which types of copier.yml these are. */
+  /** The field; `starter/engine.py` knows which types of copier.yml have which. */
   widget: "text" | "choice" | "several" | "switch" | "mapping";
   help: string;
   /** Whether the answers before it let Copier ask it. */
   asked: boolean;
-  /** What the render used: the visitor's answer, or the default where that is refused. */
+  /** The visitor's answer or the default; null if there is none and Copier needs one. */
   answer: Answer | null;
   touched: boolean;
-  /** One line that begins with what to do; empty where the answer is accepted. */
+  /** One line that begins with what to do; empty if the answer is accepted. */
   error: string;
+  /** Of the widget "mapping": the names of the rows that are refused. */
+  bad_rows: string[];
   placeholder: string;
   /** Of the widgets "choice" and "several" only. */
   choices: Choice[];
@@ -34,7 +36,7 @@ export interface Question {
 
 export interface ProjectFile {
   path: string;
-  /** Which file of the template it is: equal for the same file of two renders. */
+  /** Its file of the template: equal for the same file of two renders. */
   source: string;
   text: string;
   executable: boolean;
@@ -42,17 +44,15 @@ export interface ProjectFile {
 
 export interface Render {
   questions: Question[];
-  /** Sorted by path; empty while a required answer is missing. */
+  /** Sorted by path. */
   files: ProjectFile[];
-  /** What Copier says after the copy. */
+  /** Copier's message after the copy. */
   message: string;
   /** The folder that the command names. */
   destination: string;
-  /** The layout as an SVG document. */
-  picture: string;
 }
 
-/** What the build wrote down: `default.json`. */
+/** The default project, which the build writes. */
 export interface Site {
   /** What `copier copy` takes: an address, and the version that was built. */
   address: string;
@@ -64,15 +64,11 @@ export interface Site {
   render: Render;
 }
 
-export type Request =
-  | { id: number; kind: "render"; answers: Answers }
-  | { id: number; kind: "zip"; answers: Answers };
+export type Request = { id: number; kind: "render" | "zip"; answers: Answers };
 
 export type Response =
-  /** The engine is on its way: what it does now. */
-  | { kind: "progress"; step: string }
   | { kind: "ready" }
-  /** The engine cannot start. */
+  /** The engine can't start. */
   | { kind: "failed"; reason: string }
   | { kind: "render"; id: number; render: Render; milliseconds: number }
   | { kind: "zip"; id: number; name: string; bytes: Uint8Array<ArrayBuffer> }

@@ -1,92 +1,126 @@
-import type { Field } from "./field.ts";
+import { Fragment, type JSX } from "preact";
 import { Mapping } from "./mapping.tsx";
-import { Prose, splitHelp } from "./prose.tsx";
 import type { Answer, Question as Asked } from "./protocol.ts";
-import { Choices, Several, Switch, Text } from "./widgets.tsx";
+import type { Session } from "./session.ts";
+import { Choices, Switch, Text } from "./widgets.tsx";
+
+/** What a widget is given. */
+export interface Field {
+  question: Asked;
+  /** The visitor's answer or the default. */
+  value: Answer | null;
+  /** Empty if the answer is accepted. */
+  error: string;
+  /** Whether the answer is refused. A question that waits for an answer is not. */
+  invalid: boolean;
+  /** Ids of the field, its label, and its description. */
+  id: string;
+  labelledBy: string;
+  describedBy: string;
+  onAnswer: (answer: Answer) => void;
+  onFault: (fault: string) => void;
+}
 
 interface Props {
   question: Asked;
-  answer: Answer | undefined;
-  error: string;
-  onAnswer: (answer: Answer, typing: boolean) => void;
-  onFault: (fault: string) => void;
-  onForget: () => void;
+  session: Session;
 }
 
-export function Question({ question, answer, error, onAnswer, onFault, onForget }: Props) {
+/** A question with its field, its error, its explanation, and the way to the reference. */
+export function Question({ question, session }: Props) {
+  const { name } = question;
   const [label, hint] = splitHelp(question.help);
-  const id = idOf(question.name);
+  const id = idOf(name);
   const isOneField = question.widget === "text" || question.widget === "switch";
   const Label = isOneField ? "label" : "span";
+  const Widget = WIDGETS[question.widget];
+  const answer = session.answers[name];
   const touched = answer !== undefined;
+  const error = session.errors[name] ?? "";
+  const waits = error !== "" && !touched && question.answer === null;
   const field: Field = {
     question,
     value: touched ? answer : question.answer,
     error,
+    invalid: error !== "" && !waits,
     id: `${id}-field`,
     labelledBy: `${id}-label`,
     describedBy: `${id}-hint ${id}-error`,
-    onAnswer,
-    onFault,
+    onAnswer: (answer) => session.answer(name, answer),
+    onFault: (fault) => session.fault(name, fault),
   };
   const forget = () => {
-    onForget();
-    // The button vanishes; whoever pressed it goes on in the field.
-    focusQuestion(question.name);
+    session.answer(name);
+    // The button vanishes, so the focus moves to the field.
+    focusQuestion(name);
   };
   return (
     <div id={id} class={`question ${touched ? "touched" : ""}`}>
-      <Label id={`${id}-label`} class="label" {...(isOneField && { for: field.id })}>
+      <Label id={field.labelledBy} class="label" {...(isOneField && { for: field.id })}>
         <Prose text={label} />
       </Label>
       <Widget {...field} />
       <p id={`${id}-error`} class="error" aria-live="polite">
-        {error}
+        {waits ? "" : error}
       </p>
       <p id={`${id}-hint`} class="hint">
         <Prose text={hint} />
       </p>
-      <div class="foot">
-        <code>{question.name}</code>
+      <p class="foot">
+        <a
+          href={`../reference/questions.html#${name.replaceAll("_", "-")}`}
+          aria-label={`${name} in the documentation`}
+        >
+          <code>{name}</code>
+        </a>
+        {waits && "Required"}
         {touched && (
-          <button
-            type="button"
-            class="quiet"
-            aria-label={`Back to default: ${label}`}
-            onClick={forget}
-          >
-            Back to default
+          <button type="button" class="quiet" aria-label={`Use the default: ${label}`} onClick={forget}>
+            Use the default
           </button>
         )}
-      </div>
+      </p>
     </div>
   );
 }
 
 const idOf = (name: string) => `question-${name}`;
 
-/** Goes to where a question is answered. */
+/** Go to the field of a question. */
 export function focusQuestion(name: string): void {
   const box = document.getElementById(idOf(name));
-  const fields = ["input:checked:enabled", "input:enabled", "button.add"];
-  const field = fields.map((field) => box?.querySelector<HTMLElement>(field)).find(Boolean);
-  field?.focus();
+  const options = box?.closest("details");
+  if (options) {
+    options.open = true;
+  }
+  const find = (field: string) => box?.querySelector<HTMLElement>(field);
+  (find("input:checked:enabled") ?? find("input:enabled"))?.focus();
 }
 
-function Widget(field: Field) {
-  const { widget } = field.question;
-  switch (widget) {
-    case "text":
-      return <Text {...field} />;
-    case "choice":
-      return <Choices {...field} />;
-    case "several":
-      return <Several {...field} />;
-    case "switch":
-      return <Switch {...field} />;
-    case "mapping":
-      return <Mapping {...field} />;
-    default:
-      throw new Error(`no widget is called ${widget satisfies never}`);
-  }
+const WIDGETS: Record<Asked["widget"], (field: Field) => JSX.Element> = {
+  text: Text,
+  choice: Choices,
+  several: Choices,
+  switch: Switch,
+  mapping: Mapping,
+};
+
+/** Prose with `code` between backticks. */
+export function Prose({ text }: { text: string }) {
+  return (
+    <>
+      {text
+        .split("`")
+        .map((part, index) =>
+          index % 2 ? <code key={index}>{part}</code> : <Fragment key={index}>{part}</Fragment>,
+        )}
+    </>
+  );
+}
+
+/** Split the help of a question into the question and its explanation. */
+function splitHelp(help: string): [label: string, hint: string] {
+  const text = help.replace(/\s+/g, " ").trim();
+  const end = text.indexOf("? ");
+  return end < 0 ? [text, ""] : [text.slice(0, end + 1), text.slice(end + 2)];
 }

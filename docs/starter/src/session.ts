@@ -1,116 +1,101 @@
 /** Keeps the answers, the engine and the page's address together. */
 
-import { useEffect, useReducer, useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { type Engine, type Status, startEngine } from "./engine.ts";
-import { linkOf, readLink } from "./link.ts";
-import { newestOnly } from "./newest.ts";
-import type { Answer, Answers, Render, Site } from "./protocol.ts";
-import { begin, errorsOf, reduce } from "./state.ts";
+import { linkOf } from "./link.ts";
+import type { Answer, Answers, Site } from "./protocol.ts";
+import { type State, begin, errorsOf, withAnswer, withLink, withRender } from "./state.ts";
 
-/** A pause in typing, in milliseconds. */
-const PAUSE = 150;
+/** Browsers refuse an address that changes too often; in milliseconds. */
+const PAUSE = 400;
 
-/** The same for the page's address: browsers refuse one that changes too often. */
-const LONG_PAUSE = 400;
-
-export interface Session {
-  answers: Answers;
-  render: Render;
+export interface Session extends State {
   status: Status;
-  milliseconds: number;
-  refusal: string;
-  complaint: string;
   /** Whether `render` shows `answers`. */
   fresh: boolean;
   /** By the name of the question: one line that begins with what to do. */
   errors: Record<string, string>;
-  answer: (name: string, answer: Answer, typing: boolean) => void;
+  /** Change an answer; without one, the default counts. */
+  answer: (name: string, answer?: Answer) => void;
   fault: (name: string, fault: string) => void;
-  forget: (name: string) => void;
   reset: () => void;
-  /** Makes the zip; nothing where an answer turns out to be refused. */
+  /** Make the zip; undefined if an answer turns out to be refused. */
   zip: () => Promise<{ name: string; bytes: Uint8Array<ArrayBuffer> } | undefined>;
 }
 
-/** Runs the page: there is one session of it. */
+/** Run the page, which has one session. */
 export function useSession(site: Site): Session {
-  const [state, dispatch] = useReducer(reduce, site.render, (render) =>
-    begin(render, location.hash),
-  );
-  const [status, setStatus] = useState<Status>({ state: "starting", step: "" });
+  const [state, setState] = useState(() => begin(site.render, location.hash));
+  const [status, setStatus] = useState<Status>({ state: "starting" });
   const engine = useRef<Engine | null>(null);
-  const ask = useRef(
-    newestOnly(async (answers: Answers) => {
-      try {
-        const { render, milliseconds } = await engine.current!.render(answers);
-        dispatch({ kind: "rendered", answers, render, milliseconds });
-      } catch (error) {
-        dispatch({ kind: "refused", answers, reason: messageOf(error) });
-      }
-    }),
-  );
+  const { answers } = state;
+
+  const render = async (answers: Answers) => {
+    const { render, milliseconds } = await engine.current!.render(answers);
+    setState((state) => withRender(state, answers, render, milliseconds));
+    return render;
+  };
 
   useEffect(() => {
     engine.current = startEngine(setStatus);
   }, []);
 
+  // A slow engine would lag behind the letters of a word: only the newest answers are rendered.
+  const newest = useRef(answers);
+  const busy = useRef(false);
   useEffect(() => {
-    if (status.state !== "ready") {
-      return;
+    newest.current = answers;
+    const work = async () => {
+      busy.current = true;
+      for (let done; done !== newest.current; ) {
+        done = newest.current;
+        await render(done).catch(({ message }: Error) =>
+          setState((state) => ({ ...state, refusal: message })),
+        );
+      }
+      busy.current = false;
+    };
+    if (status.state === "ready" && !busy.current) {
+      void work();
     }
-    const timer = setTimeout(() => ask.current(state.answers), state.typing ? PAUSE : 0);
-    return () => clearTimeout(timer);
-  }, [state.answers, status.state]);
+  }, [answers, status.state]);
 
   useEffect(() => {
-    const follow = () => history.replaceState(null, "", addressOf(state.answers));
-    const timer = setTimeout(follow, LONG_PAUSE);
+    const follow = () => history.replaceState(null, "", addressOf(answers));
+    const timer = setTimeout(follow, PAUSE);
     return () => clearTimeout(timer);
-  }, [state.answers]);
+  }, [answers]);
 
   useEffect(() => {
-    const follow = () =>
-      dispatch({ kind: "replace", ...readLink(location.hash, site.render.questions) });
+    const follow = () => setState((state) => withLink(state, location.hash));
     addEventListener("hashchange", follow);
     return () => removeEventListener("hashchange", follow);
-  }, [site]);
+  }, []);
 
-  const { answers, render, milliseconds, refusal, complaint } = state;
   return {
-    answers,
-    render,
+    ...state,
     status,
-    milliseconds,
-    refusal,
-    complaint,
     fresh: state.rendered === answers,
     errors: errorsOf(state, status.state === "failed"),
-    answer: (name, answer, typing) => dispatch({ kind: "answer", name, answer, typing }),
-    fault: (name, fault) => dispatch({ kind: "fault", name, fault }),
-    forget: (name) => dispatch({ kind: "forget", name }),
+    answer: (name, answer) => setState((state) => withAnswer(state, name, answer)),
+    fault: (name, fault) =>
+      setState((state) => ({ ...state, faults: { ...state.faults, [name]: fault } })),
     reset: () => {
       // The browser's "back" brings the answers again.
       history.replaceState(null, "", addressOf(answers));
       history.pushState(null, "", addressOf({}));
-      dispatch({ kind: "replace", answers: {}, complaint: "" });
+      setState((state) => withLink(state, ""));
     },
     zip: async () => {
       // The answers may be younger than the render that said that they are right.
-      const { render, milliseconds } = await engine.current!.render(answers);
-      dispatch({ kind: "rendered", answers, render, milliseconds });
-      return render.questions.some((question) => question.error)
-        ? undefined
-        : engine.current!.zip(answers);
+      const { questions } = await render(answers);
+      return questions.some(({ error }) => error) ? undefined : engine.current!.zip(answers);
     },
   };
 }
 
-/** The page's address with the answers in it. */
+/** Return the page's address with the answers in it. */
 export function addressOf(answers: Answers): string {
   const link = linkOf(answers);
   return `${location.pathname}${location.search}${link ? `#${link}` : ""}`;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,117 +1,81 @@
-/** What the visitor answered and what the engine made of it, and what changes that. */
+/** The visitor's answers, the engine's render, and everything that changes them. */
 
 import { unfit } from "./command.ts";
 import { readLink } from "./link.ts";
 import type { Answer, Answers, Question, Render } from "./protocol.ts";
 
 export interface State {
-  /** What the visitor touched. */
+  /** What the visitor touched, in Copier's order. */
   answers: Answers;
   /** What only the page can see: a form that is no mapping yet. */
   faults: Record<string, string>;
-  typing: boolean;
   render: Render;
   /** The answers that `render` was made of. */
   rendered: Answers;
   milliseconds: number;
   /** Why the engine could not render the newest answers. */
   refusal: string;
-  /** Which answers were left out, and why. */
+  /** Which answers of the link were left out; it stays until there is another link. */
   complaint: string;
+  /** Which answers Copier dropped with the last change. */
+  dropped: string;
 }
 
-export type Action =
-  | { kind: "answer"; name: string; answer: Answer; typing: boolean }
-  | { kind: "fault"; name: string; fault: string }
-  | { kind: "forget"; name: string }
-  | { kind: "replace"; answers: Answers; complaint: string }
-  | { kind: "rendered"; answers: Answers; render: Render; milliseconds: number }
-  | { kind: "refused"; answers: Answers; reason: string };
-
-/** What the page begins with: the defaults, and the answers of its link. */
+/** Return the first state: the defaults, and the answers of the link. */
 export function begin(render: Render, fragment: string): State {
-  const { answers, complaint } = readLink(fragment, render.questions);
-  const untouched = Object.keys(answers).length === 0;
-  return {
-    answers,
-    faults: {},
-    typing: false,
-    render,
-    rendered: untouched ? answers : {},
-    milliseconds: 0,
-    refusal: "",
-    complaint,
-  };
+  const nothing = { faults: {}, milliseconds: 0, refusal: "", complaint: "", dropped: "" };
+  const state = withLink({ ...nothing, answers: {}, rendered: {}, render }, fragment);
+  return Object.keys(state.answers).length ? state : { ...state, rendered: state.answers };
 }
 
-/** Makes the next state. */
-export function reduce(state: State, action: Action): State {
-  switch (action.kind) {
-    case "answer": {
-      const answers = { ...state.answers, [action.name]: action.answer };
-      const faults = without(state.faults, action.name);
-      return {
-        ...state,
-        answers: inOrder(answers, state.render.questions),
-        faults,
-        typing: action.typing,
-        complaint: "",
-      };
-    }
-    case "fault":
-      return { ...state, faults: { ...state.faults, [action.name]: action.fault } };
-    case "forget":
-      return {
-        ...state,
-        answers: without(state.answers, action.name),
-        faults: without(state.faults, action.name),
-        typing: false,
-      };
-    case "replace":
-      return {
-        ...state,
-        answers: inOrder(action.answers, state.render.questions),
-        faults: {},
-        typing: false,
-        complaint: action.complaint,
-      };
-    case "rendered":
-      return action.answers === state.answers ? take(state, action) : state;
-    case "refused":
-      return action.answers === state.answers ? { ...state, refusal: action.reason } : state;
-  }
+/** Return a state with another answer to a question, or with none. */
+export function withAnswer(state: State, name: string, answer?: Answer): State {
+  const others = without(state.answers, [name]);
+  const answers = inOrder(answer === undefined ? others : { ...others, [name]: answer }, state);
+  return { ...state, answers, faults: without(state.faults, [name]), dropped: "" };
 }
 
-/** Takes the render of the newest answers; Copier may have dropped some of them. */
-function take(
+/** Return a state with the answers of a link. */
+export function withLink(state: State, fragment: string): State {
+  const { answers, complaint } = readLink(fragment, state.render.questions);
+  return { ...state, answers: inOrder(answers, state), faults: {}, complaint, dropped: "" };
+}
+
+/** Return a state with the render of its answers; Copier may have dropped some of them. */
+export function withRender(
   state: State,
-  { render, milliseconds }: Extract<Action, { kind: "rendered" }>,
+  of: Answers,
+  render: Render,
+  milliseconds: number,
 ): State {
-  const dropped = render.questions.filter(({ name, touched }) => name in state.answers && !touched);
-  const answers = dropped.length ? without(state.answers, ...dropped.map(nameOf)) : state.answers;
-  const lost = dropped.filter((question) => question.asked).map(nameOf);
-  const complaint = lost.length
-    ? `The answer is none of the choices, so the default is taken: ${lost.join(", ")}`
-    : state.complaint;
+  if (of !== state.answers) {
+    return state;
+  }
+  const gone = render.questions.filter(({ name, touched }) => name in of && !touched);
+  const answers = gone.length ? without(of, gone.map(nameOf)) : of;
+  const lost = gone.filter((question) => question.asked).map(nameOf);
+  const dropped = lost.length
+    ? `No longer a choice, so the default is used: ${lost.join(", ")}`
+    : state.dropped;
   const hidden = render.questions.filter((question) => !question.asked).map(nameOf);
-  const faults = without(state.faults, ...hidden);
+  const faults = without(state.faults, hidden);
   const rendered = answers;
-  return { ...state, answers, faults, render, rendered, milliseconds, refusal: "", complaint };
+  return { ...state, answers, faults, render, rendered, milliseconds, refusal: "", dropped };
 }
 
-/** Answers as Copier asks them, whatever was touched first. */
-function inOrder(answers: Answers, questions: Question[]): Answers {
-  const names = questions.map(nameOf).filter((name) => name in answers);
+function inOrder(answers: Answers, { render }: State): Answers {
+  const names = render.questions.map(nameOf).filter((name) => name in answers);
   return Object.fromEntries(names.map((name) => [name, answers[name]!]));
 }
 
 const nameOf = (question: Question) => question.name;
 
-function without<T>(record: Record<string, T>, ...names: string[]): Record<string, T> {
+/** Return a record without some of its keys. */
+export function without<T>(record: Record<string, T>, names: string[]): Record<string, T> {
   return Object.fromEntries(Object.entries(record).filter(([name]) => !names.includes(name)));
 }
 
-/** Says what is wrong with the answers, by the names of their questions. */
+/** Return what is wrong with the answers, by the names of their questions. */
 export function errorsOf(
   { answers, faults, render }: State,
   engineIsGone: boolean,
@@ -119,7 +83,7 @@ export function errorsOf(
   const errors = render.questions.map(({ name, asked, error }) => {
     const answer = answers[name];
     const own = faults[name] || (answer === undefined ? "" : unfit(answer));
-    // An engine that is gone never says that the answer is right now.
+    // Without the engine, nothing would say that the answer is right now.
     const said = asked && !engineIsGone ? error : "";
     return [name, own || said] as const;
   });

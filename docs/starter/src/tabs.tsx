@@ -1,9 +1,8 @@
-export type View = "questions" | "files" | "layout" | "next";
+export type View = "questions" | "files" | "next";
 
 const LABELS: Record<View, string> = {
   questions: "Questions",
   files: "Files",
-  layout: "Layout",
   next: "Next steps",
 };
 
@@ -24,7 +23,7 @@ export function Tabs({ views, view, onView }: Props) {
     }
   };
   return (
-    <div role="tablist" aria-label="What to see" class="tabs" onKeyDown={press}>
+    <div role="tablist" aria-label="What to show" class="tabs" onKeyDown={press}>
       {views.map((one) => (
         <button
           key={one}

@@ -1,7 +1,6 @@
-import type { Field } from "./field.ts";
-import { Prose } from "./prose.tsx";
+import { type Field, Prose } from "./question.tsx";
 
-export function Text({ question, value, error, id, describedBy, onAnswer }: Field) {
+export function Text({ question, value, invalid, id, describedBy, onAnswer }: Field) {
   return (
     <input
       id={id}
@@ -11,96 +10,74 @@ export function Text({ question, value, error, id, describedBy, onAnswer }: Fiel
       autocomplete="off"
       autocapitalize="off"
       spellcheck={false}
-      aria-invalid={error !== ""}
+      aria-invalid={invalid}
       aria-describedby={describedBy}
-      onInput={(event) => onAnswer(event.currentTarget.value, true)}
+      onInput={(event) => onAnswer(event.currentTarget.value)}
     />
   );
 }
 
-export function Switch({ value, error, id, describedBy, onAnswer }: Field) {
+export function Switch({ value, invalid, id, describedBy, onAnswer }: Field) {
   return (
     <div class="switch">
       <input
         id={id}
         type="checkbox"
         checked={value === true}
-        aria-invalid={error !== ""}
+        aria-invalid={invalid}
         aria-describedby={describedBy}
-        onChange={(event) => onAnswer(event.currentTarget.checked, false)}
+        onChange={(event) => onAnswer(event.currentTarget.checked)}
       />
       <span aria-hidden="true">{value === true ? "Yes" : "No"}</span>
     </div>
   );
 }
 
-/** Checkboxes, each with the lines of code that it adds. */
-export function Several({ question, value, error, labelledBy, describedBy, onAnswer }: Field) {
-  const chosen = Array.isArray(value) ? value : [];
-  const toggle = (one: string, on: boolean) => {
-    const texts = question.choices.map((choice) => String(choice.value));
+/** More choices than this are a list, one below the other. */
+const IN_A_LINE = 4;
+
+type Extra = "error" | "invalid" | "describedBy" | "onFault";
+
+/** One of several answers, or any of them; each shows the lines of code that it adds. */
+export function Choices(field: Omit<Field, Extra> & Partial<Field>) {
+  const { question, value, invalid, id, labelledBy, describedBy, onAnswer } = field;
+  const { choices, widget } = question;
+  const several = widget === "several";
+  const chosen = Array.isArray(value) ? value : [value];
+  const choose = (one: string | boolean, on: boolean) =>
     onAnswer(
-      texts.filter((text) => (text === one ? on : chosen.includes(text))),
-      false,
+      several
+        ? choices
+            .map((choice) => String(choice.value))
+            .filter((text) => (text === one ? on : chosen.includes(text)))
+        : one,
     );
-  };
-  return (
-    <div role="group" class="list" aria-labelledby={labelledBy} aria-describedby={describedBy}>
-      {question.choices.map((choice) => (
-        <label key={String(choice.value)} class="choice">
-          <input
-            type="checkbox"
-            value={String(choice.value)}
-            checked={chosen.includes(String(choice.value))}
-            disabled={choice.disabled !== ""}
-            aria-invalid={error !== ""}
-            onChange={({ currentTarget }) => toggle(currentTarget.value, currentTarget.checked)}
-          />
-          <span>
-            {choice.label}
-            {choice.disabled ? (
-              <small>
-                <Prose text={choice.disabled} />
-              </small>
-            ) : (
-              choice.lines > 0 && <small>{choice.lines.toLocaleString("en")} lines</small>
-            )}
-          </span>
-        </label>
-      ))}
-    </div>
-  );
-}
-
-/** More options than this are a list, one below the other. */
-const CHIPS = 4;
-
-export function Choices({ question, value, error, id, labelledBy, describedBy, onAnswer }: Field) {
-  const { choices } = question;
   return (
     <div
-      role="radiogroup"
-      class={choices.length <= CHIPS ? "chips" : "list"}
+      role={several ? "group" : "radiogroup"}
+      class={several || choices.length > IN_A_LINE ? "list" : "in-a-line"}
       aria-labelledby={labelledBy}
       aria-describedby={describedBy}
-      aria-invalid={error !== ""}
     >
-      {choices.map((choice) => (
-        <label key={String(choice.value)} class="choice">
+      {choices.map(({ label, value, disabled, lines }) => (
+        <label key={String(value)} class="choice">
           <input
-            type="radio"
+            type={several ? "checkbox" : "radio"}
             name={id}
-            value={String(choice.value)}
-            checked={choice.value === value}
-            disabled={choice.disabled !== ""}
-            onChange={() => onAnswer(choice.value, false)}
+            value={String(value)}
+            checked={chosen.includes(value as never)}
+            disabled={disabled !== ""}
+            aria-invalid={several ? invalid : undefined}
+            onChange={({ currentTarget }) => choose(value, currentTarget.checked)}
           />
           <span>
-            {choice.label}
-            {choice.disabled && (
+            {label}
+            {disabled ? (
               <small>
-                <Prose text={choice.disabled} />
+                <Prose text={disabled} />
               </small>
+            ) : (
+              lines > 0 && <small>{lines.toLocaleString("en")} lines</small>
             )}
           </span>
         </label>

@@ -1,8 +1,11 @@
-/** Runs Copier beside the page: starts Python, then renders what it is asked. */
+/** Runs Copier next to the page: starts Python, then renders answers. */
 
 import { loadPyodide } from "pyodide";
-import type { PyodideAPI } from "pyodide";
 import type { Request, Response } from "./protocol.ts";
+
+/** The names of the page's files and the origin of the template, from the build. */
+declare const FILES: Record<"pyodide" | "copier" | "template", string>;
+declare const ORIGIN: { address: string; commit: string; commit_hash: string };
 
 interface Browser {
   start(folder: string, address: string, commit: string, commitHash: string): void;
@@ -13,7 +16,7 @@ interface Browser {
 const say = (response: Response, transfer: Transferable[] = []): void =>
   self.postMessage(response, { transfer });
 
-/** Rejects when a file cannot be loaded; where it is one of Pyodide's, that would wait for ever. */
+/** Reject when a file can't be loaded: if it is one of Pyodide's, that would wait forever. */
 function failedLoad(): Promise<never> {
   const { fetch } = self;
   return new Promise((_, reject) => {
@@ -39,31 +42,23 @@ async function bytes(name: string): Promise<ArrayBuffer> {
 const NOTHING = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
 
 async function start(): Promise<Browser> {
-  say({ kind: "progress", step: "Loading Python, less than 10 MB" });
-  // Where a policy forbids WebAssembly, Pyodide would wait for ever.
+  // If a policy forbids WebAssembly, Pyodide would wait forever.
   await WebAssembly.compile(NOTHING);
   const failed = failedLoad();
-  // All at once: the files come while Python starts.
+  // The files come while Python starts.
   const loaded = Promise.all([
-    loadPyodide({ indexURL: new URL("pyodide/", self.location.href).href }),
-    bytes("copier.zip"),
-    bytes("template.tar.gz"),
-    bytes("source.json"),
+    loadPyodide({ indexURL: new URL(`${FILES.pyodide}/`, self.location.href).href }),
+    bytes(FILES.copier),
+    bytes(FILES.template),
   ]);
-  const [python, copier, template, source] = await Promise.race([loaded, failed]);
-  say({ kind: "progress", step: "Loading Copier" });
-  const browser = load(python, copier, template);
-  const { address, commit, commit_hash } = JSON.parse(new TextDecoder().decode(source));
-  browser.start("/template", address, commit, commit_hash);
-  return browser;
-}
-
-function load(python: PyodideAPI, copier: ArrayBuffer, template: ArrayBuffer): Browser {
+  const [python, copier, template] = await Promise.race([loaded, failed]);
   const packages = python.runPython("import site; site.getsitepackages()[0]");
   python.unpackArchive(copier, "zip", { extractDir: packages });
   // A tar file keeps the executable bits.
   python.unpackArchive(template, "gztar", { extractDir: "/template" });
-  return python.pyimport("starter.browser");
+  const browser = python.pyimport("starter.browser");
+  browser.start("/template", ORIGIN.address, ORIGIN.commit, ORIGIN.commit_hash);
+  return browser;
 }
 
 function answer(browser: Browser, request: Request): void {
@@ -81,7 +76,7 @@ function answer(browser: Browser, request: Request): void {
   }
 }
 
-/** The last line of a traceback is what a person can use. */
+/** Return the last line of a traceback: the one for people. */
 function reasonOf(error: unknown): string {
   return String(error instanceof Error ? error.message : error).trim().split("\n").at(-1) ?? "";
 }

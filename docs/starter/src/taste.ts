@@ -1,6 +1,6 @@
-/** What the browser remembers: nothing but taste. A browser that keeps nothing is no error. */
+/** The visitor's taste, in the browser's storage. A browser that stores nothing is no error. */
 
-/** Reads what was remembered. */
+/** Return what was stored. */
 export function recall(key: string): string | null {
   try {
     return localStorage.getItem(key);
@@ -9,11 +9,11 @@ export function recall(key: string): string | null {
   }
 }
 
-/** Remembers a text. */
+/** Store a text. */
 export function remember(key: string, text: string): void {
   try {
     localStorage.setItem(key, text);
   } catch {
-    // The choice holds until the page is left.
+    // The choice holds until the page is closed.
   }
 }
