@@ -69,7 +69,12 @@ def build(template: Source, work: Path, target: Path) -> None:
     shutil.rmtree(files, ignore_errors=True)
     files.mkdir()
     template.copy(files)
-    pack(files, target / "template.tar.gz")
+    # The same files give the same archive.
+    with (
+        gzip.GzipFile(target / "template.tar.gz", "w", mtime=0) as compressed,
+        tarfile.open(fileobj=compressed, mode="w") as archive,
+    ):
+        archive.add(files, ".", filter=lambda one: one.replace(mtime=0, deep=False))
     bundle_packages(work, files, pyodide / "python_stdlib.zip", target / "copier.zip")
     origin = {
         "address": template.address,
@@ -98,20 +103,6 @@ def build(template: Source, work: Path, target: Path) -> None:
     page = string.Template((HERE / "index.html").read_text(encoding="utf-8"))
     page_of_names = page.substitute(names, command=html.escape(command))
     (target / "index.html").write_text(page_of_names, encoding="utf-8")
-
-
-def pack(folder: Path, target: Path) -> None:
-    """Pack a folder; the same files give the same archive."""
-
-    def timeless(member: tarfile.TarInfo) -> tarfile.TarInfo:
-        member.mtime = 0
-        return member
-
-    with (
-        gzip.GzipFile(target, "w", mtime=0) as compressed,
-        tarfile.open(fileobj=compressed, mode="w") as archive,
-    ):
-        archive.add(folder, arcname=".", filter=timeless)
 
 
 def hashed(path: Path) -> str:
@@ -179,19 +170,13 @@ def check_types(work: Path) -> None:
 
 
 def bundle_packages(work: Path, template: Path, library: Path, archive: Path) -> None:
-    """Pack Copier, its requirements and the engine, compiled for the browser's Python.
-
-    Args:
-        work: the folder of the build.
-        template: a template to render, which shows what a render loads.
-        library: the path of the standard library.
-        archive: the path of the packages.
-    """
+    """Pack the standard library, and an archive of Copier, its requirements and the engine."""
     packages = work / "packages"
     shutil.rmtree(packages, ignore_errors=True)
     lock = work / "node_modules" / "pyodide" / "pyodide-lock.json"
     interpreter = json.loads(lock.read_text(encoding="utf-8"))["info"]
-    for name in needed("copier", minor_version(interpreter["python"])) - {COMPILED}:
+    interpreter["python"] = interpreter["python"].rpartition(".")[0]
+    for name in needed("copier", interpreter["python"]) - {COMPILED}:
         for file in distribution(name).files or []:
             if file.suffix == ".py" or file.name == "METADATA":
                 copy = packages / file
@@ -232,13 +217,7 @@ def needed(name: str, python: str) -> set[str]:
 
 
 def wheel(name: str, folder: Path, interpreter: Mapping[str, str]) -> Path:
-    """Return a package's wheel for the browser, in the version of this environment.
-
-    Args:
-        name: the package's name, as wheels write it.
-        folder: the folder of wheels.
-        interpreter: the Python of Pyodide, from its lock file.
-    """
+    """Return a package's wheel for Pyodide, in the version of this environment."""
     pattern = f"{name}-{version(name)}-*_{interpreter['abi_version']}_*.whl"
     if not list(folder.glob(pattern)):
         abi_version, arch = interpreter["abi_version"], interpreter["arch"]
@@ -246,18 +225,13 @@ def wheel(name: str, folder: Path, interpreter: Mapping[str, str]) -> Path:
         options = [
             "--only-binary=:all:",
             f"--platform=pyemscripten_{abi_version}_{arch}",
-            f"--python-version={minor_version(interpreter['python'])}",
+            f"--python-version={interpreter['python']}",
             f"--dest={folder}",
         ]
         package = f"{name}=={version(name)}"
         subprocess.run([sys.executable, *download, *options, package], check=True)
     [path] = folder.glob(pattern)
     return path
-
-
-def minor_version(python: str) -> str:
-    """Return 3.14 of 3.14.2."""
-    return ".".join(python.split(".")[:2])
 
 
 def refresh(original: Path, copy: Path) -> None:

@@ -12,19 +12,12 @@ PACKAGES = Path("/packages")
 # An error may load more of these.
 WHOLE = {"copier", "jinja2", "starter", "yaml"}
 
-# Not needed in a browser, unless a render loads it.
-TERMINAL = (
+# Not needed in a browser, unless a render loads it: terminals, tools, processes, mail, encodings.
+LEFT_OUT = (
     "_pyrepl bdb.py doctest.py optparse.py pdb.py pickletools.py profile.py pstats.py"
+    " pydoc.py trace.py unittest ctypes multiprocessing sqlite3 wsgiref xmlrpc"
+    " ftplib.py imaplib.py mailbox.py poplib.py smtplib.py encodings"
 )
-TOOLS = "pydoc.py trace.py unittest"
-OTHER_PROCESSES = "ctypes multiprocessing sqlite3 wsgiref xmlrpc"
-POST = "ftplib.py imaplib.py mailbox.py poplib.py smtplib.py"
-CHARACTER_SETS = "encodings"
-LEFT_OUT = {
-    name
-    for names in (TERMINAL, TOOLS, OTHER_PROCESSES, POST, CHARACTER_SETS)
-    for name in names.split()
-}
 
 
 def main() -> None:
@@ -48,7 +41,7 @@ def main() -> None:
     with ZipFile(standard) as old, ZipFile("/library.zip", "w") as new:
         for name in old.namelist():
             compiled = f"{standard}/{name}" in loaded
-            if compiled or name.split("/")[0] not in LEFT_OUT:
+            if compiled or name.split("/")[0] not in LEFT_OUT.split():
                 pack(new, name, old.read(name), compiled)
     with ZipFile("/archive.zip", "w") as new:
         for path in sorted(PACKAGES.rglob("*")):

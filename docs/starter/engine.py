@@ -233,8 +233,9 @@ class Conversation(Worker):
                         self.answers.user[name] = accept(question, given[name])
                 except (CopierError, TypeError, ValueError) as refusal:
                     kept = False
-                    rows = bad_rows(question, given[name])
-                    self.refused[name] = given[name], reason(refusal), rows
+                    error = reason(refusal)
+                    rows = bad_rows(question, given[name], error)
+                    self.refused[name] = given[name], error, rows
                 if not kept:
                     del self.answers.init[name]
                     dropped.add(name)
@@ -304,7 +305,8 @@ class Conversation(Worker):
                 tops[file.top] = [(path.as_posix(), context) for path, context in parts]
             for top, context in tops[file.top]:
                 path = f"{top}/{file.rest}".strip("/").removeprefix("./")
-                if not self.match_exclude(path):
+                # A text does, and is faster than a Path.
+                if not self.match_exclude(path):  # type: ignore[arg-type]
                     self.files.append(self._rendered(file, path, context or {}))
 
     def _rendered(
@@ -408,17 +410,26 @@ def accept(question: Question, given: Any) -> Any:
     return answer
 
 
-def bad_rows(question: Question, given: Any) -> list[str]:
-    """Return the names of a mapping's rows that Copier refuses, each for itself."""
-    found = []
-    for name, text in given.items() if isinstance(given, dict) else ():
+def bad_rows(question: Question, given: Any, said: str) -> list[str]:
+    """Return the names of a mapping's rows that Copier refuses; of the whole, it `said` why."""
+    if not isinstance(given, dict):
+        return []
+
+    def place(name: str, text: str) -> int:
+        found = re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text)
+        return found.start() if found else -1
+
+    def alone(name: str) -> str:
         try:
-            accept(question, {name: text})
+            accept(question, {name: given[name]})
         except (CopierError, TypeError, ValueError) as refusal:
-            # It may also be refused because other rows are missing.
-            if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", reason(refusal)):
-                found.append(name)
-    return found
+            return reason(refusal)
+        return ""
+
+    # A row may also be refused because others are missing: then Copier names these.
+    bad = [name for name in given if place(name, alone(name)) >= 0]
+    named = [name for name in given if place(name, said) >= 0]
+    return bad or sorted(named, key=lambda name: place(name, said))[:1]
 
 
 def reason(refusal: Exception) -> str:
@@ -435,21 +446,17 @@ def widget(question: Question, answer: Any) -> str:
         UnknownWidget: if the page has no field for questions of this type.
     """
     kind = question.get_type_name()
-    if not (question.secret or question.multiline):
-        if question.multiselect:
-            if kind == "str":
-                return "several"
-        elif question.choices:
-            return "choice"
-        elif kind == "bool":
-            return "switch"
-        elif kind == "str":
-            return "text"
-        elif kind == "yaml" and isinstance(answer, dict):
-            return "mapping"
-    raise UnknownWidget(
-        f"{question.var_name}: the page has no field for this type of question"
-    )
+    found = {"bool": "switch", "str": "text", "yaml": "mapping"}.get(kind)
+    if question.multiselect:
+        found = "several" if kind == "str" else None
+    elif question.choices:
+        found = "choice"
+    no_mapping = found == "mapping" and not isinstance(answer, dict)
+    if not found or no_mapping or question.secret or question.multiline:
+        raise UnknownWidget(
+            f"{question.var_name}: the page has no field for this type of question"
+        )
+    return found
 
 
 def remembering(environment: SandboxedEnvironment) -> SandboxedEnvironment:

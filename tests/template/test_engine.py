@@ -226,6 +226,23 @@ def test_stale_answer_is_forgotten(
     assert_same(render, template, others)
 
 
+def test_a_refused_mapping_names_its_bad_rows(engine: Engine) -> None:
+    """Each bad row; of those that need each other, the one that Copier names."""
+    url = "sqlite+pysqlite:///a.db"
+    existing = {"base_location": "existing", "base_import": "shop.models:Base"}
+    more = {"a": url, "b": url, "c": url}
+    imports = {name: f"shop.{name}:Base" for name in more}
+    for name, rows, bad in (
+        ("more_databases", more | {"a": "x", "c": "y"}, ["a", "c"]),
+        ("more_databases", {"a": url, "1": url}, ["1"]),
+        ("more_base_imports", imports | {"b": "shop"}, ["b"]),
+        ("more_base_imports", imports | {"d": "shop.d:Base"}, ["d"]),
+    ):
+        answers = {**existing, "more_databases": more, name: rows}
+        states = engine.render(answers)["questions"]
+        assert {state["name"]: state["bad_rows"] for state in states}[name] == bad
+
+
 def test_missing_answer_is_asked_for(engine: Engine) -> None:
     """Until then, its placeholder is rendered, so that there is a project to see."""
     render = engine.render({"base_location": "existing"})

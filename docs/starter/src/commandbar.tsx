@@ -4,10 +4,8 @@ import { CopyButton } from "./copybutton.tsx";
 import type { Site } from "./protocol.ts";
 import { type Session, addressOf } from "./session.ts";
 import { without } from "./state.ts";
-import { recall, remember } from "./taste.ts";
 
 const SHELLS: Record<Shell, string> = { posix: "POSIX shell", powershell: "PowerShell" };
-const KEY = "shell";
 
 interface Props {
   site: Site;
@@ -18,7 +16,9 @@ interface Props {
 
 /** The command, and the other ways to get the project. */
 export function CommandBar({ site, session, onQuestion }: Props) {
-  const [shell, setShell] = useState(rememberedShell);
+  const [shell, setShell] = useState<Shell>(
+    /win/i.test(navigator.platform) ? "powershell" : "posix",
+  );
   const { errors, render, answers } = session;
   const names = Object.keys(errors);
   const copy = { ...site, destination: render.destination, answers: without(answers, names) };
@@ -33,10 +33,7 @@ export function CommandBar({ site, session, onQuestion }: Props) {
         <select
           aria-label="Shell"
           value={shell}
-          onChange={({ currentTarget }) => {
-            setShell(currentTarget.value as Shell);
-            remember(KEY, currentTarget.value);
-          }}
+          onChange={({ currentTarget }) => setShell(currentTarget.value as Shell)}
         >
           {Object.entries(SHELLS).map(([one, name]) => (
             <option key={one} value={one}>
@@ -134,11 +131,3 @@ const ZIP_WAITS = {
   ready: "",
   failed: "Copier couldn't start, so there's no zip. The command still works.",
 };
-
-function rememberedShell(): Shell {
-  const stored = recall(KEY);
-  if (stored === "posix" || stored === "powershell") {
-    return stored;
-  }
-  return /win/i.test(navigator.platform) ? "powershell" : "posix";
-}

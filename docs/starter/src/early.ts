@@ -1,5 +1,7 @@
 /** Runs before the page is drawn, so that no other theme flashes up: the choice on the other pages. */
 
-import { recall } from "./taste.ts";
-
-document.documentElement.dataset.theme = recall("theme") ?? "auto";
+try {
+  document.documentElement.dataset.theme = localStorage.getItem("theme") ?? "auto";
+} catch {
+  // A browser that stores nothing has no choice.
+}

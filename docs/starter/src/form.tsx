@@ -3,7 +3,7 @@ import { Question } from "./question.tsx";
 import type { Session } from "./session.ts";
 import { Choices } from "./widgets.tsx";
 
-/** What everybody decides, in this order. Copier asks in another one, which the command has. */
+/** The first questions, in this order. Copier has its own order, which the command has as well. */
 const NEW = ["project_name", "database", "async_engine", "features"];
 const EXISTING = [
   "base_import",
@@ -24,7 +24,7 @@ const KINDS = [
   { label: "Existing project: add only the migrations", value: true, disabled: "", lines: 0 },
 ];
 
-/** The questions: first those that everybody decides; any other one is an option. */
+/** The questions: first those that matter to most; any other one is an option. */
 export function Form({ session }: { session: Session }) {
   const { render, answers, complaint } = session;
   const asked = render.questions.filter((question) => question.asked);

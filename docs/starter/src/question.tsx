@@ -55,7 +55,7 @@ export function Question({ question, session }: Props) {
     focusQuestion(name);
   };
   return (
-    <div id={id} class={`question ${touched ? "touched" : ""}`}>
+    <div id={id} class="question">
       <Label id={field.labelledBy} class="label" {...(isOneField && { for: field.id })}>
         <Prose text={label} />
       </Label>
