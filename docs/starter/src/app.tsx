@@ -1,4 +1,4 @@
-import { useEffect, useLayoutEffect, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { CommandBar } from "./commandbar.tsx";
 import { Files } from "./files.tsx";
 import { Form } from "./form.tsx";
@@ -16,19 +16,13 @@ export function App({ site }: { site: Site }) {
   const [chosen, setView] = useState<View>("questions");
   const views: View[] = narrow ? ["questions", "files", "next"] : ["files", "next"];
   const view = views.includes(chosen) ? chosen : views[0]!;
-  const [wanted, setWanted] = useState<{ name: string }>();
   const goToQuestion = (name: string) => {
     if (narrow) {
       setView("questions");
     }
-    setWanted({ name });
+    // A hidden panel takes no focus, so this waits until it is shown.
+    setTimeout(() => focusQuestion(name));
   };
-  // A hidden panel takes no focus, so this waits until it is shown.
-  useLayoutEffect(() => {
-    if (wanted) {
-      focusQuestion(wanted.name);
-    }
-  }, [wanted]);
   const questions = narrow
     ? { role: "tabpanel" as const, "aria-labelledby": "tab-questions" }
     : { "aria-label": "Questions" };
@@ -59,12 +53,7 @@ export function App({ site }: { site: Site }) {
           <div role="status" class="notice">
             {noticeOf(session)}
           </div>
-          <div
-            id="panel-files"
-            role="tabpanel"
-            aria-labelledby="tab-files"
-            hidden={view !== "files"}
-          >
+          <div id="panel-files" role="tabpanel" aria-labelledby="tab-files" hidden={view !== "files"}>
             <Files files={session.render.files} />
           </div>
           <div id="panel-next" role="tabpanel" aria-labelledby="tab-next" hidden={view !== "next"}>
@@ -94,13 +83,14 @@ function Skip({ to, children }: { to: string; children: string }) {
 
 /** The state of the preview: green only if it shows the answers. Screen readers hear the rest. */
 function Status({ session, copier }: { session: Session; copier: string }) {
-  const { status, milliseconds, fresh } = session;
+  const { status, milliseconds, fresh, refusal } = session;
   const says = {
     starting: "Loading Copier, less than 10 MB…",
     ready: `Copier ${copier} runs here`,
     failed: "Copier couldn't start",
   };
-  const time = fresh ? milliseconds > 0 && ` · ${Math.round(milliseconds)} ms` : " · updating…";
+  const waits = refusal ? "" : " · updating…";
+  const time = fresh ? milliseconds > 0 && ` · ${Math.round(milliseconds)} ms` : waits;
   return (
     <span class={`status ${status.state === "ready" && !fresh ? "updating" : status.state}`}>
       <span role="status">{says[status.state]}</span>

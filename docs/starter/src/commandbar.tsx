@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
+import { Button, copy } from "./button.tsx";
 import { type Shell, command } from "./command.ts";
-import { CopyButton } from "./copybutton.tsx";
 import type { Site } from "./protocol.ts";
 import { type Session, addressOf } from "./session.ts";
 import { without } from "./state.ts";
@@ -21,8 +21,8 @@ export function CommandBar({ site, session, onQuestion }: Props) {
   );
   const { errors, render, answers } = session;
   const names = Object.keys(errors);
-  const copy = { ...site, destination: render.destination, answers: without(answers, names) };
-  const text = command(copy, shell);
+  const { destination } = render;
+  const text = command({ ...site, destination, answers: without(answers, names) }, shell);
   const refused = names.length > 0;
   return (
     <section class="command" aria-label="Command">
@@ -43,15 +43,23 @@ export function CommandBar({ site, session, onQuestion }: Props) {
         </select>
       </div>
       <div class="actions">
-        <CopyButton
+        <Button
           class="primary"
-          text={text}
           label="Copy command"
-          aria-describedby="reason"
+          act={() => copy(text)}
           disabled={refused}
+          aria-describedby="reason"
         />
-        <Zip session={session} disabled={refused} />
-        <CopyButton text={new URL(addressOf(answers), location.href).href} label="Copy link" />
+        <Button
+          label="Download zip"
+          act={() => saveZip(session)}
+          disabled={refused || session.status.state !== "ready"}
+          aria-describedby="reason"
+        />
+        <Button
+          label="Copy link"
+          act={() => copy(new URL(addressOf(answers), location.href).href)}
+        />
         <button type="button" title="Use the default of every question" onClick={session.reset}>
           Reset
         </button>
@@ -61,42 +69,23 @@ export function CommandBar({ site, session, onQuestion }: Props) {
   );
 }
 
-/** Saves the project as a zip, which Copier makes here. */
-function Zip({ session, disabled }: { session: Session; disabled: boolean }) {
-  const [said, setSaid] = useState("");
-  const download = async () => {
-    try {
-      const zip = await session.zip();
-      if (zip) {
-        save(zip.name, zip.bytes);
-        setSaid(`Saved ${zip.name}`);
-      }
-    } catch {
-      setSaid("The zip failed");
+/** Save the project as a zip, which Copier makes here. */
+async function saveZip(session: Session): Promise<string> {
+  try {
+    const zip = await session.zip();
+    if (!zip) {
+      return "";
     }
-  };
-  return (
-    <>
-      <button
-        type="button"
-        aria-describedby="reason"
-        disabled={disabled || session.status.state !== "ready"}
-        onClick={download}
-      >
-        Download zip
-      </button>
-      <span role="status">{said}</span>
-    </>
-  );
-}
-
-function save(name: string, bytes: Uint8Array<ArrayBuffer>): void {
-  const link = document.createElement("a");
-  link.download = name;
-  link.href = URL.createObjectURL(new Blob([bytes], { type: "application/zip" }));
-  link.click();
-  // The download has begun, but it may still read.
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+    const link = document.createElement("a");
+    link.download = zip.name;
+    link.href = URL.createObjectURL(new Blob([zip.bytes], { type: "application/zip" }));
+    link.click();
+    // The download has begun, but it may still read.
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+    return "Saved";
+  } catch {
+    return "The zip failed";
+  }
 }
 
 interface ReasonProps {

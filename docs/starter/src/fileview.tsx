@@ -1,7 +1,7 @@
 import { structuredPatch } from "diff";
 import { useMemo, useState } from "preact/hooks";
+import { Button, copy } from "./button.tsx";
 import type { Entry } from "./compare.ts";
-import { CopyButton } from "./copybutton.tsx";
 import { highlight } from "./lines.ts";
 
 /** One file, or its changes. Another file starts at its top; a renamed one stays where it is. */
@@ -29,7 +29,7 @@ export function FileView({ entry }: { entry: Entry }) {
             Whole file
           </button>
         )}
-        <CopyButton text={file.text} label="Copy file" />
+        <Button label="Copy file" act={() => copy(file.text)} />
       </header>
       <pre
         key={file.source}

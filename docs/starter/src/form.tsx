@@ -38,7 +38,12 @@ export function Form({ session }: { session: Session }) {
     .filter((question) => question !== base || !existing)
     .map((question) => (question === base ? layoutOf(base) : question));
   return (
-    <form autocomplete="off" onSubmit={(event) => event.preventDefault()}>
+    <form
+      autocomplete="off"
+      autocapitalize="off"
+      spellcheck={false}
+      onSubmit={(event) => event.preventDefault()}
+    >
       <p role="status" class="notice">
         {complaint}
       </p>

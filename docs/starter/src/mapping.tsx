@@ -42,9 +42,6 @@ export function Mapping(field: Field) {
               placeholder={examples?.[column]}
               aria-label={`${labels[column]}, row ${index + 1}`}
               aria-invalid={fault ? fault.row === index : question.bad_rows.includes(row[0])}
-              autocomplete="off"
-              autocapitalize="off"
-              spellcheck={false}
               onInput={({ currentTarget }) =>
                 change(rows.with(index, row.with(column, currentTarget.value) as Row))
               }

@@ -6,8 +6,6 @@ interface Row {
   path: string;
   name: string;
   depth: number;
-  position: number;
-  siblings: number;
   /** The mark of a file; of a closed folder, whether a file below it has one. */
   mark: Mark;
   /** Absent for a folder. */
@@ -34,16 +32,17 @@ function rowsOf(
   const names = [...groups.keys()].sort(
     (a, b) => Number(isFile(a)) - Number(isFile(b)) || (a < b ? -1 : 1),
   );
-  return names.flatMap((name, index) => {
+  return names.flatMap((name) => {
     const inside = groups.get(name)!;
-    const row = { name, depth, position: index + 1, siblings: names.length };
+    const row = { name, depth };
     if (isFile(name)) {
       const [entry] = inside;
       return [{ ...row, path: entry!.path, mark: entry!.mark, entry: entry! }];
     }
     const path = `${above}${name}/`;
     const below = rowsOf(inside, turned, path, depth + 1);
-    const open = turned.has(path) === below[0]!.siblings > CROWD;
+    const direct = below.filter((other) => other.depth === depth + 1);
+    const open = turned.has(path) === direct.length > CROWD;
     const mark = !open && inside.some((entry) => entry.mark !== "same") ? "changed" : "same";
     return [{ ...row, path, mark, open }, ...(open ? below : [])];
   });
@@ -122,8 +121,6 @@ export function Tree({ entries, selected, onSelect }: Props) {
           key={row.path}
           role="treeitem"
           aria-level={row.depth + 1}
-          aria-posinset={row.position}
-          aria-setsize={row.siblings}
           aria-selected={row.path === selected}
           aria-expanded={row.open}
           tabIndex={row.path === tabStop ? 0 : -1}

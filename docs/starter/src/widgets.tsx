@@ -7,9 +7,6 @@ export function Text({ question, value, invalid, id, describedBy, onAnswer }: Fi
       type="text"
       value={value === null ? "" : String(value)}
       placeholder={question.placeholder}
-      autocomplete="off"
-      autocapitalize="off"
-      spellcheck={false}
       aria-invalid={invalid}
       aria-describedby={describedBy}
       onInput={(event) => onAnswer(event.currentTarget.value)}
