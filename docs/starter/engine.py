@@ -44,7 +44,7 @@ class Choice(TypedDict):
 
 
 class QuestionState(TypedDict):
-    """A question as it stands; see `protocol.ts`."""
+    """A question and its answer; see `protocol.ts`."""
 
     name: str
     widget: str
@@ -188,7 +188,7 @@ NOTHING_SET = SettingsModel()
 
 
 class Conversation(Worker):
-    """Copier's worker, which answers with what is given and takes note of each question."""
+    """Copier's worker, which uses the given answers and records each question."""
 
     template_files: list[TemplateFile]
     states: list[QuestionState]
@@ -288,7 +288,7 @@ class Conversation(Worker):
 
     @property
     def answers_relpath(self) -> Path:
-        """Where the answers file is, which Copier would render for each string."""
+        """The path of the answers file, which Copier would render for each string."""
         return Path(self.template.answers_relpath)
 
     def _render_context(self) -> AnyByStrDict:

@@ -1,4 +1,4 @@
-"""The starter page in a browser: what a visitor answers, sees and takes away."""
+"""The starter page in a browser: answers, preview, command, link and zip."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ def test_the_project_command_and_link_follow_the_answers(
     expect(page.locator(".code")).to_contain_text(f"# {shown}!My App")
     expect(page.locator("img")).to_have_count(0)
 
-    # A refused answer takes the command away and says why.
+    # A refused answer disables the command and says why.
     package = answer(page, "What is the package called?")
     package.fill("class")
     copy = page.get_by_role("button", name="Copy command")
@@ -405,13 +405,13 @@ def test_the_whole_command_is_visible(page: Page, starter: str) -> None:
         expect(line).to_be_in_viewport(ratio=1)
 
 
-@pytest.mark.parametrize("script", ["missing", "off"])
-def test_without_its_script_the_page_says_what_to_do(
-    script: str, browser: Browser, starter: str
+@pytest.mark.parametrize("missing", ["app-*.js", "default-*.json", "JavaScript"])
+def test_without_a_file_or_javascript_the_page_says_what_to_do(
+    missing: str, browser: Browser, starter: str
 ) -> None:
-    context = browser.new_context(java_script_enabled=script == "missing")
+    context = browser.new_context(java_script_enabled=missing != "JavaScript")
     page = context.new_page()
-    page.route("**/app-*.js", lambda route: route.fulfill(status=404))
+    page.route(f"**/{missing}", lambda route: route.fulfill(status=404))
     page.goto(starter)
     expect(page.get_by_text("JavaScript is off or a file")).to_be_visible()
     expect(page.locator("pre")).to_have_text(
@@ -655,7 +655,7 @@ def posix(line: str) -> list[str]:
 
 
 def powershell(line: str) -> list[str]:
-    """Return the arguments by the rules of PowerShell: a doubled quote stands for itself."""
+    """Return the arguments by the rules of PowerShell: a doubled quote is a quote."""
     word = rf"'(?:[^{QUOTES}]|[{QUOTES}]{{2}})*'|[\w.:/-]+"
     assert re.fullmatch(rf"uvx(?: (?:`\n  )?(?:{word}))*", line)
     return [

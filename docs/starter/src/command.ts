@@ -34,7 +34,7 @@ function scalar(text: string): string {
   return PLAIN.test(text) && !NO_TEXT.test(text) ? text : `'${text.replaceAll("'", "''")}'`;
 }
 
-/** Return an answer as `--data` takes it: Copier reads lists and mappings as YAML. */
+/** Return an answer for `--data`: Copier reads lists and mappings as YAML. */
 export function dataOf(answer: Answer): string {
   if (typeof answer !== "object") {
     return String(answer);

@@ -1,6 +1,6 @@
 /** Messages between the page and the worker. `starter/engine.py` makes these objects. */
 
-/** An answer as `copier copy --data` takes it; lists and mappings have texts only. */
+/** An answer for `copier copy --data`; lists and mappings have texts only. */
 export type Answer = string | boolean | string[] | Record<string, string>;
 
 /** The answers that the visitor gave, by the name of the question. */
