@@ -46,7 +46,7 @@ export function App({ site }: { site: Site }) {
         <section
           id="project"
           aria-label="Project"
-          aria-busy={!session.fresh}
+          aria-busy={!session.fresh && !session.refusal && session.status.state !== "failed"}
           tabIndex={-1}
           hidden={view === "questions"}
         >
