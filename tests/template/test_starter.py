@@ -279,7 +279,7 @@ def test_first_come_the_questions_that_matter_to_most(page: Page, starter: str) 
     box.get_by_role("radio", name="In its own module").check()
     page.get_by_role("radio", name="PostgreSQL", exact=True).check()
     answer(page, "What is the package called?").fill("shop")
-    page.locator("#question-compose").get_by_role("checkbox").uncheck()
+    page.locator("#question-compose").get_by_role("radio", name="No").check()
     open_options(page)
     expect(page.locator("summary", has_text="More options")).to_contain_text(
         "3 changed"

@@ -31,8 +31,8 @@ export function Question({ question, session }: Props) {
   const { name } = question;
   const [label, hint] = splitHelp(question.help);
   const id = idOf(name);
-  const isOneField = question.widget === "text" || question.widget === "switch";
-  const Label = isOneField ? "label" : "span";
+  const isText = question.widget === "text";
+  const Label = isText ? "label" : "span";
   const Widget = WIDGETS[question.widget];
   const answer = session.answers[name];
   const touched = answer !== undefined;
@@ -56,7 +56,7 @@ export function Question({ question, session }: Props) {
   };
   return (
     <div id={id} class="question">
-      <Label id={field.labelledBy} class="label" {...(isOneField && { for: field.id })}>
+      <Label id={field.labelledBy} class="label" {...(isText && { for: field.id })}>
         <Prose text={label} />
       </Label>
       <Widget {...field} />

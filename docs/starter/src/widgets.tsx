@@ -14,20 +14,13 @@ export function Text({ question, value, invalid, id, describedBy, onAnswer }: Fi
   );
 }
 
-export function Switch({ value, invalid, id, describedBy, onAnswer }: Field) {
-  return (
-    <div class="switch">
-      <input
-        id={id}
-        type="checkbox"
-        checked={value === true}
-        aria-invalid={invalid}
-        aria-describedby={describedBy}
-        onChange={(event) => onAnswer(event.currentTarget.checked)}
-      />
-      <span aria-hidden="true">{value === true ? "Yes" : "No"}</span>
-    </div>
-  );
+const YES_OR_NO = [
+  { label: "Yes", value: true, disabled: "", lines: 0 },
+  { label: "No", value: false, disabled: "", lines: 0 },
+];
+
+export function Switch(field: Field) {
+  return <Choices {...field} question={{ ...field.question, choices: YES_OR_NO }} />;
 }
 
 /** More choices than this are a list, one below the other. */
