@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 
@@ -21,16 +21,10 @@ def unknown(*_: object) -> None:
     raise KeyError
 
 
-class Choice:
-    """A choice of a prompt, with the attributes that Copier reads."""
-
-    def __init__(
-        self, title: str, value: Any = None, disabled: str | None = None
-    ) -> None:
-        """Store the choice; without a value, its title is the value."""
-        self.title = title
-        self.value = title if value is None else value
-        self.disabled = disabled
+def choice(title: str, value: Any = None, disabled: str | None = None) -> Any:
+    """Return a choice of a prompt, with the attributes that Copier reads."""
+    value = title if value is None else value
+    return SimpleNamespace(title=title, value=value, disabled=disabled)
 
 
 # plumbum asks for users; the others draw prompts in a terminal, which a browser does not have.
@@ -41,9 +35,9 @@ stand_in("prompt_toolkit.lexers", PygmentsLexer=None)
 stand_in("pygments")
 stand_in("pygments.lexers")
 stand_in("pygments.lexers.data", JsonLexer=None, YamlLexer=None)
-stand_in("questionary", Choice=Choice, confirm=None, unsafe_prompt=None)
+stand_in("questionary", Choice=choice, confirm=None, unsafe_prompt=None)
 stand_in("questionary.prompts")
-stand_in("questionary.prompts.common", Choice=Choice)
+stand_in("questionary.prompts.common", Choice=choice)
 
 from .engine import Engine
 

@@ -49,12 +49,9 @@ COMPILED = "pydantic-core"
 
 
 def build(template: Source, work: Path, target: Path) -> None:
-    """Build the page. A file's name has a hash of its content, so a browser may keep it forever.
+    """Build the page of a template in `target`, and keep in `work` what the next build needs.
 
-    Args:
-        template: the template that it renders.
-        work: a folder for the files of the build, which the next build uses again.
-        target: the folder of the page; its content is replaced.
+    A file's name has a hash of its content, so that a browser may keep it forever.
 
     Raises:
         subprocess.CalledProcessError: if npm, pip or a compiler fails; it printed why.

@@ -122,15 +122,10 @@ class Engine:
         self.files = files_of(folder, self.template)
 
     def render(self, answers: Mapping[str, Any]) -> Render:
-        """Render a project.
+        """Return the project of a visitor's answers, and all questions.
 
-        Args:
-            answers: those that a visitor gave, by the names of their questions; the others have
-                their defaults.
-
-        Returns:
-            The project and the questions. An answer that is refused is shown with what Copier
-            says, and its default is rendered.
+        The default of a question is rendered if it has no answer, or if Copier refuses the answer:
+        then the question has Copier's reason.
         """
         # The folder stays empty; its name is where a title comes from.
         with (
@@ -160,14 +155,9 @@ class Engine:
             )
 
     def archive(self, answers: Mapping[str, Any]) -> tuple[str, bytes]:
-        """Pack a project as a zip file that keeps the executable bits.
+        """Return the name and the bytes of a zip file of the project, with the executable bits.
 
-        Args:
-            answers: as for `render`.
-
-        Returns:
-            The file's name and its bytes. A new project has its own folder in it; the files for an
-            existing project have none.
+        A new project has its own folder in it; the files for an existing project have none.
         """
         render = self.render(answers)
         top = Path(render["destination"])

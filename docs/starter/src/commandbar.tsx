@@ -53,7 +53,7 @@ export function CommandBar({ site, session, onQuestion }: Props) {
         <Button
           label="Download zip"
           act={() => saveZip(session)}
-          disabled={refused || session.status.state !== "ready"}
+          disabled={refused || !session.fresh || session.status.state !== "ready"}
           aria-describedby="reason"
         />
         <Button
@@ -63,7 +63,7 @@ export function CommandBar({ site, session, onQuestion }: Props) {
         <button type="button" title="Use the default of every question" onClick={session.reset}>
           Reset
         </button>
-        <Reason names={names} session={session} onQuestion={onQuestion} />
+        <Reason session={session} onQuestion={onQuestion} />
       </div>
     </section>
   );
@@ -73,9 +73,6 @@ export function CommandBar({ site, session, onQuestion }: Props) {
 async function saveZip(session: Session): Promise<string> {
   try {
     const zip = await session.zip();
-    if (!zip) {
-      return "";
-    }
     const link = document.createElement("a");
     link.download = zip.name;
     link.href = URL.createObjectURL(new Blob([zip.bytes], { type: "application/zip" }));
@@ -88,17 +85,10 @@ async function saveZip(session: Session): Promise<string> {
   }
 }
 
-interface ReasonProps {
-  /** The questions whose answers are refused. */
-  names: string[];
-  session: Session;
-  onQuestion: (name: string) => void;
-}
-
 /** Why there is no command or no zip. */
-function Reason({ names, session, onQuestion }: ReasonProps) {
+function Reason({ session, onQuestion }: Omit<Props, "site">) {
   const { status, dropped, errors } = session;
-  const [first] = names;
+  const [first] = Object.keys(errors);
   return (
     <p id="reason" class="reason" aria-live="polite">
       {first ? (

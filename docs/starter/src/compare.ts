@@ -47,9 +47,8 @@ function entryOf(file: ProjectFile, before?: ProjectFile, mark: Mark = "added"):
 
 /** Return how many files have which mark, such as "2 added, 1 changed". */
 export function countsOf(entries: Entry[]): string {
-  const marks: Mark[] = ["added", "removed", "changed", "renamed"];
-  const counts = marks
-    .map((mark) => [entries.filter((entry) => entry.mark === mark).length, mark] as const)
-    .filter(([count]) => count > 0);
-  return counts.map(([count, mark]) => `${count} ${mark}`).join(", ") || "no differences";
+  const counts = ["added", "removed", "changed", "renamed"]
+    .map((mark) => `${entries.filter((entry) => entry.mark === mark).length} ${mark}`)
+    .filter((count) => !count.startsWith("0 "));
+  return counts.join(", ") || "no differences";
 }

@@ -10,32 +10,19 @@ const FIRST = /^README\.md$|\/env\.py$/;
 /** The files as a tree, one of them in full, and how they changed since they were pinned. */
 export function Files({ files }: { files: ProjectFile[] }) {
   const [pinned, setPinned] = useState<ProjectFile[]>();
-  const [onlyMarked, setOnlyMarked] = useState(false);
   const [chosen, setChosen] = useState<ProjectFile>();
   const entries = useMemo(() => compare(pinned ?? files, files), [pinned, files]);
-  const shown = pinned && onlyMarked ? entries.filter((entry) => entry.mark !== "same") : entries;
   // Other answers can give the chosen file another path.
   const entry =
-    shown.find(({ path }) => path === chosen?.path) ??
-    shown.find(({ file }) => file.source === chosen?.source) ??
-    shown.find(({ path }) => FIRST.test(path)) ??
-    shown[0];
+    entries.find(({ path }) => path === chosen?.path) ??
+    entries.find(({ file }) => file.source === chosen?.source) ??
+    entries.find(({ path }) => FIRST.test(path))!;
   return (
     <>
       <div class="bar">
         <span class="counts" aria-live="polite">
           {pinned ? countsOf(entries) : `${files.length} files`}
         </span>
-        {pinned && (
-          <label class="check">
-            <input
-              type="checkbox"
-              checked={onlyMarked}
-              onChange={(event) => setOnlyMarked(event.currentTarget.checked)}
-            />
-            Changed files only
-          </label>
-        )}
         <span class="grow" />
         {pinned && (
           <button
@@ -58,13 +45,9 @@ export function Files({ files }: { files: ProjectFile[] }) {
       </div>
       <div class="panes">
         <nav aria-label="Files of the project">
-          {entry ? (
-            <Tree entries={shown} selected={entry.path} onSelect={({ file }) => setChosen(file)} />
-          ) : (
-            "No file differs."
-          )}
+          <Tree entries={entries} selected={entry.path} onSelect={({ file }) => setChosen(file)} />
         </nav>
-        {entry && <FileView entry={entry} />}
+        <FileView entry={entry} />
       </div>
     </>
   );

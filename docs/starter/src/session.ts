@@ -19,8 +19,7 @@ export interface Session extends State {
   answer: (name: string, answer?: Answer) => void;
   fault: (name: string, fault: string) => void;
   reset: () => void;
-  /** Make the zip; undefined if an answer turns out to be refused. */
-  zip: () => Promise<{ name: string; bytes: Uint8Array<ArrayBuffer> } | undefined>;
+  zip: () => Promise<{ name: string; bytes: Uint8Array<ArrayBuffer> }>;
 }
 
 /** Run the page, which has one session. */
@@ -33,7 +32,6 @@ export function useSession(site: Site): Session {
   const render = async (answers: Answers) => {
     const { render, milliseconds } = await engine.current!.render(answers);
     setState((state) => withRender(state, answers, render, milliseconds));
-    return render;
   };
 
   useEffect(() => {
@@ -86,11 +84,7 @@ export function useSession(site: Site): Session {
       history.pushState(null, "", addressOf({}));
       setState((state) => withLink(state, ""));
     },
-    zip: async () => {
-      // The answers may be younger than the render that said that they are right.
-      const { questions } = await render(answers);
-      return questions.some(({ error }) => error) ? undefined : engine.current!.zip(answers);
-    },
+    zip: () => engine.current!.zip(answers),
   };
 }
 

@@ -81,11 +81,9 @@ export function errorsOf(
   engineIsGone: boolean,
 ): Record<string, string> {
   const errors = render.questions.map(({ name, asked, error }) => {
-    const answer = answers[name];
-    const own = faults[name] || (answer === undefined ? "" : unfit(answer));
+    const own = faults[name] || unfit(answers[name] ?? "");
     // Without the engine, nothing would say that the answer is right now.
-    const said = asked && !engineIsGone ? error : "";
-    return [name, own || said] as const;
+    return [name, own || (asked && !engineIsGone ? error : "")] as const;
   });
   return Object.fromEntries(errors.filter(([, error]) => error));
 }
