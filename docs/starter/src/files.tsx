@@ -24,23 +24,12 @@ export function Files({ files }: { files: ProjectFile[] }) {
           {pinned ? countsOf(entries) : `${files.length} files`}
         </span>
         <span class="grow" />
-        {pinned && (
-          <button
-            type="button"
-            onClick={({ currentTarget }) => {
-              (currentTarget.nextElementSibling as HTMLElement).focus();
-              setPinned(undefined);
-            }}
-          >
-            Stop comparing
-          </button>
-        )}
         <button
           type="button"
           title="Compare your next changes with these answers"
-          onClick={() => setPinned(files)}
+          onClick={() => setPinned(pinned ? undefined : files)}
         >
-          Compare from here
+          {pinned ? "Stop comparing" : "Compare from here"}
         </button>
       </div>
       <div class="panes">

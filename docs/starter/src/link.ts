@@ -12,14 +12,8 @@ export function linkOf(answers: Answers): string {
   return new URLSearchParams(texts).toString();
 }
 
-export interface Link {
-  answers: Answers;
-  /** One line for the visitor; empty if everything could be read. */
-  complaint: string;
-}
-
-/** Read a fragment, which anyone may have written. */
-export function readLink(fragment: string, questions: Question[]): Link {
+/** Read a fragment, which anyone may have written. The complaint says what can't be read. */
+export function readLink(fragment: string, questions: Question[]) {
   const answers: [string, Answer][] = [];
   const ignored: string[] = [];
   for (const [name, text] of new URLSearchParams(fragment.replace(/^#/, ""))) {

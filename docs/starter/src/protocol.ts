@@ -11,7 +11,7 @@ export interface Choice {
   value: string | boolean;
   /** Why it can't be chosen now; empty if it can. */
   disabled: string;
-  /** How many lines of code it adds to the project, if it is a part of the kit. */
+  /** The lines of code that it adds, if it is a part of the kit. */
   lines: number;
 }
 
@@ -30,7 +30,6 @@ export interface Question {
   /** Of the widget "mapping": the names of the rows that are refused. */
   bad_rows: string[];
   placeholder: string;
-  /** Of the widgets "choice" and "several" only. */
   choices: Choice[];
 }
 
@@ -46,9 +45,7 @@ export interface Render {
   questions: Question[];
   /** Sorted by path. */
   files: ProjectFile[];
-  /** Copier's message after the copy. */
   message: string;
-  /** The folder that the command names. */
   destination: string;
 }
 
@@ -57,9 +54,8 @@ export interface Site {
   /** What `copier copy` takes: an address, and the version that was built. */
   address: string;
   reference: string;
-  /** For people, such as "2.3.0". */
+  /** For people, such as "2.3.0"; and that of Copier. */
   version: string;
-  /** The version of Copier that runs in the page. */
   copier: string;
   render: Render;
 }
@@ -68,7 +64,6 @@ export type Request = { id: number; kind: "render" | "zip"; answers: Answers };
 
 export type Response =
   | { kind: "ready" }
-  /** The engine can't start. */
   | { kind: "failed"; reason: string }
   | { kind: "render"; id: number; render: Render; milliseconds: number }
   | { kind: "zip"; id: number; name: string; bytes: Uint8Array<ArrayBuffer> }

@@ -21,13 +21,8 @@ export interface Field {
   onFault: (fault: string) => void;
 }
 
-interface Props {
-  question: Asked;
-  session: Session;
-}
-
 /** A question with its field, its error, its explanation, and the way to the reference. */
-export function Question({ question, session }: Props) {
+export function Question({ question, session }: { question: Asked; session: Session }) {
   const { name } = question;
   const [label, hint] = splitHelp(question.help);
   const id = idOf(name);
