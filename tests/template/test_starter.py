@@ -170,7 +170,7 @@ def test_the_project_command_and_link_follow_the_answers(
     expect(notice).to_be_empty()
     expect(page.locator("summary", has_text="1 changed")).to_have_count(1)
     open_options(page)
-    driver = page.get_by_role("radiogroup", name="Which driver?")
+    driver = page.get_by_role("radiogroup", name="Which async driver")
     expect(driver.get_by_role("radio", name="psycopg")).to_be_checked()
 
     # An answer to a question that is no longer asked is gone from everywhere.
@@ -273,7 +273,7 @@ def test_first_come_the_questions_that_matter_to_most(page: Page, starter: str) 
     between = ["more_databases", "tenants"]
     assert names(page) == [*FIRST[:4], *between, *FIRST[4:], *rest]
     box = page.locator("#question-base_location")
-    expect(box.get_by_role("radio")).to_have_count(2)
+    expect(box.get_by_role("radio", name="Base is in")).to_have_count(2)
 
     # Closed options say how many of them were changed.
     box.get_by_role("radio", name="In its own module").check()
@@ -288,7 +288,7 @@ def test_first_come_the_questions_that_matter_to_most(page: Page, starter: str) 
 
     # An existing project has questions that a new one has not, and no layout.
     page.get_by_role("radio", name="Existing project").check()
-    expect(answer(page, "Where does Alembic find your tables?")).to_be_visible()
+    expect(answer(page, "Which module loads all your tables?")).to_be_visible()
     existing = ["base_import", "source_dir", "migrations_dir", "database"]
     existing += ["async_engine", "database_url", "features", *between, "ci"]
     assert names(page) == existing
@@ -315,7 +315,7 @@ def test_nothing_is_red_before_anyone_types(page: Page, starter: str) -> None:
     visit(page, starter)
     wait_for_copier(page)
     page.get_by_role("radio", name="Existing project").check()
-    place = answer(page, "Where does Alembic find your tables?")
+    place = answer(page, "Which module loads all your tables?")
     expect(page.locator("#question-base_import")).to_contain_text("Required")
     open_options(page, "More databases")
     expect(answer(page, "name, row 1")).to_be_visible()

@@ -68,9 +68,12 @@ export function Form({ session }: { session: Session }) {
   );
 }
 
-/** The question of where Base goes, without the answer that the first question gives. */
+/** The part of the question that is about the layout of a new project. */
 function layoutOf(base: Asked): Asked {
-  return { ...base, choices: base.choices.filter(({ value }) => value !== "existing") };
+  const choices = base.choices
+    .filter(({ value }) => value !== "existing")
+    .map((choice) => ({ ...choice, label: choice.label.replace(/^New: /, "") }));
+  return { ...base, help: "Where should Base be, the parent class of your models?", choices };
 }
 
 interface Props {
