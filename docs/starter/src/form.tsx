@@ -4,16 +4,9 @@ import type { Session } from "./session.ts";
 import { Choices } from "./widgets.tsx";
 
 /** The first questions, in this order. Copier has its own order, which the command has as well. */
-const NEW = ["project_name", "database", "async_engine", "features"];
-const EXISTING = [
-  "base_import",
-  "source_dir",
-  "migrations_dir",
-  "database",
-  "async_engine",
-  "database_url",
-  "features",
-];
+const BOTH = ["database", "async_engine"];
+const NEW = ["project_name", ...BOTH];
+const EXISTING = ["base_import", "source_dir", "migrations_dir", ...BOTH, "database_url"];
 const DATABASES = ["more_databases", "more_base_imports"];
 const TENANTS = ["tenants"];
 const LAST = ["example", "ci"];
@@ -30,7 +23,7 @@ export function Form({ session }: { session: Session }) {
   const asked = render.questions.filter((question) => question.asked);
   const base = asked.find(({ name }) => name === "base_location")!;
   const existing = answers[base.name] === "existing";
-  const first = existing ? EXISTING : NEW;
+  const first = [...(existing ? EXISTING : NEW), "features"];
   const named = (names: string[]) =>
     names.flatMap((name) => asked.filter((question) => question.name === name));
   const others = asked
