@@ -130,7 +130,7 @@ def test_nothing_is_in_the_way_of_a_screen_reader(page: Page, starter: str) -> N
     open_options(page)
     open_options(page, "More databases")
     answer(page, "What is the package called?").fill("9lives")
-    expect(page.locator(".error", has_text="ASCII letters")).to_be_visible()
+    expect(page.locator(".error", has_text="start with a letter")).to_be_visible()
     page.get_by_role("treeitem", name="alembic.ini").click()
     expect(page.locator("ins").first).to_be_visible()
 
