@@ -32,13 +32,7 @@ extensions = [
 nitpicky = True
 # Quotes are those of code, even if a text of the template is shown.
 smartquotes = False
-include_patterns = [
-    "index.md",
-    "tutorial.md",
-    "how-to/**",
-    "reference/**",
-    "explanation/**",
-]
+exclude_patterns = ["_build", "starter"]
 
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
