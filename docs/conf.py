@@ -61,17 +61,6 @@ if renders.repository():
         "source_directory": "docs/",
         "top_of_page_buttons": ["edit"],
     }
-# Furo's own, with a way to the starter in front of the pages.
-html_sidebars = {
-    "**": [
-        "sidebar/brand.html",
-        "sidebar/search.html",
-        "sidebar/scroll-start.html",
-        "start.html",
-        "sidebar/navigation.html",
-        "sidebar/scroll-end.html",
-    ]
-}
 
 # Pages that moved.
 redirects = {"explanation/alternatives": "explanation/why"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import tomllib
 from functools import cache
 from typing import Any
 
@@ -23,7 +22,16 @@ BROUGHT = {
     "adopted": "migrations in an existing project, with its history and settings",
 }
 
-# The answers that bring those.
+# The packages that a room adds to a project.
+ADDS = {
+    "autogenerate": "`alembic-postgresql-enum` (PostgreSQL)",
+    "testing": "`pytest`",
+    "lint": "`sqlglot`, `squawk-cli` (PostgreSQL)",
+    "diagram": "`paracelsus`",
+    "tenants": "`rich`",
+}
+
+# The answers that bring the rooms that are no features.
 ANSWERS: dict[str, dict[str, Any]] = {
     "tenants": {"tenants": "database"},
     "databases": questions.ANALYTICS | {"features": []},
@@ -81,32 +89,6 @@ def lines_of(room: str, database: str) -> int:
     return kit_lines(answers | ANSWERS.get(room, {}), f"{room}/")
 
 
-def dependencies(answers: dict[str, Any]) -> set[str]:
-    """Return the packages that a project depends on, those of its developers as well."""
-    files = {file["path"]: file["text"] for file in renders.render(answers)["files"]}
-    pyproject = tomllib.loads(files["pyproject.toml"])
-    required = pyproject["project"]["dependencies"]
-    required += pyproject.get("dependency-groups", {}).get("dev", [])
-    return {re.split(r"[\[>= @]", requirement)[0] for requirement in required}
-
-
-def added_by(room: str) -> str:
-    """Return the packages that a room adds, with the database if it is not always."""
-    found: dict[str, list[str]] = {}
-    for database, title in KINDS.items():
-        before: dict[str, Any] = {"database": database, "features": list(needs()[room])}
-        after = before | {"features": [*needs()[room], room]}
-        if room in brought():
-            after = before | ({} if room == "adopted" else ANSWERS[room])
-        for package in dependencies(after) - dependencies(before):
-            found.setdefault(package, []).append(title)
-    return ", ".join(
-        f"`{package}`"
-        + ("" if len(titles) == len(KINDS) else f" ({', '.join(titles)})")
-        for package, titles in sorted(found.items(), key=lambda item: -len(item[1]))
-    )
-
-
 def markdown() -> str:
     """Return a table of the rooms, for a page of the reference."""
     rows = [("feature", "what it does", *COLUMNS, "dependencies")]
@@ -118,7 +100,7 @@ def markdown() -> str:
         if needed := " and ".join(f"`{other}`" for other in needs()[room]):
             what += f"; needs {needed}"
         lines = [f"{lines_of(room, database):,}" for database in KINDS]
-        rows.append((name, what, *lines, added_by(room)))
+        rows.append((name, what, *lines, ADDS.get(room, "")))
     return table(*rows)
 
 

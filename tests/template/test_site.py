@@ -9,6 +9,7 @@ import socket
 import sys
 import tempfile
 import threading
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from html.parser import HTMLParser
@@ -475,10 +476,38 @@ def test_features_are_those_of_the_kit() -> None:
     assert list(features.features()) == list(FEATURES["all"])
 
 
+def dependencies(answers: dict[str, Any]) -> set[str]:
+    """Return the packages that a project depends on, those of its developers as well."""
+    files = {file["path"]: file["text"] for file in renders.render(answers)["files"]}
+    pyproject = tomllib.loads(files["pyproject.toml"])
+    required = pyproject["project"]["dependencies"]
+    required += pyproject.get("dependency-groups", {}).get("dev", [])
+    return {re.split(r"[\[>= @]", requirement)[0] for requirement in required}
+
+
+def added_by(room: str) -> str:
+    """Return the packages that a room adds, with the database if it is not always."""
+    found: dict[str, list[str]] = {}
+    for database, title in features.KINDS.items():
+        before: dict[str, Any] = {
+            "database": database,
+            "features": list(features.needs()[room]),
+        }
+        after = before | {"features": [*features.needs()[room], room]}
+        if room in features.brought():
+            after = before | ({} if room == "adopted" else features.ANSWERS[room])
+        for package in dependencies(after) - dependencies(before):
+            found.setdefault(package, []).append(title)
+    return ", ".join(
+        f"`{package}`"
+        + ("" if len(titles) == len(features.KINDS) else f" ({', '.join(titles)})")
+        for package, titles in sorted(found.items(), key=lambda item: -len(item[1]))
+    )
+
+
 def test_a_room_adds_what_it_depends_on() -> None:
-    assert features.added_by("lint") == "`sqlglot`, `squawk-cli` (PostgreSQL)"
-    assert features.added_by("tenants") == "`rich`"
-    assert features.added_by("branches") == ""
+    found = {room: added_by(room) for room in features.needs()}
+    assert {room: said for room, said in found.items() if said} == features.ADDS
 
 
 def test_figures_are_on_one_page_only() -> None:
