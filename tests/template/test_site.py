@@ -803,7 +803,7 @@ QUERIES = {
     "database is locked": "how-to/troubleshooting",
     "lock timeout": "how-to/troubleshooting",
     "deadlock": "how-to/troubleshooting",
-    "is not installed": "how-to/troubleshooting",
+    "not installed": "how-to/troubleshooting",
     "error": "how-to/troubleshooting",
     "exit code": "reference/cheat-sheet",
     # Frameworks and other tools.
