@@ -17,11 +17,7 @@ BUILD = DOCS / "_build"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Build the pages and the starter.
-
-    Returns:
-        The exit status: not 0 if a page has a fault, or a command on it fails.
-    """
+    """Build the pages and the starter, and return the exit status."""
     parser = argparse.ArgumentParser(description="Build the site.")
     parser.add_argument(
         "--address",

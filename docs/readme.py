@@ -65,11 +65,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
 
 
 def written(text: str) -> str:
-    """Return a text with its blocks written again.
-
-    Raises:
-        LookupError: if it does not have one of them.
-    """
+    """Return a text with its blocks written again, or raise LookupError."""
     for name, markdown in BLOCKS.items():
         block = rf"(?s)(<!-- {name} -->\n).*?(<!-- /{name} -->)"
         found = re.search(block, text)

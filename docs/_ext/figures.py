@@ -10,11 +10,7 @@ PAGE = ROOT / "docs" / "explanation" / "figures.md"
 
 
 def markdown(name: str) -> str:
-    """Return a table of figures.
-
-    Raises:
-        LookupError: if the page has no table of that name.
-    """
+    """Return a table of figures; raise LookupError if the page has none of that name."""
     text = PAGE.read_text(encoding="utf-8")
     found = re.search(rf"(?ms)^% begin {name}\n(.*?)\n% end {name}$", text)
     if not found:

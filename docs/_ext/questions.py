@@ -54,11 +54,7 @@ def ask(answers: Answers) -> dict[str, QuestionState]:
 
 
 def section(name: str) -> str:
-    """Return what there is to know of a question.
-
-    Raises:
-        LookupError: if the answers do not make Copier ask it.
-    """
+    """Return the facts about a question; raise LookupError if `FIRST` does not reach it."""
     first = FIRST.get(name, [{}])
     asked = ask(first[0])[name]
     if not asked["asked"]:

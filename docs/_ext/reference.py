@@ -30,11 +30,7 @@ INSERTS: dict[str, Callable[..., str]] = {
 
 
 def insert(app: Sphinx, page: str, source: list[str]) -> None:
-    """Fill in a page that is read.
-
-    Raises:
-        ExtensionError: if a page asks for something else.
-    """
+    """Fill in a page that is read; raise ExtensionError if it asks for something else."""
 
     def markdown(line: re.Match[str]) -> str:
         if line[1] not in INSERTS:

@@ -56,11 +56,7 @@ def repository() -> str:
 
 
 def parse_answers(line: str) -> dict[str, Any]:
-    """Return the answers of a line as a shell splits it: `database=sqlite example=tour`.
-
-    Raises:
-        ValueError: if a word is no answer.
-    """
+    """Return the answers of `database=sqlite example=tour`, or raise ValueError."""
     answers = {}
     for word in shlex.split(line):
         name, equals, value = word.partition("=")
@@ -118,11 +114,7 @@ def engine() -> Engine:
 
 
 def state(answers: Mapping[str, Any]) -> Render:
-    """Return a project and its questions, as the starter's page has them.
-
-    Args:
-        answers: those that are not the default.
-    """
+    """Return a project and its questions with some answers, as the starter page has them."""
     known = remembered("renders", answers)
     if not known.exists():
         keep(known, engine().render(answers))
@@ -130,11 +122,7 @@ def state(answers: Mapping[str, Any]) -> Render:
 
 
 def render(answers: Mapping[str, Any]) -> Render:
-    """Return a project as `state` does.
-
-    Raises:
-        ValueError: if an answer is refused.
-    """
+    """Return a project as `state` does; raise ValueError if an answer is refused."""
     answers = {"project_name": "My App"} | dict(answers)
     if answers.get("base_location") == "existing":
         del answers["project_name"]

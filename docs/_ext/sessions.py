@@ -338,11 +338,7 @@ class Page:
     def play(
         self, name: str, new: Session | None, action: Callable[[Session], Shown]
     ) -> Shown | None:
-        """Play a block of a session, and return what it shows; None if a server is missing.
-
-        Raises:
-            Unexpected: if a command does not do what its page says.
-        """
+        """Play a block of a session, and return what it shows; None if a server is missing."""
         begins = name not in self.sessions
         if new and not begins:
             raise Unexpected(f"{name} has begun: answers are on its first block")
