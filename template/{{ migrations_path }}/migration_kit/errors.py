@@ -78,7 +78,7 @@ def remedy_for(message: str) -> str:
         several = len(script.get_heads()) > 1
         return f"Run `alembic upgrade {'heads' if several else 'head'}`"
     if re.match(MISSING, message):
-        return "no revision file has it. Check out its release, or correct the ID"
+        return "no revision file has it. Use the release that has it, or correct the ID"
     return ""
 
 
@@ -139,7 +139,7 @@ def remedy_for_import(error: ImportError) -> str:
     if kit == __package__ and room in ROOMS and not is_on(room):
         return how_to_add(room)  # `__pycache__` of its folder may be left
     if isinstance(error, ModuleNotFoundError):
-        return "Run `uv sync`, or `pip install --editable .`"
+        return "Run `uv sync`, or add its folder to prepend_sys_path in alembic.ini"
     return ""
 
 

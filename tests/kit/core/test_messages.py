@@ -375,7 +375,7 @@ def test_unknown_revision_in_the_database(new: New, engine: Engine) -> None:
     for command in (["upgrade", "head"], ["downgrade", "base"], ["check"]):
         line = last_line(project.alembic(*command, fails=True))
         assert "Can't locate revision identified by 'elsewhere'" in line
-        assert "Check out its release" in line
+        assert "Use the release that has it" in line
     assert project.tables() == {"heroes"}
 
 
