@@ -23,7 +23,7 @@ SPEED = """\
 | --- | --- | --- | --- |
 | a test on its own data | {{ everyday / a test on its own data, PostgreSQL / 1 }} | {{ everyday / a test on its own data, PostgreSQL / 2 }}, migrating 50 revisions | {{ everyday / release / 0 }} |
 | 100 revisions up, down and up | {{ everyday / 100 revisions up, down and up, PostgreSQL / 1 }} | {{ everyday / 100 revisions up, down and up, PostgreSQL / 2 }}, pytest-alembic | {{ everyday / release / 0 }} |
-| CPU time of `upgrade head`, 1,000 revisions | {{ everyday / `upgrade head`, 1,000 revisions, PostgreSQL / 1 }}× | {{ everyday / `upgrade head`, 1,000 revisions, PostgreSQL / 2 }}×, `alembic init` | {{ everyday / release / 0 }} |
+| relative CPU time of `upgrade head`, 1,000 revisions | {{ everyday / `upgrade head`, 1,000 revisions, PostgreSQL / 1 }} | {{ everyday / `upgrade head`, 1,000 revisions, PostgreSQL / 2 }}, `alembic init` | {{ everyday / release / 0 }} |
 | 1,000 tenant schemas | {{ tenants / 1,000 schemas, PostgreSQL / 2 }} | {{ tenants / 1,000 schemas, PostgreSQL / 1 }}, a process each, projected | {{ tenants / release / 0 }} |"""
 
 # Seconds that an application notices.
