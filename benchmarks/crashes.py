@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     options = parser.parse_args()
     print(
-        f"{'database':<12}{'project':<8}{'processes failed':<20}{'wrong ends':<14}kills not mended"
+        f"{'database':<12}{'project':<8}{'processes failed':<20}{'wrong ends':<14}kills not recovered"
     )
     for database in ("sqlite", "postgresql", "mariadb"):
         with scaffolds(database, "hero") as projects:
