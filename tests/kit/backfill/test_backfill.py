@@ -453,6 +453,23 @@ def test_what_cannot_be_done_is_one_line(new: New) -> None:
     )
 
 
+def test_value_that_autogenerate_cannot_know_is_asked_for(new: New) -> None:
+    project = new(SQLITE)
+    path = project.versions / "expand.py"
+    path.write_text(EXPAND.replace("values(years=heroes.c.age)", "values(years=...)"))
+    project.alembic("upgrade", "head")
+    line = (
+        "migrations/versions/expand.py, line 17: the backfill fill_years has `...` in place "
+        "of a value. Write the value for existing rows there"
+    )
+    assert last_line(backfill(project, "fill_years", fails=True)) == line
+    only = ("tests/test_migrations.py", "-k", "has_its_value")
+    assert f"\n{line}\n" in project.own_tests(*only, fails=True)
+    path.write_text(EXPAND)
+    assert "1 passed" in project.own_tests(*only)
+    assert "fill_years: 0 rows" in backfill(project, "fill_years")
+
+
 def test_backfill_can_be_tested(new: New) -> None:
     project = new(SQLITE)
     (project.versions / "expand.py").write_text(EXPAND)

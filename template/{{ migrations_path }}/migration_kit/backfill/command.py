@@ -20,7 +20,7 @@ from ..rooms import part, rooms
 from ..sections import read_config
 from ..settings import FIRST, version_table_options
 from .batches import Pace, Work
-from .declaration import alembic, declarations, declared, needs
+from .declaration import alembic, declarations, declared, needs, unfinished
 from .kinds import kind_of
 from .records import Backfill, Records, State, records_of
 
@@ -122,6 +122,8 @@ def run_backfill(config: Config, name: str, pace: Pace | None = None) -> None:
 
     def work(connection: sa.Connection, script: ScriptDirectory) -> None:
         known, revision = declared(script, name)
+        if unfinished(known):
+            raise CommandError(unfinished(known))
         refuse_before(connection, script, revision)
         migration = context.get_context()
         own = records_of(migration)
