@@ -187,7 +187,9 @@ def test_revision_that_requires_it_waits_for_it(new: New, engine: Engine) -> Non
         project.run(*shlex.split(part))
     assert project.query("SELECT count(*) FROM heroes WHERE years = age") == [(ROWS,)]
 
+    assert "fill_years  expand  complete, 100 rows" in backfill(project)
     project.query("UPDATE heroes SET years = NULL WHERE id > 270")  # by the old code
+    assert "fill_years  expand  needed again, 100 rows" in backfill(project)
     project.alembic("upgrade", "head", fails=True)
     project.query("UPDATE heroes SET age = NULL WHERE id = 300")
     line = last_line(backfill(project, "fill_years", fails=True))
@@ -197,6 +199,9 @@ def test_revision_that_requires_it_waits_for_it(new: New, engine: Engine) -> Non
     project.alembic("upgrade", "head")
     assert project.tables() == {"heroes", "masks", "alembic_backfill"}
     assert "backfill" not in project.alembic("check", fails=True)  # but for the columns
+    project.query("ALTER TABLE heroes RENAME COLUMN years TO old_years")
+    assert "fill_years  expand  complete, 100 rows" in backfill(project)
+    project.query("ALTER TABLE heroes RENAME COLUMN old_years TO years")
 
     project.alembic("downgrade", HERO)
     project.alembic("upgrade", "expand")
