@@ -384,6 +384,26 @@ def test_lint_is_silent_where_the_safe_way_was_taken(new: New) -> None:
     assert project.lint() == "1 new revision: nothing found\n"
 
 
+def test_column_is_added_and_required_by_two_releases(new: New) -> None:
+    project = new()
+    project.commit()
+    add = "op.add_column('heroes', sa.Column('power', sa.Integer()))"
+    project.add_revision("one", add)
+    require = """
+op.execute("UPDATE heroes SET power = 1 WHERE power IS NULL")
+with op.batch_alter_table("heroes") as batch:
+    batch.alter_column("power", existing_type=sa.Integer(), nullable=False)
+"""
+    project.add_revision("two", require, down_revision="one")
+    output = project.lint(fails=True)
+    assert "two.py:15: required-column heroes.power\n" in output
+    assert "one adds it: the previous release writes no value. If one is " in output
+    (project.versions / "two.py").rename(project / "two")
+    project.commit()
+    (project / "two").rename(project.versions / "two.py")
+    assert project.lint() == "1 new revision: nothing found\n"
+
+
 def test_lint_says_when_squawk_is_missing(new: New) -> None:
     project = new(POSTGRESQL)
     output = project.kit("lint", fails=True, PATH="/usr/bin:/bin")

@@ -181,6 +181,7 @@ class ColumnState:
     nullable: bool | None
     has_default: bool
     is_new: bool
+    added_by: str = ""
 
 
 @dataclass
@@ -201,6 +202,7 @@ class Schema:
         self.rules = rules
         self.tables: dict[str, TableState] = {}
         self.is_new = False
+        self.revision = ""
         self.found: list[tuple[str, str, str, dict[str, str]]] = []
         self.on_new_table = False
         self.served: set[tuple[str, str]] = set()
@@ -213,7 +215,7 @@ class Schema:
             reading: its operations.
             is_new: whether its findings are asked for.
         """
-        self.is_new = is_new
+        self.is_new, self.revision = is_new, revision.revision
         examined = Examined(revision, reading.recorded)
         self.served = set()
         for index, recorded in enumerate(reading.recorded):
@@ -341,7 +343,7 @@ class Schema:
             column.computed or column.identity
         )
         table.columns[str(column.name).lower()] = ColumnState(
-            column.type, column.nullable, has_default, self.is_new
+            column.type, column.nullable, has_default, self.is_new, self.revision
         )
 
     def drop_table(self, operation: ops.DropTableOp) -> None:
@@ -419,6 +421,12 @@ class Schema:
         is_required = state.nullable is False and not state.has_default
         if is_required and not was_required and is_new and not self.on_new_table:
             message = "required immediately: the previous release writes no value"
+            if state.added_by != self.revision:
+                message = (
+                    "required in the same release as {added_by} adds it: the previous release "
+                    "writes no value. If {added_by} is released, give lint its commit or tag"
+                )
+            words["added_by"] = state.added_by
             self.find("required-column", name, message, **words)
         new_name = operation.modify_name
         if new_name and new_name != operation.column_name:
