@@ -22,9 +22,8 @@ def roundtrip(database: ScratchDatabase) -> tuple[str, list[str]]:
         database: an empty one; it is at the heads afterwards.
 
     Returns:
-        The step that failed for no difference before it, or nothing. For each step that brings
-        another schema than it must: the revision's file, and the differences. Last, the error of
-        a step that failed; those after it are not tried.
+        The step that failed, unless one before it left a difference. Then for each step that
+        did, the revision's file and the differences; last, the error of the step that failed.
     """
     config = database.config()
     script = ScriptDirectory.from_config(config)
@@ -42,10 +41,9 @@ def roundtrip(database: ScratchDatabase) -> tuple[str, list[str]]:
         for revision in reversed(list(script.walk_revisions())):
             up = MigrationStep.upgrade_from_script(script.revision_map, revision)
             down = MigrationStep.downgrade_from_script(script.revision_map, revision)
-            path = os.path.relpath(revision.path)
             ways = {"upgrade": up, "downgrade": down, "second upgrade": up}
             for name, step in ways.items():
-                doing = f"{path}: {name}"
+                doing = f"{os.path.relpath(revision.path)}: {name}"
                 yield step
                 seen.append(read(connection, schemas))
                 if name != "upgrade":
