@@ -76,7 +76,13 @@ BAD_ANSWERS: list[tuple[str, Any, dict[str, Any], str]] = [
         ("base_import", answer, EXISTING, "write module or module:Name, such as")
         for answer in [
             *("", "my_app:", "my_app.", ":Base", "a b:Base", "a b", "1app:Base"),
-            *("my-app:Base", "my_app:Base()", "my_app:Base\n", "my_app\n", "..app:Base"),
+            *(
+                "my-app:Base",
+                "my_app:Base()",
+                "my_app:Base\n",
+                "my_app\n",
+                "..app:Base",
+            ),
         ]
     ],
     (
