@@ -53,3 +53,13 @@ def invocation(start: str | Path = os.curdir) -> str:
     if len(names) > 1 and find_spec(names[0]):
         return f"python -m {'.'.join(names)}"
     return f"python {Path(os.path.relpath(folder, start)).as_posix()}"
+
+
+def update_command(answer: str) -> str:
+    """Return the command that changes an answer of the project; it works in this folder."""
+    config, answers = config_in_use(), setting("answers_file")
+    file = getattr(config, "config_file_name", None) or "alembic.ini"
+    option = f" --answers-file {answers}" if answers else ""
+    folder = os.path.dirname(os.path.relpath(file))
+    options = f"--vcs-ref=:current: --defaults --data {answer}{option} {folder}"
+    return f"uvx copier update {options.rstrip()}"

@@ -20,7 +20,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection
 
-from .paths import setting
+from .paths import setting, update_command
 
 # In the order in which they are asked, each with those that it needs.
 ROOMS: dict[str, tuple[str, ...]] = {
@@ -190,4 +190,4 @@ def how_to_add(room: str) -> str:
     names = [*(name for name in ROOMS if is_on(name)), *ROOMS[room], room]
     features = ", ".join(dict.fromkeys(one for one in names if one not in ANSWERS))
     answer = ANSWERS.get(room, f"'features=[{features}]'")
-    return f"Run `copier update --data {answer}`, or restore its deleted folder"
+    return f"Run `{update_command(answer)}`, or restore its deleted folder"
