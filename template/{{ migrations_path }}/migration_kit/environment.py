@@ -55,13 +55,6 @@ def run(
         CommandError: with one line that says what is wrong, and how to fix it.
     """
     config = use(context.config)
-    kit = os.path.join(context.script.dir, "migration_kit", "environment.py")
-    if os.path.exists(kit) and not os.path.samefile(kit, __file__):
-        folder = os.path.relpath(os.path.dirname(config.config_file_name or ""))
-        raise CommandError(
-            f"this process has loaded the migration_kit of another project than {folder}. "
-            f"Use a process for each project, such as `pytest {folder}`"
-        )
     # Only the `alembic` command sets up logging; a program that calls Alembic has its own.
     is_command = hasattr(config.cmd_opts, "cmd")
     if is_command and os.path.exists(config.config_file_name or ""):

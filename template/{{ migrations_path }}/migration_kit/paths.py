@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from alembic.config import Config
-from alembic.util import coerce_resource_to_filename
+from alembic.util import CommandError, coerce_resource_to_filename
 
 _in_use: list[Config] = []
 
@@ -14,6 +14,13 @@ _in_use: list[Config] = []
 def use(config: Config) -> Config:
     """Remember whose settings count from now on in this process, and return them."""
     _in_use[:] = [config]
+    kit = os.path.join(setting("script_location") or "", "migration_kit", "paths.py")
+    if os.path.exists(kit) and not os.path.samefile(kit, __file__):
+        folder = os.path.relpath(os.path.dirname(config.config_file_name or ""))
+        raise CommandError(
+            f"this process runs the migration_kit of another project than {folder}. "
+            f"Use a process for each project, such as `pytest {folder}`"
+        )
     return config
 
 
