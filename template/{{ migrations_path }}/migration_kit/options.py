@@ -19,10 +19,6 @@ def put_together(kits: dict[str, Any], users: dict[str, Any]) -> dict[str, Any]:
     A plain value of env.py's wins; what both may judge, change or hear of is in `RULES`. None
     counts as not given.
 
-    Args:
-        kits: options by their name.
-        users: options by their name, as env.py has them.
-
     Raises:
         CommandError: if env.py gives what only a run can know.
     """
