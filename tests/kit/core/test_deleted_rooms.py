@@ -211,7 +211,9 @@ def test_revision_that_needs_the_room_is_refused(
     path.write_text(f"from migration_kit.backfill import require_backfill\n{source}")
     line = last_line(project.alembic("upgrade", "head", fails=True))
     assert "versions/one.py, line 1: " in line
-    assert "`uvx copier update --vcs-ref=:current: --defaults --data 'features=[" in line
+    assert (
+        "`uvx copier update --vcs-ref=:current: --defaults --data 'features=[" in line
+    )
     assert "backfill" in line.partition("features=")[2]
     kit = project / "migrations/migration_kit/backfill"
     shutil.rmtree(kit)
