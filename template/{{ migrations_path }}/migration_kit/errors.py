@@ -78,7 +78,10 @@ def remedy_for(message: str) -> str:
         several = len(script.get_heads()) > 1
         return f"Run `alembic upgrade {'heads' if several else 'head'}`"
     if re.match(MISSING, message):
-        return "no revision file has it. Use the release that has it, or correct the ID"
+        return (
+            "no revision file has it. Use the release that has it, or correct the ID; if "
+            "another project shares the database, set version_table in alembic.ini"
+        )
     return ""
 
 
