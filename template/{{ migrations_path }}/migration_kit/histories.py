@@ -4,11 +4,12 @@ import io
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 
 from .sections import databases, read_config
@@ -19,6 +20,13 @@ def histories(config: Config) -> Iterator[tuple[Config, ScriptDirectory]]:
     for name in databases(config.config_file_name):
         one = read_config(config.config_file_name, name)
         yield one, ScriptDirectory.from_config(one)
+
+
+def read_history(config: Config) -> ScriptDirectory:
+    """Return a history for commands that need it before `run`; see there."""
+    script = ScriptDirectory.from_config(config)
+    script.sourceless |= not Path(script.dir, "env.py").exists()
+    return script
 
 
 @lru_cache(maxsize=1)
@@ -55,3 +63,17 @@ def load_options(config: Config) -> dict[str, Any]:
     with EnvironmentContext(silent, script, fn=remember, as_sql=True):
         script.run_env()
     return found
+
+
+def source_of(revision: Script) -> Path:
+    """Return the file with a revision's source.
+
+    Raises:
+        CommandError: if only its bytecode was shipped.
+    """
+    path = Path(revision.path)
+    if path.suffix == ".pyc":
+        raise CommandError(
+            f"{path.name} has no source to read. Ship its .py file, or run this in the project"
+        )
+    return path

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, MetaData, inspect, text
 
 from ..environment import do_run_migrations
 from ..errors import describe, one_line, where
+from ..histories import read_history
 from ..paths import invocation
 from ..rooms import part
 from ..sections import read_config
@@ -91,7 +92,7 @@ class TenantCommands:
     def __init__(self, order: Order) -> None:
         self.order = order
         self.config = order.config()
-        self.script = ScriptDirectory.from_config(self.config)
+        self.script = read_history(self.config)
         self.target = target_of(self.script, order)
         self.outcome = Outcome()
         self.connection: Connection | None = None

@@ -17,10 +17,10 @@ from zlib import crc32
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
+from ..histories import read_history
 from ..paths import invocation
 from ..settings import version_table_options
 from . import tenant
@@ -189,7 +189,7 @@ class Fleet:
         self.jobs = jobs
         self.stop = Stop()
         self.config = order.config()
-        self.script = ScriptDirectory.from_config(self.config)
+        self.script = read_history(self.config)
         self.target = target_of(self.script, order)
         with EnvironmentContext(self.config, self.script):
             self.has_databases = tenant.has_databases()
