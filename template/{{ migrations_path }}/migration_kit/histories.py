@@ -22,13 +22,6 @@ def histories(config: Config) -> Iterator[tuple[Config, ScriptDirectory]]:
         yield one, ScriptDirectory.from_config(one)
 
 
-def read_history(config: Config) -> ScriptDirectory:
-    """Return a history for commands that need it before `run`; see there."""
-    script = ScriptDirectory.from_config(config)
-    script.sourceless |= not Path(script.dir, "env.py").exists()
-    return script
-
-
 @lru_cache(maxsize=1)
 def other_histories(config: Config) -> list[tuple[Config, ScriptDirectory]]:
     """Return the configurations and histories of the other databases than that of a section."""
@@ -66,14 +59,8 @@ def load_options(config: Config) -> dict[str, Any]:
 
 
 def source_of(revision: Script) -> Path:
-    """Return the file with a revision's source.
-
-    Raises:
-        CommandError: if only its bytecode was shipped.
-    """
+    """Return the file with a revision's source; refuse one that was shipped without it."""
     path = Path(revision.path)
     if path.suffix == ".pyc":
-        raise CommandError(
-            f"{path.name} has no source to read. Ship its .py file, or run this in the project"
-        )
+        raise CommandError(f"{path.name} has no source to read. Ship its .py file")
     return path

@@ -20,7 +20,6 @@ from sqlalchemy import Connection, MetaData, inspect, text
 
 from ..environment import do_run_migrations
 from ..errors import describe, one_line, where
-from ..histories import read_history
 from ..paths import invocation
 from ..rooms import part
 from ..sections import read_config
@@ -182,6 +181,13 @@ class TenantCommands:
             self.outcome = Outcome(changed=not there)
         if self.outcome.changed:
             do_run_migrations(connection, options)
+
+
+def read_history(config: Config) -> ScriptDirectory:
+    """Return the history, of .pyc files if it has no sources: before env.py runs, as `run` does."""
+    script = ScriptDirectory.from_config(config)
+    script.sourceless |= not os.path.exists(f"{script.dir}/env.py")
+    return script
 
 
 def target_of(script: ScriptDirectory, order: Order) -> frozenset[str] | None:

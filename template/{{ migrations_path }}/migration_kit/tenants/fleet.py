@@ -20,11 +20,10 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
-from ..histories import read_history
 from ..paths import invocation
 from ..settings import version_table_options
 from . import tenant
-from .commands import Order, Outcome, run_env, target_of
+from .commands import Order, Outcome, read_history, run_env, target_of
 from .workers import Death, Stop, hand_out, stop_gently
 
 PAUSE = 10  # seconds between two lines that show the progress, if no terminal does
