@@ -17,7 +17,7 @@ from .sections import databases, read_config
 
 def histories(config: Config) -> Iterator[tuple[Config, ScriptDirectory]]:
     """Yield the configuration of each database of alembic.ini, and its history."""
-    for name in databases(config.config_file_name):
+    for name in databases(config.config_file_name) if config.config_file_name else ():
         one = read_config(config.config_file_name, name)
         yield one, ScriptDirectory.from_config(one)
 
