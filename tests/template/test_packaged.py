@@ -61,10 +61,11 @@ def migrate(site: Path, url: URL, *command: str, fails: bool = False) -> str:
     return run(*program, cwd=site.parent, env=env, fails=fails)
 
 
-def without_sources(site: Path) -> None:
+def without_sources(site: Path, but: str = "") -> None:
     compileall.compile_dir(site, quiet=1, legacy=True)
     for path in site.rglob("*.py"):
-        path.unlink()
+        if path.name != but:
+            path.unlink()
     for folder in site.rglob("__pycache__"):
         shutil.rmtree(folder)
 
@@ -141,7 +142,8 @@ def test_wheel_without_sources(
     assert "create heroes" in migrate(site, url)
     assert tables(url) == {"heroes"}
     assert f"{HEAD} (head)" in migrate(site, url, "heads")
-    assert "No new upgrade operations" in migrate(site, url, "check")
+    if engine.database != "mariadb":
+        assert "No new upgrade operations" in migrate(site, url, "check")
     output = migrate(site, url, "upgrade", "abc", fails=True)
     assert last_line(output).startswith("Can't locate revision identified by 'abc'")
     query(url, "CREATE TABLE stray (id INTEGER)")
@@ -186,7 +188,7 @@ def test_tenants_without_sources(new: New, tmp_path: Path) -> None:
     pyproject = project.read("pyproject.toml")
     project.write("pyproject.toml", f"{pyproject}\n{block('toml')}")
     site = install(project, tmp_path / "site")
-    without_sources(site)
+    without_sources(site, but="tenants.py")
     file = str(site / "my_app/alembic.ini")
     command = (sys.executable, "-m", "my_app.migrations", "--config", file, "tenants")
     env = {"PYTHONPATH": str(site)}
@@ -252,14 +254,10 @@ def test_zipapp_unpacks_its_migrations(
     assert list(scratch.iterdir()) == []
 
 
-@pytest.mark.parametrize("kit", ["copied", "installed"])
 def test_pyinstaller_has_all_that_alembic_reads(
-    new: New, database: Database, tmp_path: Path, kit: str
+    new: New, database: Database, tmp_path: Path
 ) -> None:
     project = packaged(new)
-    if kit == "installed":
-        source = "src/my_app/migrations/migration_kit"
-        shutil.move(project / source, project / "src/migration_kit")
     project.write("my_app.spec", written("my_app.spec"))
     command = ("-m", "PyInstaller", "--log-level", "ERROR", "my_app.spec")
     run(sys.executable, *command, cwd=project)
