@@ -52,6 +52,8 @@ def run(
         CommandError: with one line that says what is wrong, and how to fix it.
     """
     config = use(context.config)
+    # Without its sources, Alembic would find no revision, and exit with 0.
+    context.script.sourceless |= not os.path.exists(f"{context.script.dir}/env.py")
     # Only the `alembic` command sets up logging; a program that calls Alembic has its own.
     is_command = hasattr(config.cmd_opts, "cmd")
     if is_command and os.path.exists(config.config_file_name or ""):

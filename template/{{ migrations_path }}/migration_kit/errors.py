@@ -69,8 +69,7 @@ def one_line(
 
 def remedy_for(message: str) -> str:
     """Return the fix for an Alembic error, after its cause if it lacks one, or nothing."""
-    script = script_of_run()
-    if script:
+    if script := script_of_run():
         found = (room.remedy(script, message) for room in rooms())
         if remedy := next(filter(None, found), ""):
             return remedy
@@ -124,8 +123,7 @@ def describe(error: Exception, database: Database | None = None) -> str:
         statement = getattr(error, "statement", "")
         said.append(database.hint(error, f"{said[0]}\n{statement}"))
     frames = traceback.extract_tb(error.__traceback__)
-    script = script_of_run()
-    versions = tuple(map(str, script._version_locations if script else ()))
+    versions = tuple(map(str, getattr(script_of_run(), "_version_locations", ())))
     own = [frame for frame in frames if frame.filename.startswith(versions)]
     own = own or [frame for frame in frames if not frame.filename.startswith(LIBRARIES)]
     if isinstance(error, KeyError) and not own:

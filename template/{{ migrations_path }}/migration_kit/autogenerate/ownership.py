@@ -4,7 +4,6 @@ import ast
 import re
 from collections import defaultdict
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from alembic import context
@@ -12,7 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Table, text
 
 from ..catalogs import Objects
-from ..histories import other_histories
+from ..histories import other_histories, source_of
 from ..rooms import BACKFILL_TABLE, LOCK_TABLE
 from .kinds import kind_of
 
@@ -141,7 +140,7 @@ def operations_of(script: ScriptDirectory) -> list[Operation]:
 @lru_cache(maxsize=16)
 def upgrades_of(script: ScriptDirectory) -> list[Upgrade]:
     """Return the upgrades of a history, in their order."""
-    paths = (Path(revision.path) for revision in script.walk_revisions())
+    paths = map(source_of, script.walk_revisions())
     return [read_upgrade(path.read_bytes()) for path in paths][::-1]
 
 

@@ -28,7 +28,7 @@ from alembic.util import (
 )
 from sqlalchemy import Table
 
-from ..histories import config_of_revision
+from ..histories import config_of_revision, source_of
 from ..paths import migrations
 from ..rooms import BACKFILL_TABLE, LOCK_TABLE
 from ..tables import full_name
@@ -347,7 +347,7 @@ class Squash:
         connection = connection_of(migration)
         self.expected = self.read_schema(migration)
         source = "".join(
-            Path(one.path).read_text("utf-8") for one in (self.newest, *self.old)
+            source_of(one).read_text("utf-8") for one in (self.newest, *self.old)
         )
         self.tables = reflect_tables(migration, self.expected, source)
         counts = count_rows(connection, self.tables_with_rows())
