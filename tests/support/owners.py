@@ -14,6 +14,7 @@ from support.releases import ROOT
 
 # What the table asks of a project's answers, for a project that has everything.
 EVERYTHING: dict[str, Any] = {
+    "agents": True,
     "base_location": "models",
     "ci": "github",
     "example": "tour",
