@@ -266,7 +266,7 @@ def fill(reader: Reader) -> None:
 def backfill(reader: Reader) -> None:
     project = reader.project
     details = project.read("docs/migrations.md")
-    assert "`@backfill` as docs/migrations.md shows" in reader.page
+    assert "`@backfill` as in docs/migrations.md" in reader.page
     [heroes] = re.findall(r"```python\n(heroes = .*?)```", details, re.DOTALL)
     [fills] = re.findall(r"```python\n(@backfill.*?)```", details, re.DOTALL)
     code = (heroes + fills).replace("years", "rank").replace("heroes.c.age", "9")
