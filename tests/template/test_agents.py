@@ -89,7 +89,7 @@ def test_page_is_short_and_tells_of_the_rooms_and_of_no_other(
 # ------------------------------------------------------------------------ Commands
 
 CAPE = '''\
-from sqlalchemy import ForeignKey
+from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from my_app.models.base import Base
@@ -102,7 +102,7 @@ class Cape(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     hero_id: Mapped[int] = mapped_column(ForeignKey("heroes.id"))
-    color: Mapped[str | None]
+    color: Mapped[str | None] = mapped_column(String(20))
 '''
 HERO = "src/my_app/models/hero.py"
 NO_DRIFT = "No new upgrade operations detected"
