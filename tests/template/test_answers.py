@@ -129,7 +129,6 @@ BAD_ANSWERS: list[tuple[str, Any, dict[str, Any], str]] = [
     ("driver", "asyncpg", {"async_engine": True}, "'asyncpg' is not in ['aiosqlite']"),
     ("example", "zoo", {}, "'zoo' is not in"),
     ("ci", "jenkins", {}, "'jenkins' is not in"),
-    ("agents", "maybe", {}, "'maybe' is not in"),
     ("tenants", "table", {}, "'table' is not in"),
     ("tenants", "schema", {"database": "mysql"}, "use database: only PostgreSQL"),
     *[
