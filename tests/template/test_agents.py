@@ -116,7 +116,7 @@ class Reader:
         self.page = project.read("AGENTS.md")
         [self.block] = re.findall(r"```shell\n(.*?)```", self.page, re.DOTALL)
         rest = self.page.replace(self.block, "").replace("\n  ", " ")
-        self.spans = re.findall(r"`(uv run [^`]+)`", rest)
+        self.spans: list[str] = re.findall(r"`(uv run [^`]+)`", rest)
 
     def type(self, command: str) -> str:
         """Run a command of the page; uv's part is tested with the README's."""
@@ -336,7 +336,7 @@ def test_commands_work_in_an_existing_project(
 
 MINE = "# Mine\n"
 EXISTS = {"base_location": "existing", "base_import": "my_app.models:Base"}
-YES = {"agents": True}
+YES: dict[str, Any] = {"agents": True}
 
 
 @pytest.fixture(scope="module")
