@@ -355,7 +355,7 @@ def test_commands_are_split_where_a_shell_does() -> None:
 ALL: dict[str, Any] = {"features": list(FEATURES["all"])}
 MARIADB = {"database": "mariadb", "tenants": "database", "base_location": "module"}
 RENDERS: list[dict[str, Any]] = [
-    ALL | {"example": "tour"},
+    ALL | {"example": "tour", "agents": True},
     ALL | {"database": "postgresql", "compose": True, "ci": "gitlab"},
     ALL | {"database": "postgresql", "tenants": "schema"},
     ALL | MARIADB | {"async_engine": True},
