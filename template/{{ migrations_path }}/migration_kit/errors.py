@@ -28,7 +28,7 @@ LIBRARIES = (
 )
 
 # Alembic's error for a revision that has no file; its identifier is the first group.
-MISSING = r"Can't locate revision identified by '(.*)'"
+MISSING = r"Can't locate revision identified by '(.*)'$"
 
 
 @contextmanager
@@ -69,16 +69,15 @@ def one_line(
 
 def remedy_for(message: str) -> str:
     """Return the fix for an Alembic error, after its cause if it lacks one, or nothing."""
-    script = script_of_run()
-    if script:
+    if script := script_of_run():
         found = (room.remedy(script, message) for room in rooms())
         if remedy := next(filter(None, found), ""):
             return remedy
-    if script and message.startswith("Target database is not up to date"):
-        several = len(script.get_heads()) > 1
-        return f"Run `alembic upgrade {'heads' if several else 'head'}`"
+        if message.startswith(("Target database is not", "Database is not on all")):
+            several = len(script.get_heads()) > 1
+            return f"Run `alembic upgrade {'heads' if several else 'head'}`"
     if re.match(MISSING, message):
-        return "no revision file has it. Use the release that has it, or correct the ID"
+        return "the database is newer than this code, or the ID is wrong. Use the release that has it, or correct the ID"
     return ""
 
 
