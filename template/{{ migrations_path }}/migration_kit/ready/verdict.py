@@ -77,17 +77,17 @@ def state(script: ScriptDirectory, migration: MigrationContext) -> str:
         raise CommandError(f"Can't locate revision identified by '{unknown}'")
     if problem:
         raise CommandError("Target database is not up to date")
-    return " ".join(migration.get_current_heads())
+    return " ".join(sorted(migration.get_current_heads()))
 
 
 def newer_than(script: ScriptDirectory, migration: MigrationContext) -> tuple[str, str]:
     """Return a revision that is newer than this code, and why this code cannot run on it."""
-    pending = {*migration.get_current_heads()}
+    pending = [*migration.get_current_heads()]
     heads = {*script.get_heads(consider_depends_on=True)}
-    if pending == heads:
+    if {*pending} == heads:
         return "", ""
     own = {one.revision for one in script.walk_revisions()}
-    unknown = min(pending - own, default="")
+    unknown = min({*pending} - own, default="")
     rows = recorded(migration) if unknown else {}
     seen: set[str] = set()
     problem = ""
@@ -95,12 +95,12 @@ def newer_than(script: ScriptDirectory, migration: MigrationContext) -> tuple[st
         seen.add(one := pending.pop())
         if one in own:
             continue
-        if not (row := rows.get(one)):
-            problem = f"{one} has no row in {READY_TABLE}"
-            continue
-        pending |= {*row.down_revisions.split()} - seen
-        if row.oldest_code not in {None, *own}:
-            problem = f"{one} {row.reason}"
+        if row := rows.get(one):
+            pending += {*row.down_revisions.split()} - seen
+            if row.oldest_code not in {None, *own}:
+                problem = problem or f"{one} {row.reason}"
+        else:
+            problem = problem or f"{one} has no row in {READY_TABLE}"
     missing = min(heads - seen, default="")
     return unknown, problem or (missing and f"{missing} has not run")
 
@@ -136,9 +136,9 @@ def remedy_for_newer_database(script: ScriptDirectory, message: str) -> str:
     if problem:
         return (
             "the database is newer than this code, which may fail on it: "
-            f"{problem}. Use the release that has it"
+            f"{problem}. Use the release that has the revision"
         )
     return (
         "the database is newer than this code, which can run on it. "
-        "Start it without the migration"
+        "Start it without the migration, or use the release that has the revision"
     )
