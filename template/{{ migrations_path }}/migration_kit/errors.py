@@ -77,7 +77,7 @@ def remedy_for(message: str) -> str:
             several = len(script.get_heads()) > 1
             return f"Run `alembic upgrade {'heads' if several else 'head'}`"
     if re.match(MISSING, message):
-        return "the database is newer than this code, or the ID is wrong. Use the release that has it, or correct the ID"
+        return "no revision file has it: the database is newer than this code, or the ID is wrong. Use the release that has it, or correct the ID"
     return ""
 
 

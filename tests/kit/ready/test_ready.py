@@ -25,7 +25,7 @@ ENGINES = [SQLITE, POSTGRESQL, MARIADB]
 
 ADD = 'op.add_column("heroes", sa.Column("cape", sa.String(20)))'
 DROP = 'op.execute("ALTER TABLE heroes DROP COLUMN age")'
-UP_TO_DATE = "Target database is not up to date. Run `alembic upgrade head`"
+UP_TO_DATE = "Database is not on all head revisions. Run `alembic upgrade head`"
 UNDROP = 'op.execute("ALTER TABLE heroes ADD COLUMN age INTEGER")'
 RUNS = (
     "the database is newer than this code, which can run on it. "
@@ -48,7 +48,7 @@ def not_ready(project: Project, problem: str) -> None:
     [head] = project.version()
     line = (
         f"Can't locate revision identified by '{head}': the database is newer than this code, "
-        f"which may fail on it: {problem}. Use the release that has the revision"
+        f"which may fail on it: {problem}. Use the release that has it"
     )
     assert ready(project, fails=True) == line
     assert last_line(project.alembic("upgrade", "head", fails=True)) == line
@@ -342,15 +342,15 @@ def test_branches_merges_and_dependencies(first: First) -> None:
         assert ready(project) == "ready: merge"
     own = project.add_revision("own", ADD.replace("cape", "own"), down_revision="merge")
     declare(own, "right")
-    base = project.add_revision(
-        "base", 'op.execute("CREATE TABLE base (id int)")', down_revision=None
+    line = project.add_revision(
+        "line", 'op.execute("CREATE TABLE line (id int)")', down_revision=None
     )
-    base.write_text(base.read_text() + '\ndepends_on = "own"\n')
+    line.write_text(line.read_text() + '\ndepends_on = "own"\n')
     project.commit("a line of its own")
     project.alembic("upgrade", "heads")
-    assert project.version() == ["base"]
+    assert project.version() == ["line"]
     project.git("checkout", "--quiet", "HEAD~2")
-    assert ready(project) == "ready: base"
+    assert ready(project) == "ready: line"
     project.git("checkout", "--quiet", "HEAD~1")
     not_ready(project, "own has oldest_code = right")
 

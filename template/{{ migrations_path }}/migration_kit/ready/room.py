@@ -13,6 +13,14 @@ class Ready(Room):
     def __init__(self) -> None:
         self.statements: list[str] = []  # of the revision that runs
 
+    def options(self, connection: Any) -> dict[str, Any]:
+        from ..rooms import READY_TABLE
+
+        def include_name(name: str, type_: str, _: Any) -> bool:
+            return (type_, name) != ("table", READY_TABLE)
+
+        return {"include_name": include_name}  # for Alembic without `autogenerate`
+
     @contextmanager
     def around(self, connection: Any) -> Iterator[None]:
         from ..command import is_read_only

@@ -64,7 +64,7 @@ def is_harmless(statement: str, new: set[str]) -> bool:
         return False
     name = plain_name(altered[1])
     actions = map(str.strip, OUTER_COMMA.split(altered[2]))
-    return name in new or all([is_harmless_action(name, one, new) for one in actions])
+    return name in new or all(is_harmless_action(name, one, new) for one in actions)
 
 
 def is_harmless_action(table: str, action: str, new: set[str]) -> bool:

@@ -45,8 +45,8 @@ def run(config: Config, given: argparse.Namespace) -> None:
     Raises:
         CommandError: if it cannot.
     """
-    options = argparse.Namespace(x=given.x)
-    config = read_config(config.config_file_name, given.name, cmd_opts=options)
+    x = argparse.Namespace(x=given.x)
+    config = read_config(config.config_file_name, given.name, cmd_opts=x)
     script = ScriptDirectory.from_config(config)
     has_tenants = Path(script.dir, "tenants.py").exists()
     if has_tenants and not any(one.startswith("tenant=") for one in given.x):
@@ -56,9 +56,9 @@ def run(config: Config, given: argparse.Namespace) -> None:
         )
 
     def do_run(connection: sa.Connection, options: dict[str, Any]) -> None:
-        given = put_together(version_table_options(), options)
-        context.configure(connection=connection, **given)
-        with one_line("ready stopped"):
+        options = put_together(version_table_options(), options)
+        context.configure(connection=connection, **options)
+        with one_line(f"{given.command} stopped"):
             print(f"ready: {state(script, context.get_context())}")
 
     config.attributes["do_run"] = do_run
@@ -70,13 +70,13 @@ def state(script: ScriptDirectory, migration: MigrationContext) -> str:
     """Return the revisions of a database, if this code can run on it.
 
     Raises:
-        CommandError: if it cannot, in words of Alembic's that get a remedy.
+        CommandError: if it cannot, in Alembic's words, to which `one_line` adds the fix.
     """
     unknown, problem = newer_than(script, migration)
     if unknown and problem:
-        raise CommandError(f"Can't locate revision identified by '{unknown}'")
+        script.get_revision(unknown)  # which says that there is none
     if problem:
-        raise CommandError("Target database is not up to date")
+        raise CommandError("Database is not on all head revisions")
     return " ".join(sorted(migration.get_current_heads()))
 
 
@@ -136,7 +136,7 @@ def remedy_for_newer_database(script: ScriptDirectory, message: str) -> str:
     if problem:
         return (
             "the database is newer than this code, which may fail on it: "
-            f"{problem}. Use the release that has the revision"
+            f"{problem}. Use the release that has it"
         )
     return (
         "the database is newer than this code, which can run on it. "
