@@ -19,8 +19,10 @@ DEFAULT = ["autogenerate", "branches", "testing"]
 FEATURES = {
     "none": [],
     "default": DEFAULT,
-    "all": [*DEFAULT, "lint", "renames", "squash", "backfill", "diagram", "online"],
-    "ready": [*DEFAULT, "ready"],
+    "all": [
+        *(*DEFAULT, "lint", "renames", "squash"),
+        *("backfill", "diagram", "online", "ready"),
+    ],
 }
 COMMANDS = [("current",), ("upgrade", "head")]
 READY = (Path(sys.executable), "migrations", "ready")
@@ -38,7 +40,7 @@ def compare(database: str, features: list[str], pairs: int) -> dict[str, list[fl
             "PYTHONPATH": "src",
         }
         for words in [*COMMANDS, *([("ready",)] if "ready" in features else [])]:
-            own = (script("alembic"), *words)
+            own: tuple[str | Path, ...] = (script("alembic"), *words)
             commands = {"stock": own, "ours": own}
             if words == ("ready",):
                 commands = {"stock": (script("alembic"), "current"), "ours": READY}
