@@ -101,9 +101,10 @@ def run_migrations_offline(options: dict[str, Any]) -> None:
         **version_table_options(),
     }
     with one_line("no SQL was printed"):
+        context.configure(url=get_url()[0], **put_together(kits, options))
         for room in rooms():
             room.check_history(context.script)
-        context.configure(url=get_url()[0], **put_together(kits, options))
+            after_each_revision(room.after_revision)
         impl = context.get_context().impl
         output, impl.output_buffer = impl.output_buffer, io.StringIO()
         with context.begin_transaction():

@@ -28,7 +28,7 @@ LIBRARIES = (
 )
 
 # Alembic's error for a revision that has no file; its identifier is the first group.
-MISSING = r"Can't locate revision identified by '(.*)'"
+MISSING = r"Can't locate revision identified by '(.*)'$"
 
 
 @contextmanager
@@ -73,13 +73,14 @@ def remedy_for(message: str) -> str:
         found = (room.remedy(script, message) for room in rooms())
         if remedy := next(filter(None, found), ""):
             return remedy
-    if script and message.startswith("Target database is not up to date"):
-        several = len(script.get_heads()) > 1
-        return f"Run `alembic upgrade {'heads' if several else 'head'}`"
+        if message.startswith(("Target database is not", "Database is not on all")):
+            several = len(script.get_heads()) > 1
+            return f"Run `alembic upgrade {'heads' if several else 'head'}`"
     if re.match(MISSING, message):
         return (
-            "no revision file has it. Use the release that has it, or correct the ID; if "
-            "another project shares the database, set version_table in alembic.ini"
+            "no revision file has it: the database is newer than this code, or the ID is wrong. Use "
+            "the release that has it; if another project shares the database, set version_table in "
+            "alembic.ini"
         )
     return ""
 

@@ -37,6 +37,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "backfill": (),
     "testing": (),
     "diagram": (),
+    "ready": (),  # its remedy is the last
 }
 
 # Rooms that an answer of their own brings.
@@ -49,6 +50,8 @@ ANSWERS = {
 # Tables of the kit in the user's database; they outlive their rooms.
 LOCK_TABLE = "alembic_lock"
 BACKFILL_TABLE = "alembic_backfill"
+READY_TABLE = "alembic_ready"
+TABLES = (LOCK_TABLE, BACKFILL_TABLE, READY_TABLE)
 
 # Settings that nothing would heed without their room.
 PROMISES = {"tenant": "tenants", "protected": "lint", "rename": "renames"}

@@ -27,6 +27,7 @@ COMMANDS = {
     "databases": {"all"},
     "diagram": {"draw"},
     "lint": {"lint"},
+    "ready": {"ready"},
     "squash": {"squash"},
     "tenants": {"tenants"},
 }

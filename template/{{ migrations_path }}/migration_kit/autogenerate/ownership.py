@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Table, text
 
 from ..catalogs import Objects
 from ..histories import other_histories, source_of
-from ..rooms import BACKFILL_TABLE, LOCK_TABLE
+from ..rooms import TABLES
 from .kinds import kind_of
 
 # The names that databases give to what has none.
@@ -32,8 +32,7 @@ class Upgrade(NamedTuple):
 
 def is_of_something_else(connection: Connection, table: Table) -> bool:
     """Return whether a table belongs to Alembic, a table, an extension or another history."""
-    own = (BACKFILL_TABLE, LOCK_TABLE)
-    if table.columns.keys() == ["version_num"] or table.name in own:
+    if table.columns.keys() == ["version_num"] or table.name in TABLES:
         return True
     parts = kind_of(connection.dialect).parts
     found = connection.scalars(text(parts), {"schema": table.schema}) if parts else ()

@@ -30,7 +30,7 @@ from sqlalchemy import Table
 
 from ..histories import config_of_revision, source_of
 from ..paths import migrations
-from ..rooms import BACKFILL_TABLE, LOCK_TABLE
+from ..rooms import TABLES
 from ..tables import full_name
 from ..testing.scratch import ScratchDatabase
 from .definitions import Definitions, differences, kind_of, read_definitions
@@ -292,7 +292,7 @@ class Squash:
             key: definition
             for key, definition in read_definitions(connection_of(migration)).items()
             if (key not in self.before or self.before[key].shape != definition.shape)
-            and definition.table.rpartition(".")[2] not in {BACKFILL_TABLE, LOCK_TABLE}
+            and definition.table.rpartition(".")[2] not in TABLES
         }
 
     def read(self, migration: MigrationContext) -> Definitions:
