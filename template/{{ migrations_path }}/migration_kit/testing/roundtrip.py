@@ -11,6 +11,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from ..catalogs import read_catalog
+from ..rooms import TABLES
 from ..tables import schemas_of
 from .scratch import ScratchDatabase
 
@@ -65,7 +66,7 @@ def read(connection: Connection, schemas: dict[str, str]) -> frozenset[str]:
         f"{' '.join(filter(None, [*place, *item]))}: {value}"
         for place, objects in read_catalog(connection, schemas).items()
         for item, value in objects.items()
-        if item[2] != "sql"
+        if item[2] != "sql" and place[1] not in TABLES
     )
     if own_transaction:
         connection.rollback()
