@@ -55,8 +55,11 @@ def database(config: Config, options: dict[str, Any]) -> Iterator[ScratchDatabas
 
 
 def test_each_revision_goes_up_down_and_up(database: ScratchDatabase) -> None:
-    if findings := roundtrip(database):
-        found = "\n".join(findings)
+    failed, findings = roundtrip(database)
+    found = "\n".join(findings)
+    if failed:
+        pytest.fail(f"{failed} failed. Fix it:\n{found}", pytrace=False)
+    if findings:
         pytest.fail(
             f"upgrade() and downgrade() do not undo each other. Fix one of them:\n{found}",
             pytrace=False,
