@@ -59,7 +59,7 @@ def invocation(start: str | Path = os.curdir) -> str:
 
 def update_command(answer: str) -> str:
     """Return the command that changes an answer of the project; it works in this folder."""
-    config, answers = config_in_use(), setting("answers_file")
+    config, answers = next(iter(in_use), None), setting("answers_file")
     file = getattr(config, "config_file_name", None) or "alembic.ini"
     option = f" --answers-file {answers}" if answers else ""
     folder = os.path.dirname(os.path.relpath(file))
