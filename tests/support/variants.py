@@ -32,6 +32,7 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "backfill": ("backfill",),
     "diagram": ("diagram",),
     "online": ("autogenerate", "online"),
+    "security": ("autogenerate", "security"),
     "all": (
         "autogenerate",
         "branches",
@@ -42,10 +43,11 @@ FEATURES: dict[str, tuple[str, ...]] = {
         "backfill",
         "diagram",
         "online",
+        "security",
     ),
 }
 # Those that releases had before 3.2.
-OLDER = tuple(name for name in FEATURES["all"] if name != "online")
+OLDER = tuple(name for name in FEATURES["all"] if name not in {"online", "security"})
 
 
 @dataclass(frozen=True)

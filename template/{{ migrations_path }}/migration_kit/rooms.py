@@ -31,6 +31,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "branches": (),
     "online": ("autogenerate",),  # the last one is called first: `options.call_both`
     "renames": ("autogenerate",),
+    "security": ("autogenerate",),
     "autogenerate": (),
     "lint": (),
     "backfill": (),
@@ -50,8 +51,7 @@ LOCK_TABLE = "alembic_lock"
 BACKFILL_TABLE = "alembic_backfill"
 
 # Settings that nothing would heed without their room.
-PROMISES = {"tenant": "tenants", "protected": "lint", "rename": "renames"}
-PROMISES |= {"online": "online"}
+PROMISES = dict(tenant="tenants", protected="lint", rename="renames", online="online")
 
 
 class Room:
