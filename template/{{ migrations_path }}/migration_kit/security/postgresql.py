@@ -1,7 +1,6 @@
 """Policies, row-level security and grants on PostgreSQL: those of the models and of the database.
 
-The models declare them as DDL that SQLAlchemy runs after it creates a table, or all of them. Here it
-runs on the shadow's tables, and the database says what came of it.
+The models have them as DDL of `after_create`. It runs on the shadow's tables, and is read there.
 """
 
 import logging
@@ -35,8 +34,7 @@ DECLARED = re.compile(
     r"|ALTER\s+DEFAULT\s+PRIVILEGES)\b"
 )
 
-# A grant is one privilege of one role, on a table, a column, a sequence of a column, or a schema.
-# Nobody grants to an owner. The last column takes back what the one before it gives.
+# A grant is one privilege of one role. The last column takes back what the one before it gives.
 QUERY = """
 WITH schemas AS (SELECT * FROM pg_namespace WHERE nspname = ANY(CAST(:schemas AS text[]))),
 relations AS (
@@ -48,16 +46,16 @@ relations AS (
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
 ),
 grants AS (
-    SELECT nspname, place, relowner AS owner, '' AS columns, relacl AS acl,
+    SELECT nspname, place, called::text, relowner AS owner, '' AS columns, relacl AS acl,
     CASE relkind WHEN 'S' THEN 'SEQUENCE ' ELSE '' END || called AS target, '' AS prefix
     FROM relations
     UNION ALL
-    SELECT nspname, place, relowner, format(' (%I)', attname), attacl, called::text, ''
+    SELECT nspname, place, called::text, relowner, format(' (%I)', attname), attacl, called::text, ''
     FROM relations r JOIN pg_attribute ON attrelid = r.oid AND NOT attisdropped
     UNION ALL
-    SELECT nspname, '', nspowner, '', nspacl, format('SCHEMA %I', nspname), '' FROM schemas
+    SELECT nspname, '', '', nspowner, '', nspacl, format('SCHEMA %I', nspname), '' FROM schemas
     UNION ALL
-    SELECT nspname, '', defaclrole, '', defaclacl, CASE defaclobjtype WHEN 'r' THEN 'TABLES'
+    SELECT nspname, '', '', defaclrole, '', defaclacl, CASE defaclobjtype WHEN 'r' THEN 'TABLES'
         WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS' ELSE 'TYPES' END,
     format('ALTER DEFAULT PRIVILEGES IN SCHEMA %I ', nspname)
     FROM pg_default_acl JOIN schemas n ON n.oid = defaclnamespace
@@ -81,7 +79,8 @@ SELECT nspname, place, 'policy', quote_ident(polname), concat(
 ), format('DROP POLICY %I ON %s', polname, called)
 FROM relations r JOIN pg_policy ON polrelid = r.oid
 UNION ALL
-SELECT nspname, place, 'grant', concat(prefix, privilege_type, columns, ' ON ', target, ' TO ', role),
+SELECT nspname, place, 'grant',
+    concat(prefix, privilege_type, columns, CASE WHEN target <> called THEN ' ON ' || target END, ' TO ', role),
     concat(prefix, 'GRANT ', privilege_type, columns, ' ON ', target, ' TO ', role,
         CASE WHEN is_grantable THEN ' WITH GRANT OPTION' END),
     concat(prefix, 'REVOKE ', privilege_type, columns, ' ON ', target, ' FROM ', role)
@@ -212,11 +211,13 @@ def compare(
         shadow = cast(connection, some, guard)
         if shadow.note:  # the comparison of tables has said so
             return PriorityDispatchResult.CONTINUE
-    real = models.renamed(read(connection, models.shown()))
-    refused = {models.key(table) for table in shadow.not_made}
-    places = {models.key(table) for table in tables} - refused
+    real = models.renamed(found := read(connection, models.shown()))
+    for (_, old), ((_, new), objects) in zip(found, real.items(), strict=True):
+        for item in objects if new != old else ():  # expressions name it as well
+            objects[item] = re.sub(rf"(?<![\w.]){old}(?=\.)", new, objects[item])
+    places = {models.key(one) for one in tables if one not in shadow.not_made}
     places |= {(schema, "") for schema in models.shown().values()}
-    found = [
+    changes = [
         one
         for place in sorted(places)
         for one in differences(place, real.get(place, {}), shadow.made.get(place, {}))
@@ -224,7 +225,7 @@ def compare(
     ]
     up: list[tuple[int, str]] = []
     down: list[tuple[int, str]] = []
-    for one in found:
+    for one in changes:
         log.info("Detected %s", one)
         place, item = (one.schema, one.table), (one.kind, one.name, "sql")
         if one.real:
@@ -242,7 +243,7 @@ def compare(
             items = real.get(place, {}).items()
             down += [(7, sql) for item, sql in items if item[2] == "definition"]
     if up or down:
-        put_around(upgrade.ops, merged(up), merged(down), found)
+        put_around(upgrade.ops, merged(up), merged(down), changes)
     return PriorityDispatchResult.CONTINUE
 
 
