@@ -18,9 +18,9 @@ from alembic.util import CommandError, DispatchPriority, PriorityDispatchResult
 from sqlalchemy import Connection, Table, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..autogenerate import ownership
 from ..autogenerate.compare import Comparison  # its plugin comes first
 from ..autogenerate.differences import Difference, differences
+from ..autogenerate.ownership import is_made_by_revision, upgrades_of
 from ..autogenerate.postgresql.shadow import Caster, cast, stand_ins, with_selected
 from ..autogenerate.postgresql.statements import mentions
 from ..autogenerate.shadow import Models, Shadow, reason_of
@@ -154,9 +154,8 @@ class Guard(Caster):
         for statement in self.declared:
             self.run(statement)
         for place, objects in self.read().items():
-            old = before.get(place, {})
-            made = {item: objects[item] for item in objects if item not in old}
-            self.shadow.made[place] = made
+            new = [item for item in objects if item not in before.get(place, {})]
+            self.shadow.made[place] = {item: objects[item] for item in new}
 
     def run(self, statement: str) -> None:
         """Run a statement on the tables apart.
@@ -178,9 +177,9 @@ class Guard(Caster):
 
     def read(self) -> Catalog:
         """Return what the schemas apart have, in the words of those of the database."""
-        shown, quoted = self.models.shown(), partial(quote, self.connection.dialect)
-        apart = {two: shown[one] for one, two in self.names.items()}
-        words = {two: quoted(one) for one, two in self.names.items()}
+        shown, names = self.models.shown(), self.names.items()
+        apart = {two: shown[one] for one, two in names}
+        words = {two: quote(self.connection.dialect, one) for one, two in names}
 
         def named(sql: str) -> str:
             return SCHEMA.sub(lambda m: m[1] + words.get(m[2], m[2]), sql)
@@ -206,12 +205,18 @@ def compare(
     if statements := [*declared(models, connection)]:
         all_of_them = "\n".join(statements)
         named = [table for table in tables if mentions(all_of_them, table.name)]
-        guard = partial(Guard, declared=statements)
         some = replace(models, tables=named or tables[:1])
-        shadow = cast(connection, some, guard)
+        shadow = cast(connection, some, partial(Guard, declared=statements))
         if shadow.note:  # the comparison of tables has said so
             return PriorityDispatchResult.CONTINUE
-    real = models.renamed(found := read(connection, models.shown()))
+    gone = [
+        op
+        for op in upgrade.ops
+        if isinstance(op, ops.DropTableOp)
+        and is_made_by_revision(alembic_context.script, op.table_name, op.schema)
+    ]
+    shown = {op.schema: op.schema for op in gone if op.schema} | models.shown()
+    real = models.renamed(found := read(connection, shown))
     for (_, old), ((_, new), objects) in zip(found, real.items(), strict=True):
         for item in objects if new != old else ():  # expressions name it as well
             objects[item] = re.sub(rf"(?<![\w.]){old}(?=\.)", new, objects[item])
@@ -235,13 +240,9 @@ def compare(
             up.append((7, one.model))
             if place in comparison.real:  # else it goes with its table
                 down.append((0, shadow.made[place][item]))
-    for op in upgrade.ops:  # what goes with a table comes with it again
-        place = getattr(op, "schema", None) or "", getattr(op, "table_name", "")
-        if isinstance(op, ops.DropTableOp) and ownership.is_made_by_revision(
-            alembic_context.script, op.table_name, op.schema
-        ):
-            items = real.get(place, {}).items()
-            down += [(7, sql) for item, sql in items if item[2] == "definition"]
+    for op in gone:
+        items = real.get((op.schema or "", op.table_name), {}).items()
+        down += [(7, sql) for item, sql in items if item[2] == "definition"]
     if up or down:
         put_around(upgrade.ops, merged(up), merged(down), changes)
     return PriorityDispatchResult.CONTINUE
@@ -257,7 +258,7 @@ def is_owned(one: Difference, made: Objects) -> bool:
     pattern = r"\b[^;]*\b".join(re.findall(r"\w+", sql))
     return any(
         re.search(rf"(?i)\b{pattern}\b", value)
-        for upgrade in ownership.upgrades_of(alembic_context.script)
+        for upgrade in upgrades_of(alembic_context.script)
         for value in upgrade.values
     )
 
