@@ -202,7 +202,7 @@ def test_models_are_written_from_the_database(
         statements.append("COMMENT ON COLUMN items.sku IS 'of the shelf'")
     for statement in statements:
         query(full, statement)
-    write(tmp_path, {"src/shop/__init__.py": ""})
+    write(tmp_path, {"src/shop/models.py": ""})
     adopt(template, tmp_path, "shop.models:Base", database=engine.database)
     Project(tmp_path).run(
         *("python", "-m", "sqlacodegen", "--noviews", "--options", "nosyntheticenums"),
@@ -529,7 +529,7 @@ def test_answers_of_another_template_are_left_alone(
         str(template), tmp_path, data=given, defaults=True, answers_file=own
     )
     assert "database: sqlite\n" in (tmp_path / own).read_text()
-    assert f"--answers-file {own} --data" in capfd.readouterr().err
+    assert f"copier update --answers-file {own} --vcs-ref" in capfd.readouterr().err
     after = contents(tmp_path)
     assert {name: after[name] for name in before} == before
     copier.run_copy(

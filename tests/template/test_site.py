@@ -46,6 +46,7 @@ REPOSITORY = "https://github.com/example/copier-alembic"
 # Commands of the pages that no session runs, by the page and the first line of their block.
 ADOPT, UPDATE, SWITCH = (f"how-to/{name}.md" for name in ("adopt", "update", "switch"))
 HISTORY, NOTES = "how-to/adopt-history.md", "reference/upgrade-notes.md"
+PACKAGING = "how-to/packaging.md"
 ELSEWHERE = {
     (
         ADOPT,
@@ -68,13 +69,27 @@ ELSEWHERE = {
     ): "the reader's databases; in test_adopt.py",
     (
         "how-to/databases.md",
-        "uvx copier copy --data base_location=existing --data base_import=shop.models:Base \\",
+        "uvx copier copy --data base_location=existing --data base_import=shop.models \\",
     ): "the reader's models; test_adopt.py adopts several databases",
     (
         "how-to/branches.md",
         'uv run alembic merge heads -m "merge capes and masks"',
     ): "the other way out of what the session has left by `rebase`",
     ("how-to/clusters.md", "alembic -x lock=none upgrade head"): "in test_clusters.py",
+    (PACKAGING, "uv build --wheel"): "in test_packaged.py",
+    (
+        PACKAGING,
+        'INI=$(python -c "import my_app; print(my_app.__path__[0])")/alembic.ini',
+    ): "in test_packaged.py",
+    (
+        PACKAGING,
+        "uvx shiv --entry-point my_app.migrate:main --output-file my-app.pyz .",
+    ): "downloads all dependencies",
+    (PACKAGING, "uv pip install --target app ."): "in test_packaged.py",
+    (
+        PACKAGING,
+        "uv run --with pyinstaller pyinstaller my_app.spec",
+    ): "in test_packaged.py",
     (
         "how-to/pgbouncer.md",
         'DATABASE_URL="$DIRECT_DATABASE_URL" uv run --no-dev alembic upgrade head',
@@ -340,7 +355,7 @@ def test_commands_are_split_where_a_shell_does() -> None:
 ALL: dict[str, Any] = {"features": list(FEATURES["all"])}
 MARIADB = {"database": "mariadb", "tenants": "database", "base_location": "module"}
 RENDERS: list[dict[str, Any]] = [
-    ALL | {"example": "tour"},
+    ALL | {"example": "tour", "agents": True},
     ALL | {"database": "postgresql", "compose": True, "ci": "gitlab"},
     ALL | {"database": "postgresql", "tenants": "schema"},
     ALL | MARIADB | {"async_engine": True},

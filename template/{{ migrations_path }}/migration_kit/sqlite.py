@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from alembic import context
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, event
 from sqlalchemy.exc import OperationalError
 
-from .command import is_autocommit, is_read_only, is_up_to_date
+from .command import get_command, is_autocommit, is_read_only
 from .dialects import FILL_FIRST, ONE_EACH, Database
 from .lock import wait
 
@@ -110,6 +111,14 @@ class SQLite(Database):
         finally:
             connection.rollback()
             event.remove(connection, "begin", begin_immediate)
+
+
+def is_up_to_date() -> bool:
+    """Return whether an upgrade would find nothing to do."""
+    recorded = set(context.get_context().get_current_heads())
+    # What a database records that has run everything: the heads that none depends on.
+    newest = set(context.script.get_heads(consider_depends_on=True))
+    return get_command() == "upgrade" and recorded == newest
 
 
 def in_folder(url: URL, folder: str, name: str = "") -> URL:

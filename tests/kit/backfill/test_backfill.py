@@ -484,7 +484,7 @@ def test_revision_needs_the_room_that_it_imports(new: New, left: str) -> None:
         shutil.rmtree(kit / "backfill")
     if left == "cache":  # as Copier leaves it, which deletes what it wrote
         (kit / "backfill/__pycache__").mkdir(parents=True)
-    remedy = "Run `copier update --data 'features=[branches, autogenerate, backfill]'`"
+    remedy = "Run `uvx copier update --vcs-ref=:current: --defaults --data 'features=[branches, autogenerate, backfill]'`"
     for arguments in (
         ["upgrade", "head"],
         ["check"],

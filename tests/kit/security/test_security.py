@@ -48,13 +48,15 @@ for statement in (
     "GRANT INSERT, DELETE ON %(fullname)s TO APP",
     "GRANT USAGE ON SEQUENCE players_id_seq TO APP",
 ):
-    event.listen(Player.__table__, "after_create", DDL(statement))
+    ddl = DDL(statement)  # type: ignore[no-untyped-call]
+    event.listen(Player.__table__, "after_create", ddl)
 
 for statement in (
     "GRANT USAGE ON SCHEMA public TO APP",
     "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO APP",
 ):
-    event.listen(Base.metadata, "after_create", DDL(statement))
+    ddl = DDL(statement)  # type: ignore[no-untyped-call]
+    event.listen(Base.metadata, "after_create", ddl)
 """
 
 SECOND = MODELS[
@@ -225,7 +227,8 @@ for statement in (
     "GRANT SELECT ON %(fullname)s TO APP",
     "GRANT USAGE ON SCHEMA ledger TO APP",
 ):
-    event.listen(Entry.__table__, "after_create", DDL(statement))
+    ddl = DDL(statement)  # type: ignore[no-untyped-call]
+    event.listen(Entry.__table__, "after_create", ddl)
 """
 
 
@@ -254,15 +257,6 @@ def test_table_comes_and_goes_with_what_it_has(
     project.alembic("upgrade", "head")
     assert "passed" in project.own_tests("tests/test_migrations.py")
 
-    source = project.revision("no entries").read_text(encoding="utf-8")
-    policy = re.search(
-        r"    op\.execute\((?:(?!op\.).)*CREATE POLICY.*?\n", source, re.DOTALL
-    )
-    assert policy
-    project.revision("no entries").write_text(source.replace(policy[0], ""))
-    output = project.own_tests("tests/test_migrations.py", fails=True)
-    assert "missing: ledger Entries policy" in output
-
 
 def test_drift_and_a_missing_role_fail(roles: tuple[str, str], new: New) -> None:
     project = started(new, roles)
@@ -272,6 +266,11 @@ def test_drift_and_a_missing_role_fail(roles: tuple[str, str], new: New) -> None
     path.write_text(source.replace("ENABLE ROW LEVEL", "DISABLE ROW LEVEL", 1))
     output = project.own_tests("tests/test_migrations.py", fails=True)
     assert "players row level security ENABLE" in output
+    drop = 'op.execute("DROP POLICY own ON players")'
+    assert drop in source
+    path.write_text(source.replace(drop, "pass"))
+    output = project.own_tests("tests/test_migrations.py", fails=True)
+    assert "left: players policy own definition" in output
     path.write_text(source)
     project.alembic("upgrade", "head")
     write(project, ("nobody_of_this_name", roles[1]))

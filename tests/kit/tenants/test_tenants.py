@@ -334,7 +334,10 @@ def test_tenant_of_alembic(new: New, schemas: Tenants) -> None:
     assert last_line(output).startswith(
         "tenant is 'x', but this project has no tenants"
     )
-    assert "copier update --data tenants=database" in output
+    assert (
+        "uvx copier update --vcs-ref=:current: --defaults --data tenants=database"
+        in output
+    )
 
     project.edit(
         "migrations/env.py", "run(", 'run(version_table_schema="a", target_metadata='

@@ -11,12 +11,12 @@ from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 
 from ..histories import load_options
-from ..paths import config_in_use
+from ..paths import in_use
 from ..sections import databases, read_config
 from .roundtrip import roundtrip
 from .scratch import ScratchDatabase
 
-CONFIG = config_in_use()
+CONFIG = next(iter(in_use), None)
 assert CONFIG is not None
 ALEMBIC_INI = Path(CONFIG.config_file_name or "alembic.ini")
 

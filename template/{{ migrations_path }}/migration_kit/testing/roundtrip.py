@@ -10,7 +10,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from ..catalogs import read_catalog
-from ..rooms import is_on, part
+from ..rooms import TABLES, is_on, part
 from ..tables import schemas_of
 from .scratch import ScratchDatabase
 
@@ -70,7 +70,7 @@ def read(connection: Connection, schemas: dict[str, str]) -> frozenset[str]:
         for catalog in catalogs
         for place, objects in catalog.items()
         for item, value in objects.items()
-        if item[2] != "sql"
+        if item[2] != "sql" and place[1] not in TABLES
     )
     if own_transaction:
         connection.rollback()
