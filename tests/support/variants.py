@@ -32,6 +32,7 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "backfill": ("backfill",),
     "diagram": ("diagram",),
     "online": ("autogenerate", "online"),
+    "security": ("autogenerate", "security"),
     "ready": ("ready",),
     "all": (
         "autogenerate",
@@ -43,11 +44,14 @@ FEATURES: dict[str, tuple[str, ...]] = {
         "backfill",
         "diagram",
         "online",
+        "security",
         "ready",
     ),
 }
 # Those that releases had before 3.2.
-OLDER = tuple(name for name in FEATURES["all"] if name not in {"online", "ready"})
+OLDER = tuple(
+    name for name in FEATURES["all"] if name not in {"online", "security", "ready"}
+)
 
 
 @dataclass(frozen=True)

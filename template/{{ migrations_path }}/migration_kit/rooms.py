@@ -32,6 +32,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "branches": (),
     "online": ("autogenerate",),  # the last one is called first: `options.call_both`
     "renames": ("autogenerate",),
+    "security": ("autogenerate",),
     "autogenerate": (),
     "lint": (),
     "backfill": (),
@@ -54,8 +55,7 @@ READY_TABLE = "alembic_ready"
 TABLES = (LOCK_TABLE, BACKFILL_TABLE, READY_TABLE)
 
 # Settings that nothing would heed without their room.
-PROMISES = {"tenant": "tenants", "protected": "lint", "rename": "renames"}
-PROMISES |= {"online": "online"}
+PROMISES = dict(tenant="tenants", protected="lint", rename="renames", online="online")
 
 
 class Room:

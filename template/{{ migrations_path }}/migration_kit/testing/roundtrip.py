@@ -11,7 +11,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from ..catalogs import read_catalog
-from ..rooms import TABLES
+from ..rooms import TABLES, is_on, part
 from ..tables import schemas_of
 from .scratch import ScratchDatabase
 
@@ -62,9 +62,13 @@ def read(connection: Connection, schemas: dict[str, str]) -> frozenset[str]:
     """Return a line for each property of each object of some schemas."""
     # Alembic would take a transaction that a query leaves open for one of the caller.
     own_transaction = not connection.in_transaction()
+    catalogs = [read_catalog(connection, schemas)]
+    if is_on("security") and (module := part("security", connection.dialect.name)):
+        catalogs.append(module.read(connection, schemas))
     lines = frozenset(
         f"{' '.join(filter(None, [*place, *item]))}: {value}"
-        for place, objects in read_catalog(connection, schemas).items()
+        for catalog in catalogs
+        for place, objects in catalog.items()
         for item, value in objects.items()
         if item[2] != "sql" and place[1] not in TABLES
     )
