@@ -84,7 +84,7 @@ def commands_of(project: Project) -> list[str]:
 
 def leads_to_database(command: str) -> bool:
     """Tell a command that does something else with another database."""
-    return "alembic" in command or "pytest" in command
+    return bool(re.search(r"alembic|pytest| ready$", command))
 
 
 def through_uv(project: Project, command: str, env: dict[str, str]) -> str:
