@@ -33,19 +33,9 @@ def is_autocommit(connection: Connection) -> bool:
     return connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
 
 
-def is_up_to_date() -> bool:
-    """Return whether an upgrade would find nothing to do."""
-    recorded = set(context.get_context().get_current_heads())
-    # What a database records that has run everything: the heads that none depends on.
-    newest = set(context.script.get_heads(consider_depends_on=True))
-    return get_command() == "upgrade" and recorded == newest
-
-
 def after_each_revision(callback: Callable[..., None]) -> None:
     """Call back after each revision, before its commit, like `on_version_apply`."""
-    migration = context.get_context()
-    callbacks = migration.on_version_apply_callbacks
-    migration.on_version_apply_callbacks = (*callbacks, callback)
+    context.get_context().on_version_apply_callbacks += (callback,)
 
 
 def refuse_long_identifier(revision: str, path: str) -> None:

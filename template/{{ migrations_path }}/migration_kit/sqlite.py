@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from alembic import context
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, event
 from sqlalchemy.exc import OperationalError
 
-from .command import is_autocommit, is_read_only, is_up_to_date
+from .command import get_command, is_autocommit, is_read_only
 from .dialects import FILL_FIRST, ONE_EACH, Database
 from .lock import wait
 
@@ -130,6 +131,14 @@ def try_begin(connection: Connection) -> bool:
             raise
         return False
     return True
+
+
+def is_up_to_date() -> bool:
+    """Return whether an upgrade would find nothing to do."""
+    recorded = set(context.get_context().get_current_heads())
+    # What a database records that has run everything: the heads that none depends on.
+    newest = set(context.script.get_heads(consider_depends_on=True))
+    return get_command() == "upgrade" and recorded == newest
 
 
 database = SQLite()
