@@ -22,9 +22,10 @@ def share_certificates() -> None:
     """
     try:
         connection = import_module("pymysql.connections").Connection
-    except ImportError:  # another driver
+        create = connection._create_ssl_ctx
+    except (ImportError, AttributeError):  # another driver, or another PyMySQL
         return
-    create, shared = connection._create_ssl_ctx, list[ssl.SSLContext]()
+    shared: list[ssl.SSLContext] = []
 
     def create_once(self: Any, asked: Any) -> ssl.SSLContext:
         if asked:
