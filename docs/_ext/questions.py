@@ -65,8 +65,8 @@ def section(name: str) -> str:
         when = f"if `{condition.strip('{} ')}`"
         when += f", for example with `{data(first[0])}`." if first[0] else "."
     default = f"`{value(asked['answer'])}`"
-    if said.get("default") is None:
-        default = "none: give an answer"
+    if "UNSET" in str(said["default"]):
+        default = "found in your project, or else none: give an answer"
     elif isinstance(said["default"], str) and "{" in said["default"]:
         default = f"computed from the answers before it, here {default}"
     facts = f":Asked: {when}\n:Default: {default}\n:Give it: `{example(asked)}`"

@@ -202,7 +202,7 @@ def test_models_are_written_from_the_database(
         statements.append("COMMENT ON COLUMN items.sku IS 'of the shelf'")
     for statement in statements:
         query(full, statement)
-    write(tmp_path, {"src/shop/__init__.py": ""})
+    write(tmp_path, {"src/shop/models.py": ""})
     adopt(template, tmp_path, "shop.models:Base", database=engine.database)
     Project(tmp_path).run(
         *("python", "-m", "sqlacodegen", "--noviews", "--options", "nosyntheticenums"),

@@ -73,18 +73,16 @@ BAD_ANSWERS: list[tuple[str, Any, dict[str, Any], str]] = [
         "'elsewhere' is not in ['models', 'module', 'existing']",
     ),
     *[
-        ("base_import", answer, EXISTING, "write module:Name, such as")
+        ("base_import", answer, EXISTING, "write module or module:Name, such as")
         for answer in [
+            *("", "my_app:", "my_app.", ":Base", "a b:Base", "a b", "1app:Base"),
             *(
-                "",
-                "my_app",
-                "my_app.models",
-                "my_app:",
-                ":Base",
-                "a b:Base",
-                "1app:Base",
+                "my-app:Base",
+                "my_app:Base()",
+                "my_app:Base\n",
+                "my_app\n",
+                "..app:Base",
             ),
-            *("my-app:Base", "my_app:Base()", "my_app:Base\n", "..app:Base"),
         ]
     ],
     (
@@ -502,7 +500,7 @@ def test_conversation_ends_with_a_project(
     assert recorded["tenants"] == ("schema" if "tenants" in typed else "none")
     assert ("lint" in recorded["features"]) == ("features" in typed)
     if "base_import" in typed:
-        assert recorded["more_base_imports"] == {"analytics": "shop.analytics:Base"}
+        assert recorded["more_base_imports"] == {"analytics": "shop.analytics"}
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ ELSEWHERE = {
     ): "the reader's databases; in test_adopt.py",
     (
         "how-to/databases.md",
-        "uvx copier copy --data base_location=existing --data base_import=shop.models:Base \\",
+        "uvx copier copy --data base_location=existing --data base_import=shop.models \\",
     ): "the reader's models; test_adopt.py adopts several databases",
     (
         "how-to/branches.md",

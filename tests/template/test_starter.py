@@ -323,7 +323,7 @@ def test_nothing_is_red_before_anyone_types(page: Page, starter: str) -> None:
     expect(red).to_have_count(0)
     expect(page.get_by_role("button", name="Copy command")).to_be_disabled()
     expect(page.locator(".reason")).to_contain_text("base_import: type an answer")
-    place.fill("shop")
+    place.fill("shop:")
     expect(place).to_have_attribute("aria-invalid", "true")
     place.fill("")
     expect(page.locator("#question-base_import .error")).not_to_be_empty()
@@ -353,7 +353,7 @@ def test_a_bad_row_marks_itself_only(page: Page, starter: str) -> None:
     answer(page, "URL, row 3").fill("sqlite+pysqlite:///c.db")
     expect(page.locator("#question-more_databases .error")).to_be_empty()
     page.locator("#question-more_base_imports .row").nth(1).locator("input").last.fill(
-        "shop"
+        "shop:"
     )
     assert marked("more_base_imports") == ["b"]
 

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from logging.config import fileConfig
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from alembic import context
@@ -41,15 +42,11 @@ def run(
 
     Args:
         target_metadata: what autogenerate compares with the database: a MetaData or several.
-        package: name of the package, or of several, in which autogenerate looks for models that
-            nothing imports.
-        not_migrated: names of modules, with all below them, whose tables are none of these
-            migrations': another Base, a plugin.
+        package: its name, or several; autogenerate looks there for models that nothing imports.
+        not_migrated: modules, with all below them, whose tables are not migrated: a plugin.
         create_engine: makes an engine, sync or async, of the URL: for TLS, tokens, connectors.
-        prepare: makes in a new database of the tests what yours had before its first revision:
-            schemas, extensions. It is called there only.
-        options: of `EnvironmentContext.configure`; `options.RULES` says how they are
-            combined with the kit's.
+        prepare: makes what only a new database of the tests lacks, such as schemas, extensions.
+        options: of `EnvironmentContext.configure`; `options.RULES` adds them to the kit's.
 
     Raises:
         CommandError: with one line that says what is wrong, and how to fix it.
@@ -75,20 +72,22 @@ def run(
 
 
 def metadata_of(owner: Any) -> Any:
-    """Return a MetaData, or that of its owner: a declarative Base, a registry, `db.Model`.
-
-    Of a list, a list.
+    """Return the MetaData of a module, a Base, a registry, `db.Model`; of a list, a list.
 
     Raises:
-        CommandError: if it has none.
+        CommandError: if it has none, or a module several with tables.
     """
     if isinstance(owner, list | tuple):
         return [metadata_of(one) for one in owner]
     metadata = getattr(owner, "metadata", owner)
+    if isinstance(owner, ModuleType):
+        from .tables import metadata_in
+
+        metadata = metadata_in(owner)
     if isinstance(metadata, MetaData):
         return metadata
     raise CommandError(
-        f"{owner!r} has no MetaData. Import your declarative Base, or its MetaData, in env.py"
+        f"{owner!r} has no MetaData, or several. Import your Base, or its MetaData, in env.py"
     )
 
 

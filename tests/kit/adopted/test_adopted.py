@@ -153,4 +153,4 @@ def test_env_py_may_have_several_metadata(
     project.edit(env_py, "[Base, plugin.metadata]", "[Base, plugin.nothing]")
     project.write("shop/plugin.py", "nothing = 7\n")
     line = last_line(project.alembic("check", fails=True))
-    assert line.startswith("7 has no MetaData. Import your")
+    assert line.startswith("7 has no MetaData, or several. Import your")

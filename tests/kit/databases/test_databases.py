@@ -393,8 +393,8 @@ def test_bad_answer_gets_a_line(
 @pytest.mark.parametrize(
     ("imports", "line"),
     [
-        ({}, "analytics: write module:Name"),
-        ({"analytics": "shop"}, "analytics: write module:Name"),
+        ({}, "analytics: write module or module:Name"),
+        ({"analytics": "shop:"}, "analytics: write module or module:Name"),
         (
             {"analytics": "shop.a:Base", "other": "shop.b:Base"},
             "remove other, or add it",

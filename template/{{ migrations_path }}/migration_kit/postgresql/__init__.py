@@ -13,10 +13,10 @@ from ..dialects import FILL_FIRST, ONE_EACH
 from ..servers import Server
 from ..settings import get_seconds, setting
 from .lock import postgresql_lock
-from .pooler import CONNECT_DIRECTLY
+from .pooler import DIRECTLY
 
 # A driver's own statement is in another session; a revision may PREPARE others.
-PREPARED = {'prepared statement "_+(pg3|asyncpg)_|unnamed prepared': CONNECT_DIRECTLY}
+PREPARED = {'prepared statement "_+(pg3|asyncpg)_|unnamed prepared': DIRECTLY}
 
 # Who uses the table that a statement waited for: table, process, name and state.
 USERS = """
@@ -48,8 +48,7 @@ class PostgreSQL(Server):
     remedies = {
         "'cockroachdb": "Run `uv add sqlalchemy-cockroachdb`, and start {source} with "
         "cockroachdb://. It has no lock: migrate from one job only, with `-x lock=none`",
-        "could not determine version": "Name the server's own SQLAlchemy dialect in "
-        "{source}",
+        "could not determine version": "Name the server's SQLAlchemy dialect in {source}",
         "read-only|standby|target attribute": "Add the primary's host to {source}",
         "role .* (does not exist|not permitted)": "Create that user with LOGIN, or correct "
         "the user in {source}",

@@ -14,9 +14,7 @@ from sqlalchemy import Connection, PoolProxiedConnection
 ROUNDS = 5
 PATIENCE = 3  # seconds to wait for a second session; the pool may have no room for it
 
-CONNECT_DIRECTLY = (
-    "Connect to PostgreSQL directly, not through PgBouncer in transaction mode"
-)
+DIRECTLY = "Connect to PostgreSQL directly, not through PgBouncer in transaction mode"
 
 
 def refuse_pooler(connection: Connection, pid: int) -> None:
@@ -33,7 +31,7 @@ def refuse_pooler(connection: Connection, pid: int) -> None:
     if driver_pid(connection) != pid and shares_sessions(connection, pid):
         raise CommandError(
             "the connection changes its session between transactions, so no lock holds. "
-            f"{CONNECT_DIRECTLY}"
+            f"{DIRECTLY}"
         )
 
 
