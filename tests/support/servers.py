@@ -180,9 +180,10 @@ def traffic(url: URL, clients: int = 2) -> Iterator[None]:
 class Replicated:
     """A primary and its hot standby; the standby takes over when the primary fails."""
 
-    def __init__(self, temporary: Path) -> None:
+    def __init__(self, temporary: Path, settings: dict[str, str]) -> None:
         """Make the primary; `temporary` is the folder of both."""
         self._folder = temporary
+        self._settings = settings
         self._servers: list[tuple[URL, subprocess.Popen[bytes]]] = []
         self._standby: URL | None = None
         data = temporary / "primary"
@@ -209,6 +210,8 @@ class Replicated:
 
     def catch_up(self) -> None:
         """Wait until the standby has what the primary has."""
+        # An upgrade that still runs does not wait for the disk, but this commit does.
+        execute(self.primary, "SELECT pg_logical_emit_message(true, '', '')")
         [(position,)] = query(self.primary, "SELECT pg_current_wal_lsn()::text")
         behind = f"SELECT pg_last_wal_replay_lsn() < '{position}'"
         while query(self.standby, behind) == [(True,)]:
@@ -220,6 +223,11 @@ class Replicated:
         stop(self._servers[-2][1], signal.SIGQUIT)
         execute(standby, "SELECT pg_promote()")
         self._standby = None
+
+    def crash(self) -> None:
+        """Stop the primary at once, and start it again on another port."""
+        stop(self._servers.pop()[1], signal.SIGQUIT)
+        self._start(self._folder / "primary")
 
     def close(self) -> None:
         """Stop all servers."""
@@ -249,7 +257,7 @@ class Replicated:
             "full_page_writes": "off",
             "max_connections": 30,
             "shared_buffers": "16MB",
-        }
+        } | self._settings
         options = [f"--{name}={value}" for name, value in settings.items()]
         process = start(program("postgres"), "-D", data, *options, url=url)
         self._servers.append((url, process))
@@ -257,10 +265,10 @@ class Replicated:
 
 
 @contextmanager
-def replicated() -> Iterator[Replicated]:
+def replicated(**settings: str) -> Iterator[Replicated]:
     """Make a primary and its hot standby, and stop them at the end."""
     with folder() as temporary:
-        servers = Replicated(temporary)
+        servers = Replicated(temporary, settings)
         try:
             yield servers
         finally:

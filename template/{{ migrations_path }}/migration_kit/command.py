@@ -35,9 +35,7 @@ def is_autocommit(connection: Connection) -> bool:
 
 def after_each_revision(callback: Callable[..., None]) -> None:
     """Call back after each revision, before its commit, like `on_version_apply`."""
-    migration = context.get_context()
-    callbacks = migration.on_version_apply_callbacks
-    migration.on_version_apply_callbacks = (*callbacks, callback)
+    context.get_context().on_version_apply_callbacks += (callback,)
 
 
 def refuse_long_identifier(revision: str, path: str) -> None:

@@ -82,8 +82,7 @@ class Server(Database):
             yield self.catch_lock_timeout(busy)
             if not busy:
                 return
-            rolled_back = is_rolled_back()
-            if rolled_back:
+            if rolled_back := is_rolled_back():
                 connection.rollback()
             if retry == RETRIES or not rolled_back:
                 message = self.explain(connection, busy[0], timeout)

@@ -168,10 +168,11 @@ def test_pooled_session_gets_its_own_timeout_back(new: New) -> None:
     project.add_revision("one", ADD_COLUMN)
     project.add_revision("bad", "op.execute('nonsense')", down_revision="one")
     output = project.program(
-        'timeout = {"options": "-c lock_timeout=7777"}\n'
+        'timeout = {"options": "-c lock_timeout=7777 -c synchronous_commit=local"}\n'
         "engine = create_engine(URL, pool_size=1, max_overflow=0, connect_args=timeout)\n"
         'config.attributes["connection"] = engine\n'
-        "asked = text(\"SELECT pg_backend_pid(), current_setting('lock_timeout')\")\n"
+        "asked = text(\"SELECT pg_backend_pid(), current_setting('lock_timeout'), \"\n"
+        "    \"current_setting('synchronous_commit')\")\n"
         'for target in ("one", "bad"):\n'
         "    try:\n"
         "        command.upgrade(config, target)\n"
@@ -180,5 +181,6 @@ def test_pooled_session_gets_its_own_timeout_back(new: New) -> None:
         "    with engine.connect() as connection:\n"
         "        print(*connection.execute(asked).one())\n"
     )
-    pid, timeout, failed, *after = output.split()
-    assert (timeout, failed, after) == ("7777ms", "failed", [pid, timeout])
+    pid, *before, failed, pid_after, timeout, commit = output.split()
+    assert (failed, pid_after) == ("failed", pid)
+    assert before == [timeout, commit] == ["7777ms", "local"]

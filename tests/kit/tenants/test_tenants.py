@@ -510,6 +510,23 @@ def test_create_goes_on_where_it_was_killed(
     assert tenant.version() == [HERO]
 
 
+def test_workers_read_the_certificates_of_the_machine_once(new: New) -> None:
+    project = new(ENGINE_OF["mariadb-pymysql-sync"], tenants="database")
+    given = f"{str(project / 'alembic.ini')!r}, 'alembic', ()"
+    code = (
+        "from pymysql.connections import Connection\n"
+        "from migration_kit.tenants.commands import Order\n"
+        "def read(**asked):\n"
+        "    return Connection(defer_connect=True, **asked).ctx\n"
+        "def serve(answer):\n"
+        "    print(read() is read())\n"
+        "    print(read(ssl_verify_cert=True) in [read(), read(ssl_verify_cert=True)])\n"
+        f"Order('current', 'head', {given})(serve)\n"
+    )
+    output = project.run("python", "-c", code, env={"PYTHONPATH": "src:migrations"})
+    assert output.split() == ["True", "False"]
+
+
 def test_sqlite_file_that_is_gone_is_not_made_anew(new: New) -> None:
     project = new(tenants="database")
     tenants = Tenants(project, ["a", "b"])

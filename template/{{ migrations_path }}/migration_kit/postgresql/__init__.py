@@ -1,17 +1,17 @@
 """PostgreSQL: one transaction for each revision, and statements that do not wait for long."""
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from alembic import context
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, event, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..command import after_each_revision, is_autocommit
+from ..command import after_each_revision, get_command, is_autocommit
 from ..dialects import FILL_FIRST, ONE_EACH
 from ..servers import Server
-from ..settings import get_seconds
+from ..settings import get_seconds, setting
 from .lock import postgresql_lock
 from .pooler import DIRECTLY
 
@@ -26,6 +26,13 @@ WHERE l.granted AND l.pid <> pg_backend_pid() AND c.relkind IN ('r', 'p')
 AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 AND position(c.relname IN :statement) > 0
 """
+
+# Its result has the values before.
+CONFIGURE = text("""
+SELECT current_setting('lock_timeout'), current_setting('synchronous_commit'),
+set_config('lock_timeout', :limit, false), set_config('synchronous_commit',
+coalesce(:commit, current_setting('synchronous_commit')), false)
+""")
 
 
 class PostgreSQL(Server):
@@ -66,28 +73,30 @@ class PostgreSQL(Server):
 
         Once for the session, because a statement in each transaction is felt in a long history. An
         autocommit block has none: a CREATE INDEX CONCURRENTLY that gives up leaves an invalid index
-        behind. A transaction of the caller is left as it is.
+        behind. A transaction of the caller is left as it is. An upgrade waits for the disk at its
+        end: a server that crashes before that may forget the last revisions, each as a whole.
         """
         if connection.in_transaction():
             yield lambda: False
             return
-        before = connection.scalar(text("SHOW lock_timeout"))
         limit = f"{int(timeout * 1000)}ms"
-        set_lock_timeout(connection, limit)
+        # A pooler, which only the lock refuses, would hand the setting to another client.
+        is_fast = get_command() == "upgrade" and not setting("lock")
+        before = configure(connection, limit, "off" if is_fast else None)
         connection.commit()  # what is set in a transaction is gone when that is rolled back
-        whole = in_session = True
+        whole, in_session, changed = True, True, False
 
         def begin(connection: Connection) -> None:
             nonlocal whole, in_session
             if is_autocommit(connection):
                 whole = in_session = False
-                set_lock_timeout(connection, before)
+                configure(connection, before[0], None)
             elif not in_session:
                 connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{limit}'")
 
         def revision_ended(**_: object) -> None:
-            nonlocal whole
-            whole = True
+            nonlocal whole, changed
+            whole = changed = True
 
         after_each_revision(revision_ended)
         event.listen(connection, "begin", begin)
@@ -98,7 +107,10 @@ class PostgreSQL(Server):
             event.remove(connection, "begin", begin)
             with suppress(SQLAlchemyError):  # with the connection, the setting is gone
                 connection.rollback()
-                set_lock_timeout(connection, before)
+                configure(connection, *before)
+                if changed and is_fast:  # a commit that writes waits for all before it
+                    version_table = context.get_context()._version
+                    connection.execute(select(version_table).with_for_update())
                 connection.commit()
 
     def before_sql(self) -> None:
@@ -125,9 +137,8 @@ class PostgreSQL(Server):
         return super().hint(error, message)
 
 
-def set_lock_timeout(connection: Connection, value: str) -> None:
-    statement = text("SELECT set_config('lock_timeout', :value, false)")
-    connection.execute(statement, {"value": value})
+def configure(connection: Connection, limit: str, commit: str | None) -> Sequence[str]:
+    return connection.execute(CONFIGURE, {"limit": limit, "commit": commit}).one()[:2]
 
 
 database = PostgreSQL()

@@ -82,6 +82,8 @@ class Order:
 
     def __call__(self, serve: Serve[Outcome]) -> None:
         """Do it for each tenant that `serve` gives."""
+        if mysql := part("tenants", "mysql"):
+            mysql.share_certificates()
         TenantCommands(self).work(serve)
 
 
