@@ -26,8 +26,6 @@ if TYPE_CHECKING:  # importing it takes greenlet, which a sync project need not 
 
     CreateEngine = Callable[[URL], Engine | AsyncEngine]
 
-DoRun = Callable[[Connection, dict[str, Any]], None]
-
 
 def run(
     target_metadata: MetaData | Sequence[MetaData],
@@ -152,7 +150,7 @@ def run_migrations_online(
 ) -> None:
     """Run the migrations on the caller's connection or engine, else on its own one."""
     # The kit's commands may need what env.py connects to, and do something else there.
-    do_run: DoRun = context.config.attributes.get("do_run", do_run_migrations)
+    do_run = context.config.attributes.get("do_run", do_run_migrations)
     connectable, source = context.config.attributes.get("connection"), "the engine"
     if connectable is None:
         url, source = get_url()

@@ -47,8 +47,12 @@ def roundtrip(database: ScratchDatabase) -> tuple[str, list[str]]:
                 doing = f"{os.path.relpath(revision.path)}: {name}"
                 yield step
                 seen.append(read(connection, schemas))
-                if name != "upgrade":
-                    findings.extend(report(doing, seen[0], seen[2]))
+                if name != "upgrade" and seen[0] != seen[2]:
+                    findings.append(doing)
+                    findings.extend(
+                        f"    missing: {x}" for x in sorted(seen[0] - seen[2])
+                    )
+                    findings.extend(f"    left: {x}" for x in sorted(seen[2] - seen[0]))
 
     try:
         with EnvironmentContext(config, script, fn=steps):
@@ -75,11 +79,3 @@ def read(connection: Connection, schemas: dict[str, str]) -> frozenset[str]:
     if own_transaction:
         connection.rollback()
     return lines
-
-
-def report(step: str, expected: frozenset[str], found: frozenset[str]) -> Iterator[str]:
-    """Yield what a step has left, or has not brought back."""
-    if expected != found:
-        lines = [f"    missing: {line}" for line in sorted(expected - found)]
-        lines += [f"    left: {line}" for line in sorted(found - expected)]
-        yield "\n".join([step, *lines])
