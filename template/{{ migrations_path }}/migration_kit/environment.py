@@ -2,8 +2,10 @@
 
 import io
 import os
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from inspect import getattr_static
 from logging.config import fileConfig
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -79,13 +81,17 @@ def metadata_of(owner: Any) -> Any:
     """
     if isinstance(owner, list | tuple):
         return [metadata_of(one) for one in owner]
-    metadata = getattr(owner, "metadata", owner)
-    if isinstance(owner, ModuleType):
-        from .tables import metadata_in
-
-        metadata = metadata_in(owner)
-    if isinstance(metadata, MetaData):
-        return metadata
+    owners, get = [owner], getattr
+    if isinstance(owner, ModuleType):  # and those below it
+        below = f"{owner.__name__}."
+        loaded = [sys.modules[n] for n in sys.modules if f"{n}.".startswith(below)]
+        owners = [one for module in loaded for one in vars(module).values()]
+        get = getattr_static
+    found = (get(one, "metadata", one) for one in owners)
+    known = {one for one in found if isinstance(one, MetaData)}
+    used = [one for one in known if one.tables] or [*known]
+    if len(used) == 1:
+        return used[0]
     raise CommandError(
         f"{owner!r} has no MetaData, or several. Import your Base, or its MetaData, in env.py"
     )

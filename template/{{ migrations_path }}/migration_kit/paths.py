@@ -26,9 +26,8 @@ def use(config: Config) -> Config:
 
 def setting(name: str) -> Any:
     """Return a setting of `[alembic]` in alembic.ini, else of `[tool.alembic]` in pyproject.toml."""
-    [config] = in_use
-    in_toml = config._get_toml_config_value(name)
-    return config.file_config.get("alembic", name, fallback=in_toml)
+    in_toml = in_use[0]._get_toml_config_value(name)
+    return in_use[0].file_config.get("alembic", name, fallback=in_toml)
 
 
 def migrations() -> Path:

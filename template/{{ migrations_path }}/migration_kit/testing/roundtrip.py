@@ -32,7 +32,7 @@ def roundtrip(database: ScratchDatabase) -> tuple[str, list[str]]:
 
     def steps(_: object, context: MigrationContext) -> Iterator[MigrationStep]:
         """Alembic runs each step before it asks for the next one."""
-        nonlocal doing
+        nonlocal doing, findings
         connection = context.connection
         assert connection is not None
         default = connection.dialect.default_schema_name or "main"
@@ -47,12 +47,11 @@ def roundtrip(database: ScratchDatabase) -> tuple[str, list[str]]:
                 doing = f"{os.path.relpath(revision.path)}: {name}"
                 yield step
                 seen.append(read(connection, schemas))
-                if name != "upgrade" and seen[0] != seen[2]:
-                    findings.append(doing)
-                    findings.extend(
-                        f"    missing: {x}" for x in sorted(seen[0] - seen[2])
-                    )
-                    findings.extend(f"    left: {x}" for x in sorted(seen[2] - seen[0]))
+                must, has = seen[0], seen[-1]
+                if name != "upgrade" and must != has:
+                    findings += [doing]
+                    findings += [f"    missing: {line}" for line in sorted(must - has)]
+                    findings += [f"    left: {line}" for line in sorted(has - must)]
 
     try:
         with EnvironmentContext(config, script, fn=steps):
