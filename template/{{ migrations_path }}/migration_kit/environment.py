@@ -99,10 +99,9 @@ def metadata_of(owner: Any) -> Any:
 
 def run_migrations_offline(options: dict[str, Any]) -> None:
     """Print the migrations as SQL, for `--sql`: all of it, or after an error nothing."""
-    kits = {
+    kits = version_table_options() | {
         "literal_binds": True,
         "dialect_opts": {"paramstyle": "named"},
-        **version_table_options(),
     }
     with one_line("no SQL was printed"):
         context.configure(url=get_url()[0], **put_together(kits, options))
