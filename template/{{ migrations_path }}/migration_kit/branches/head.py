@@ -52,11 +52,10 @@ def read_head(script: ScriptDirectory) -> list[str]:
 
 def write_heads(config: Config, revision_file: str | None = None) -> None:
     """Write HEAD of each database's history, or only of the one that has a new revision."""
+    file = revision_file and Path(revision_file).resolve()
     for _, script in histories(config):
         folders = (Path(folder).resolve() for folder in script._version_locations)
-        if not revision_file or any(
-            Path(revision_file).resolve().is_relative_to(folder) for folder in folders
-        ):
+        if not file or any(file.is_relative_to(folder) for folder in folders):
             write_head(script)
 
 
