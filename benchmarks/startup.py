@@ -2,12 +2,15 @@
 
 ``uv run python benchmarks/startup.py`` prints, for `alembic current` and `alembic upgrade head` at
 the head, ratios of CPU time: the median of all pairs, and between which ratios the middle half is.
+`python migrations ready` is compared with `alembic current`, if it is there.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+import sys
+from pathlib import Path
 
 from everyday import cost_of
 from projects import DRIVERS, empty_database, scaffolds, script
@@ -16,9 +19,13 @@ DEFAULT = ["autogenerate", "branches", "testing"]
 FEATURES = {
     "none": [],
     "default": DEFAULT,
-    "all": [*DEFAULT, "lint", "renames", "squash", "backfill", "diagram", "online"],
+    "all": [
+        *(*DEFAULT, "lint", "renames", "squash"),
+        *("backfill", "diagram", "online", "ready"),
+    ],
 }
 COMMANDS = [("current",), ("upgrade", "head")]
+READY = (Path(sys.executable), "migrations", "ready")
 
 
 def compare(database: str, features: list[str], pairs: int) -> dict[str, list[float]]:
@@ -32,17 +39,19 @@ def compare(database: str, features: list[str], pairs: int) -> dict[str, list[fl
             "DATABASE_URL": url.render_as_string(hide_password=False),
             "PYTHONPATH": "src",
         }
-        for command in COMMANDS:
+        for words in [*COMMANDS, *([("ready",)] if "ready" in features else [])]:
+            own: tuple[str | Path, ...] = (script("alembic"), *words)
+            commands = {"stock": own, "ours": own}
+            if words == ("ready",):
+                commands = {"stock": (script("alembic"), "current"), "ours": READY}
             for number in range(-1, pairs):  # the first pair compiles modules
                 costs = {
-                    name: cost_of(
-                        script("alembic"), *command, cwd=projects[name], env=env
-                    ).cpu
+                    name: cost_of(*commands[name], cwd=projects[name], env=env).cpu
                     for name in sorted(projects, reverse=bool(number % 2))
                 }
                 if number >= 0:
                     ratio = costs["ours"] / costs["stock"]
-                    ratios.setdefault(" ".join(command), []).append(ratio)
+                    ratios.setdefault(" ".join(words), []).append(ratio)
             cost_of(script("alembic"), "upgrade", "head", cwd=projects["ours"], env=env)
     return ratios
 

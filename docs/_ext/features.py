@@ -40,7 +40,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
 }
 
 # The page of a room has its name, except for this one.
-PAGES = {"adopted": "adopt"}
+PAGES = {"adopted": "adopt", "security": "row-level-security"}
 
 
 def features() -> dict[str, str]:

@@ -32,6 +32,7 @@ FIRST: dict[str, list[Answers]] = {
     "more_base_imports": [EXISTING | ANALYTICS],
     "compose": [{"database": "postgresql"}],
     "version_table": [EXISTING],
+    "project_folder": [{"project_folder": "services/orders"}],
 }
 
 
@@ -60,10 +61,8 @@ def section(name: str) -> str:
     if not asked["asked"]:
         raise LookupError(f"{name} is not asked: FIRST needs the answers for it")
     said: dict[str, Any] = renders.engine().template.questions_data[name]
-    when = "always."
-    if condition := said.get("when"):
-        when = f"if `{condition.strip('{} ')}`"
-        when += f", for example with `{data(first[0])}`." if first[0] else "."
+    when = f"if `{said['when'].strip('{} ')}`" if "when" in said else "always"
+    when += f", for example with `{data(first[0])}`." if first[0] else "."
     default = f"`{value(asked['answer'])}`"
     if "UNSET" in str(said["default"]):
         default = "found in your project, or else none: give an answer"

@@ -11,9 +11,7 @@ def tenants() -> Iterable[str]:
 
     `first_column("SELECT ...")` of `migration_kit.tenants` reads a table of DATABASE_URL.
     """
-    raise NotImplementedError(
-        "tenants() is not written yet: return the names of your tenants in tenants.py"
-    )
+    raise NotImplementedError("return the names of your tenants")
 
 
 def tenant_url(name: str) -> URL:

@@ -8,6 +8,4 @@ def tenants() -> Iterable[str]:
 
     `first_column("SELECT ...")` of `migration_kit.tenants` reads a table of DATABASE_URL.
     """
-    raise NotImplementedError(
-        "tenants() is not written yet: return the names of your tenants in tenants.py"
-    )
+    raise NotImplementedError("return the names of your tenants")

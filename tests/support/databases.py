@@ -29,6 +29,9 @@ SERVERS = {
     ),
 }
 
+# Tables of Alembic and the kit.
+OWN = {"alembic_version", "alembic_ready"}
+
 
 def server_of(database: str) -> str:
     """Name the server that a database runs on here: MariaDB serves both of its dialects."""
@@ -99,9 +102,9 @@ def query(url: URL, statement: str) -> list[tuple[Any, ...]]:
 
 
 def tables(url: URL) -> set[str]:
-    """Return the names of a database's tables, without Alembic's own."""
+    """Return the names of a database's tables, without those of Alembic and the kit."""
     with connect(sync_url(url)) as connection:
-        return set(inspect(connection).get_table_names()) - {"alembic_version"}
+        return set(inspect(connection).get_table_names()) - OWN
 
 
 def version(url: URL) -> list[str]:

@@ -37,6 +37,23 @@ SOME: dict[str, Callable[[Variant], bool]] = {
     ),
 }
 
+# What a page says of a room, and in no project without it. A link to a room is told apart from
+# the command that adds it.
+OF_ROOMS = {
+    "autogenerate": r"alembic-postgresql-enum|Tables you don't manage|Autogenerate refuses",
+    "branches": r"\bHEAD\b(?!\^)|\brebase\b|kit\.module|Several lines",
+    "testing": r"\bpytest|test_migrations|_test_|\bfixture|conftest|TEST_DATABASE_URL|The tests",
+    "lint": r"sqlglot|squawk|\w lint\b|fetch-depth|GIT_DEPTH|A protected|PROTECTED|lint-accept",
+    "renames": r"-x rename|`rename`|New names",
+    "squash": r"\bsquash",
+    "backfill": r"\b[Bb]ackfill|Many rows",
+    "diagram": r"paracelsus|\bdraw\b|schema\.md",
+    "online": r"\bonline\b|Busy tables",
+    "ready": r"migrations ready\b|After a rollback",
+    "tenants": r"\b[Tt]enant|\brich\b|Indexed",
+    "databases": r"migrations all\b|alembic -n",
+}
+
 # For code that runs in a project's folder.
 IMPORT_ROUNDTRIP = """\
 import sys; sys.path.append('migrations')
@@ -104,6 +121,8 @@ def migration_layer(variant: Variant) -> set[str]:
         files |= {".squawk.toml"}
     if variant.tenants != "none":
         files |= {f"{migrations}/tenants.py"}
+    if variant.agents:
+        files |= {"AGENTS.md"}
     return files
 
 

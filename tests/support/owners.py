@@ -14,6 +14,8 @@ from support.releases import ROOT
 
 # What the table asks of a project's answers, for a project that has everything.
 EVERYTHING: dict[str, Any] = {
+    "_copier_conf": {"answers_file": ".copier-answers.yml"},
+    "agents": True,
     "base_location": "models",
     "ci": "github",
     "example": "tour",

@@ -32,6 +32,8 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "backfill": ("backfill",),
     "diagram": ("diagram",),
     "online": ("autogenerate", "online"),
+    "security": ("autogenerate", "security"),
+    "ready": ("ready",),
     "all": (
         "autogenerate",
         "branches",
@@ -42,10 +44,14 @@ FEATURES: dict[str, tuple[str, ...]] = {
         "backfill",
         "diagram",
         "online",
+        "security",
+        "ready",
     ),
 }
 # Those that releases had before 3.2.
-OLDER = tuple(name for name in FEATURES["all"] if name != "online")
+OLDER = tuple(
+    name for name in FEATURES["all"] if name not in {"online", "security", "ready"}
+)
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,7 @@ class Variant:
     tenants: str = "none"
     features: tuple[str, ...] = FEATURES["all"]
     kit: str = "copied"
+    agents: bool = False
 
     def __str__(self) -> str:
         place = "package" if self.migrations_in_package else "root"
@@ -124,6 +131,7 @@ class Variant:
                     if FEATURES[name] == self.features != FEATURES["all"]
                 ),
                 *([self.kit] if self.kit != "copied" else []),
+                *(["agents"] if self.agents else []),
             ]
         )
 
@@ -204,6 +212,7 @@ COLUMNS: dict[str, list[Any]] = {
     "example": EXAMPLES,
     "compose": [False, True],
     "ci": CIS,
+    "agents": [False, True],
 }
 
 
@@ -251,12 +260,12 @@ FEATURES_AND_KINDS: dict[str, list[Any]] = {
     "engine": ONE_OF_EACH,
 }
 
-# What an existing project gets depends on its engine, its features and CI alone.
+# What an existing project gets depends on its engine, its features, its rules and CI alone.
 EXISTING = [
     Variant(base_location="existing", example="none", **row)
     for row in (
         *pairwise({"engine": ENGINES, "ci": CIS}),
-        *pairwise(FEATURES_AND_KINDS | {"ci": CIS}),
+        *pairwise(FEATURES_AND_KINDS | {"ci": CIS, "agents": COLUMNS["agents"]}),
     )
 ]
 
@@ -267,6 +276,7 @@ SEVERAL = [
         ENGINE_OF["postgresql-psycopg-sync"],
         compose=True,
         more=(ENGINE_OF["sqlite-aiosqlite-async"], ENGINE_OF["mariadb-pymysql-sync"]),
+        agents=True,
     ),
     Variant(
         ENGINE_OF["sqlite-pysqlite-sync"],
@@ -298,7 +308,7 @@ SEVERAL = [
 
 # Tenants bring the same files and lines whatever the other answers are.
 TENANTS = [
-    Variant(ENGINE_OF["postgresql-psycopg-sync"], tenants="schema"),
+    Variant(ENGINE_OF["postgresql-psycopg-sync"], tenants="schema", agents=True),
     Variant(
         ENGINE_OF["mariadb-asyncmy-async"],
         "module",
@@ -335,10 +345,12 @@ ALL = [
     *dict.fromkeys([*PAIRWISE, *ROOMS, *EXISTING, *SEVERAL, *TENANTS, *INSTALLED]),
 ]
 
-# What changes how a project migrates; compose.yaml and CI do not, nor whether the application
+# What changes how a project migrates; compose.yaml, CI and rules do not, nor whether the application
 # awaits its driver. Each driver meets each example, with and without rooms.
 DRIVERS = {(e.database, e.driver): e for e in ENGINES}
-MIGRATING = {name: COLUMNS[name] for name in COLUMNS if name not in {"compose", "ci"}}
+MIGRATING = {
+    name: COLUMNS[name] for name in COLUMNS if name not in {"compose", "ci", "agents"}
+}
 MIGRATING |= {"engine": list(DRIVERS.values())}
 MIGRATING |= {"features": [FEATURES[name] for name in ("no-feature", "default", "all")]}
 SHAPES = [Variant(**row) for row in pairwise(MIGRATING)]

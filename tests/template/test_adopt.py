@@ -529,7 +529,7 @@ def test_answers_of_another_template_are_left_alone(
         str(template), tmp_path, data=given, defaults=True, answers_file=own
     )
     assert "database: sqlite\n" in (tmp_path / own).read_text()
-    assert f"--answers-file {own} --data" in capfd.readouterr().err
+    assert f"copier update --answers-file {own} --vcs-ref" in capfd.readouterr().err
     after = contents(tmp_path)
     assert {name: after[name] for name in before} == before
     copier.run_copy(

@@ -464,6 +464,7 @@ def test_bad_answer_is_refused_at_the_prompt(template: Path, tmp_path: Path) -> 
             "tenants": f"{DOWN}\r",
             "features": f"{DOWN * 3} \r",
             "ci": f"{DOWN}\r",
+            "agents": f"{DOWN}\r",
         },
         {
             "base_location": f"{DOWN}{DOWN}\r",
@@ -499,6 +500,7 @@ def test_conversation_ends_with_a_project(
     assert bool(recorded["more_databases"]) == ("more_databases" in typed)
     assert recorded["tenants"] == ("schema" if "tenants" in typed else "none")
     assert ("lint" in recorded["features"]) == ("features" in typed)
+    assert recorded["agents"] == ("agents" in typed)
     if "base_import" in typed:
         assert recorded["more_base_imports"] == {"analytics": "shop.analytics"}
 

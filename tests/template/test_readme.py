@@ -84,7 +84,7 @@ def commands_of(project: Project) -> list[str]:
 
 def leads_to_database(command: str) -> bool:
     """Tell a command that does something else with another database."""
-    return "alembic" in command or "pytest" in command
+    return bool(re.search(r"alembic|pytest| ready$", command))
 
 
 def through_uv(project: Project, command: str, env: dict[str, str]) -> str:
@@ -285,21 +285,6 @@ def length(project: Path) -> int:
     return (project / "README.md").read_text(encoding="utf-8").count("\n")
 
 
-# What a page says of a room, and in no project without it. A link to a room is told apart from
-# the command that adds it.
-OF_ROOMS = {
-    "autogenerate": r"alembic-postgresql-enum|Tables you don't manage|Autogenerate refuses",
-    "branches": r"\bHEAD\b(?!\^)|\brebase\b|kit\.module|Several lines",
-    "testing": r"\bpytest|test_migrations|_test_|\bfixture|conftest|TEST_DATABASE_URL|The tests",
-    "lint": r"sqlglot|squawk|\w lint\b|fetch-depth|GIT_DEPTH|A protected|PROTECTED|lint-accept",
-    "renames": r"-x rename|`rename`|New names",
-    "squash": r"\bsquash",
-    "backfill": r"\b[Bb]ackfill|Many rows",
-    "diagram": r"paracelsus|\bdraw\b|schema\.md",
-    "online": r"\bonline\b|Busy tables",
-    "tenants": r"\b[Tt]enant|\brich\b|Indexed",
-    "databases": r"migrations all\b|alembic -n",
-}
 ADDS = r"(?s)Before your first deployment, add `lint`.*?```\n\n|This adds `.*?```\n\n"
 
 
@@ -317,7 +302,7 @@ def test_a_project_tells_of_its_rooms_and_of_no_other(
             told += path.read_text(encoding="utf-8")
     told = re.sub(ADDS, "", told)
     told = re.sub(r"(?m)^lint\.|hooks = .*|`protected` .*", "", told)
-    for room, pattern in OF_ROOMS.items():
+    for room, pattern in layout.OF_ROOMS.items():
         found = re.search(pattern, told)
         assert bool(found) == (room in variant.rooms), f"{room}: {found}"
 

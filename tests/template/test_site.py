@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import socket
@@ -46,6 +47,7 @@ REPOSITORY = "https://github.com/example/copier-alembic"
 # Commands of the pages that no session runs, by the page and the first line of their block.
 ADOPT, UPDATE, SWITCH = (f"how-to/{name}.md" for name in ("adopt", "update", "switch"))
 HISTORY, NOTES = "how-to/adopt-history.md", "reference/upgrade-notes.md"
+PACKAGING = "how-to/packaging.md"
 ELSEWHERE = {
     (
         ADOPT,
@@ -75,6 +77,20 @@ ELSEWHERE = {
         'uv run alembic merge heads -m "merge capes and masks"',
     ): "the other way out of what the session has left by `rebase`",
     ("how-to/clusters.md", "alembic -x lock=none upgrade head"): "in test_clusters.py",
+    (PACKAGING, "uv build --wheel"): "in test_packaged.py",
+    (
+        PACKAGING,
+        'INI=$(python -c "import my_app; print(my_app.__path__[0])")/alembic.ini',
+    ): "in test_packaged.py",
+    (
+        PACKAGING,
+        "uvx shiv --entry-point my_app.migrate:main --output-file my-app.pyz .",
+    ): "downloads all dependencies",
+    (PACKAGING, "uv pip install --target app ."): "in test_packaged.py",
+    (
+        PACKAGING,
+        "uv run --with pyinstaller pyinstaller my_app.spec",
+    ): "in test_packaged.py",
     (
         "how-to/pgbouncer.md",
         'DATABASE_URL="$DIRECT_DATABASE_URL" uv run --no-dev alembic upgrade head',
@@ -340,7 +356,7 @@ def test_commands_are_split_where_a_shell_does() -> None:
 ALL: dict[str, Any] = {"features": list(FEATURES["all"])}
 MARIADB = {"database": "mariadb", "tenants": "database", "base_location": "module"}
 RENDERS: list[dict[str, Any]] = [
-    ALL | {"example": "tour"},
+    ALL | {"example": "tour", "agents": True},
     ALL | {"database": "postgresql", "compose": True, "ci": "gitlab"},
     ALL | {"database": "postgresql", "tenants": "schema"},
     ALL | MARIADB | {"async_engine": True},
@@ -466,6 +482,51 @@ def test_page_of_checks_has_each() -> None:
         for name in re.findall(r"(?m)^def (test_\w+)", path.read_text("utf-8"))
     ]
     assert re.findall(r"(?m)^\| `test_\w+` \| `\w+` \| ", page) == found
+
+
+# Prints the rules with a remedy: of all databases, and of MySQL's kind only; and those of `protected`.
+RULES = """
+import json
+from migration_kit.lint.changes import DESTROYS
+from migration_kit.lint.mysql import MySQL
+from migration_kit.lint.reading import plain_dialect
+from migration_kit.lint.rules import Rules
+own = MySQL(plain_dialect("mysql")).remedies
+print(json.dumps([[*Rules.remedies], [*own.keys() - Rules.remedies], [*DESTROYS]]))
+"""
+
+
+def rules_that_lint_reports() -> set[str]:
+    """Return the names in the calls that make a finding, which has no other words for it."""
+    found = {"deleted-revision"}  # its file is gone: no finding has a place there
+    for path in (KIT / "lint").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case (
+                    ast.Call(ast.Attribute(attr="find"), [ast.Constant(rule), *_])
+                    | ast.Call(ast.Name("Finding"), [_, _, ast.Constant(rule), *_])
+                    | ast.keyword("rule", ast.Constant(rule))
+                    | ast.Yield(ast.Tuple([ast.Constant(rule), _, _]))
+                ):
+                    found.add(rule)
+    return found
+
+
+def test_page_of_lint_has_each_rule() -> None:
+    page = (DOCS / "reference" / "lint.md").read_text(encoding="utf-8")
+    output = run(sys.executable, "-Bc", RULES, cwd=KIT.parent)
+    everywhere, mysql, destroys = map(set, json.loads(output))
+    found = {
+        rule: databases
+        for rules, databases in re.findall(r"(?m)^\| (`.*?) \|.*\| (.*) \|$", page)
+        for rule in re.findall("`(.+?)`", rules)
+    }
+    of_git = {"edited-revision", "deleted-revision"}
+    assert found.keys() == rules_that_lint_reports() == everywhere | mysql | of_git
+    assert {rule for rule, one in found.items() if one == "MySQL, MariaDB"} == mysql
+    assert {one.partition(";")[0] for one in found.values()} == {"all", "MySQL, MariaDB"}
+    refused = page.partition("## Refused in production")[2]
+    assert {*re.findall("`([a-z-]+)`", refused)} == destroys | {"unread"}
 
 
 def test_features_are_those_of_the_kit() -> None:

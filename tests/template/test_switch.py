@@ -65,6 +65,7 @@ DIRECT = [
     *ways("driver", ["asyncpg", "psycopg"], async_engine=True, **POSTGRESQL),
     *ways("driver", ["asyncmy", "aiomysql"], async_engine=True, database="mysql"),
     *ways("ci", ["github", "gitlab", "none"]),
+    ({}, {"agents": True}),
     *ways("compose", [False, True], **POSTGRESQL),
     *ways("example", ["none", "hero", "tour"]),
     *ways("project_name", ["My App", "Your App"], package_name="my_app"),

@@ -50,7 +50,9 @@ def parser_of_commands(option: argparse.ArgumentParser) -> argparse.ArgumentPars
     written.add_argument("file")
     written.set_defaults(run=revision_written)
     if sys.argv[3:4] != ["written"]:  # the hook need not wait for what commands import
-        for room in rooms():
+        named = tuple(f".{one}.room" for one in sys.argv[1:2])  # nor `ready` for others
+        found = [one for one in rooms() if one.__module__.endswith(named)]
+        for room in found or rooms():
             room.add_commands(commands.add_parser)
     return parser
 

@@ -10,6 +10,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, pool
 from sqlalchemy.exc import SQLAlchemyError
 
 from .dialects import database_of
+from .paths import update_command
 from .rooms import part
 
 if TYPE_CHECKING:  # importing it takes greenlet, which a sync project need not install
@@ -90,13 +91,6 @@ def run_on(
     if not (asynchronous := part("", "asynchronous")):
         raise CommandError(
             f"the kit of this project has no async drivers, but {source} names "
-            f"{engine.url.drivername}. Run `copier update --data async_engine=true`"
+            f"{engine.url.drivername}. Run `{update_command('async_engine=true')}`"
         )
     return cast(T, asynchronous.run_on_async(engine, source, function))
-
-
-def on_connection(
-    url: URL, function: Callable[[Connection], T], variable: str = "TEST_DATABASE_URL"
-) -> T:
-    """Call a function with its own connection to a database."""
-    return run_on(create_connectable(url), f"{variable}, else alembic.ini", function)

@@ -10,6 +10,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from .command import is_read_only
+from .paths import update_command
 from .rooms import part
 from .settings import get_seconds, setting
 
@@ -74,8 +75,8 @@ class Database:
         name = connection.dialect.name
         if self.needs_lock:
             raise CommandError(
-                f"the kit of this project has no {name}. Run `copier update --data "
-                f"database={name}`, or correct the URL"
+                f"the kit of this project has no {name}. "
+                f"Run `{update_command(f'database={name}')}`, or correct the URL"
             )
         raise no_lock(f"SQLAlchemy's dialect {name}")
 

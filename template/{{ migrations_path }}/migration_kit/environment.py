@@ -52,6 +52,8 @@ def run(
         CommandError: with one line that says what is wrong, and how to fix it.
     """
     config = use(context.config)
+    # Without its sources, Alembic would find no revision, and exit with 0.
+    context.script.sourceless |= not os.path.exists(f"{context.script.dir}/env.py")
     # Only the `alembic` command sets up logging; a program that calls Alembic has its own.
     is_command = hasattr(config.cmd_opts, "cmd")
     if is_command and os.path.exists(config.config_file_name or ""):
@@ -99,9 +101,10 @@ def run_migrations_offline(options: dict[str, Any]) -> None:
         **version_table_options(),
     }
     with one_line("no SQL was printed"):
+        context.configure(url=get_url()[0], **put_together(kits, options))
         for room in rooms():
             room.check_history(context.script)
-        context.configure(url=get_url()[0], **put_together(kits, options))
+            after_each_revision(room.after_revision)
         impl = context.get_context().impl
         output, impl.output_buffer = impl.output_buffer, io.StringIO()
         with context.begin_transaction():

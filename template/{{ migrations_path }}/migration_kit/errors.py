@@ -28,7 +28,7 @@ LIBRARIES = (
 )
 
 # Alembic's error for a revision that has no file; its identifier is the first group.
-MISSING = r"Can't locate revision identified by '(.*)'"
+MISSING = r"Can't locate revision identified by '(.*)'$"
 
 
 @contextmanager
@@ -69,16 +69,19 @@ def one_line(
 
 def remedy_for(message: str) -> str:
     """Return the fix for an Alembic error, after its cause if it lacks one, or nothing."""
-    script = script_of_run()
-    if script:
+    if script := script_of_run():
         found = (room.remedy(script, message) for room in rooms())
         if remedy := next(filter(None, found), ""):
             return remedy
-    if script and message.startswith("Target database is not up to date"):
-        several = len(script.get_heads()) > 1
-        return f"Run `alembic upgrade {'heads' if several else 'head'}`"
+        if message.startswith(("Target database is not", "Database is not on all")):
+            several = len(script.get_heads()) > 1
+            return f"Run `alembic upgrade {'heads' if several else 'head'}`"
     if re.match(MISSING, message):
-        return "no revision file has it. Use the release that has it, or correct the ID"
+        return (
+            "no revision file has it: the database is newer than this code, or the ID is wrong. Use "
+            "the release that has it; if another project shares the database, set version_table in "
+            "alembic.ini"
+        )
     return ""
 
 
@@ -121,8 +124,7 @@ def describe(error: Exception, database: Database | None = None) -> str:
         statement = getattr(error, "statement", "")
         said.append(database.hint(error, f"{said[0]}\n{statement}"))
     frames = traceback.extract_tb(error.__traceback__)
-    script = script_of_run()
-    versions = tuple(map(str, script._version_locations if script else ()))
+    versions = tuple(map(str, getattr(script_of_run(), "_version_locations", ())))
     own = [frame for frame in frames if frame.filename.startswith(versions)]
     own = own or [frame for frame in frames if not frame.filename.startswith(LIBRARIES)]
     if isinstance(error, KeyError) and not own:

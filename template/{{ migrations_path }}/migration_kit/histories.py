@@ -4,11 +4,12 @@ import io
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 
 from .sections import databases, read_config
@@ -16,7 +17,7 @@ from .sections import databases, read_config
 
 def histories(config: Config) -> Iterator[tuple[Config, ScriptDirectory]]:
     """Yield the configuration of each database of alembic.ini, and its history."""
-    for name in databases(config.config_file_name):
+    for name in databases(config.config_file_name) if config.config_file_name else ():
         one = read_config(config.config_file_name, name)
         yield one, ScriptDirectory.from_config(one)
 
@@ -55,3 +56,11 @@ def load_options(config: Config) -> dict[str, Any]:
     with EnvironmentContext(silent, script, fn=remember, as_sql=True):
         script.run_env()
     return found
+
+
+def source_of(revision: Script) -> Path:
+    """Return the file with a revision's source; refuse one that was shipped without it."""
+    path = Path(revision.path)
+    if path.suffix == ".pyc":
+        raise CommandError(f"{path.name} has no source to read. Ship its .py file")
+    return path

@@ -1,6 +1,7 @@
 """Options of `context.configure()` from the kit and from env.py, combined."""
 
 from collections.abc import Callable, Sequence
+from operator import or_
 from typing import Any
 
 from alembic.util import CommandError
@@ -17,10 +18,6 @@ def put_together(kits: dict[str, Any], users: dict[str, Any]) -> dict[str, Any]:
 
     A plain value of env.py's wins; what both may judge, change or hear of is in `RULES`. None
     counts as not given.
-
-    Args:
-        kits: options by their name.
-        users: options by their name, as env.py has them.
 
     Raises:
         CommandError: if env.py gives what only a run can know.
@@ -63,16 +60,11 @@ def add_up(kits: Sequence[str], users: Sequence[str]) -> list[str]:
     return [*kits, *(name for name in users if name not in kits)]
 
 
-def merge(kits: dict[str, Any], users: dict[str, Any]) -> dict[str, Any]:
-    """Let env.py's values win one by one."""
-    return kits | users
-
-
 RULES: dict[str, Callable[[Any, Any], Any]] = {
     "include_name": agree,
     "include_object": agree,
     "render_item": ask_users_first,
     "process_revision_directives": call_both,
     "autogenerate_plugins": add_up,
-    "dialect_opts": merge,
+    "dialect_opts": or_,  # env.py's values win one by one
 }

@@ -6,25 +6,27 @@ from pathlib import Path
 from typing import Any
 
 from alembic.config import Config
-from alembic.util import coerce_resource_to_filename
+from alembic.util import CommandError, coerce_resource_to_filename
 
-_in_use: list[Config] = []
+in_use: list[Config] = []  # the configuration of the run, or of the kit's command
 
 
 def use(config: Config) -> Config:
     """Remember whose settings count from now on in this process, and return them."""
-    _in_use[:] = [config]
+    in_use[:] = [config]
+    kit = os.path.join(setting("script_location") or "", "migration_kit", "paths.py")
+    if os.path.exists(kit) and not os.path.samefile(kit, __file__):
+        folder = os.path.relpath(os.path.dirname(config.config_file_name or ""))
+        raise CommandError(
+            f"this process runs the migration_kit of another project than {folder}. "
+            f"Use a process for each project, such as `pytest {folder}`"
+        )
     return config
-
-
-def config_in_use() -> Config | None:
-    """Return the configuration of the run, or of the kit's command."""
-    return _in_use[0] if _in_use else None
 
 
 def setting(name: str) -> Any:
     """Return a setting of `[alembic]` in alembic.ini, else of `[tool.alembic]` in pyproject.toml."""
-    config = config_in_use()
+    config = next(iter(in_use), None)
     if config is None or config.file_config.has_option("alembic", name):
         return config and config.file_config.get("alembic", name)
     return config._get_toml_config_value(name)
@@ -53,3 +55,13 @@ def invocation(start: str | Path = os.curdir) -> str:
     if len(names) > 1 and find_spec(names[0]):
         return f"python -m {'.'.join(names)}"
     return f"python {Path(os.path.relpath(folder, start)).as_posix()}"
+
+
+def update_command(answer: str) -> str:
+    """Return the command that changes an answer of the project; it works in this folder."""
+    config, answers = next(iter(in_use), None), setting("answers_file")
+    file = getattr(config, "config_file_name", None) or "alembic.ini"
+    option = f" --answers-file {answers}" if answers else ""
+    folder = os.path.dirname(os.path.relpath(file))
+    options = f"--vcs-ref=:current: --defaults --data {answer}{option} {folder}"
+    return f"uvx copier update {options.rstrip()}"

@@ -6,6 +6,7 @@ The `room.py` of each ends with `room = ...`, an instance of `Room`. Every run a
 
 import os
 import re
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
@@ -20,7 +21,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection
 
-from .paths import setting
+from .paths import setting, update_command
 
 # In the order in which they are asked, each with those that it needs.
 ROOMS: dict[str, tuple[str, ...]] = {
@@ -31,11 +32,13 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "branches": (),
     "online": ("autogenerate",),  # the last one is called first: `options.call_both`
     "renames": ("autogenerate",),
+    "security": ("autogenerate",),
     "autogenerate": (),
     "lint": (),
     "backfill": (),
     "testing": (),
     "diagram": (),
+    "ready": (),  # its remedy is the last
 }
 
 # Rooms that an answer of their own brings.
@@ -48,10 +51,11 @@ ANSWERS = {
 # Tables of the kit in the user's database; they outlive their rooms.
 LOCK_TABLE = "alembic_lock"
 BACKFILL_TABLE = "alembic_backfill"
+READY_TABLE = "alembic_ready"
+TABLES = (LOCK_TABLE, BACKFILL_TABLE, READY_TABLE)
 
 # Settings that nothing would heed without their room.
-PROMISES = {"tenant": "tenants", "protected": "lint", "rename": "renames"}
-PROMISES |= {"online": "online"}
+PROMISES = dict(tenant="tenants", protected="lint", rename="renames", online="online")
 
 
 class Room:
@@ -130,12 +134,7 @@ def rooms() -> list[Room]:
 
 
 def part(room: str, dialect: str) -> Any:
-    """Return the module that a room, or the kit, has for a kind of database, or None.
-
-    Args:
-        room: its name; nothing for the kit itself.
-        dialect: of SQLAlchemy; MariaDB's module is that of MySQL.
-    """
+    """Return the module that a room, or the kit if it is "", has for a dialect, or None."""
     kind = "mysql" if dialect == "mariadb" else dialect
     name = f"{room}.{kind}" if room else kind
     return import_module(f".{name}", __package__) if is_module(name) else None
@@ -153,6 +152,12 @@ def checks(config_file: Path) -> dict[str, Any]:
     names = [name for name in ROOMS if is_on(name) and is_module(f"{name}.checks")]
     if "testing" not in names:  # it has the fixtures
         return {}
+    loaded = sys.modules.get(f"{__package__}.testing.checks")
+    if loaded and loaded.CONFIG.config_file_name != str(config_file):
+        raise CommandError(
+            "pytest has loaded the checks of another project. "
+            f"Run `pytest {os.path.relpath(config_file.parent)}` alone"
+        )
     found: dict[str, Any] = {}
     for name in names:
         found |= vars(import_module(f".{name}.checks", __package__))
@@ -190,4 +195,4 @@ def how_to_add(room: str) -> str:
     names = [*(name for name in ROOMS if is_on(name)), *ROOMS[room], room]
     features = ", ".join(dict.fromkeys(one for one in names if one not in ANSWERS))
     answer = ANSWERS.get(room, f"'features=[{features}]'")
-    return f"Run `copier update --data {answer}`, or restore its deleted folder"
+    return f"Run `{update_command(answer)}`, or restore its deleted folder"

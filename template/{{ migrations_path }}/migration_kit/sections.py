@@ -29,9 +29,6 @@ def databases(config_file: str | Path | None) -> list[str]:
     """Return the sections of alembic.ini that have a history, as `alembic -n` takes them.
 
     If none has `script_location`, it is the first one, of which Alembic then complains.
-
-    Args:
-        config_file: path of alembic.ini.
     """
     parser = Config(config_file).file_config
     sections = parser.sections()

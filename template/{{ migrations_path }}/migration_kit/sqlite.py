@@ -113,6 +113,14 @@ class SQLite(Database):
             event.remove(connection, "begin", begin_immediate)
 
 
+def is_up_to_date() -> bool:
+    """Return whether an upgrade would find nothing to do."""
+    recorded = set(context.get_context().get_current_heads())
+    # What a database records that has run everything: the heads that none depends on.
+    newest = set(context.script.get_heads(consider_depends_on=True))
+    return get_command() == "upgrade" and recorded == newest
+
+
 def in_folder(url: URL, folder: str, name: str = "") -> URL:
     """Let a relative path begin at a folder; a name is that of another file in its place."""
     path = url.database or ":memory:"

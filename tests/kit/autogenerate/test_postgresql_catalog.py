@@ -326,6 +326,42 @@ def test_revisions_bring_types_and_sequences_and_change_them(new: New) -> None:
     assert project.tables() == {"heroes"}
 
 
+JOBS = """
+from sqlalchemy import CheckConstraint, Column, Enum, Integer, Table
+
+from my_app.models.base import Base
+
+state = Enum("new", {}name="state")
+Table("jobs", Base.metadata, Column("id", Integer, primary_key=True), Column("s", state))
+"""
+TASKS = """
+for name, default in (("tasks", "late"), ("hats", "new")):
+    key = Column("id", Integer, primary_key=True)
+    Table(name, Base.metadata, key, Column("s", state, server_default=default))
+checked = CheckConstraint("s <> 'late'", name="checked")
+Table("capes", Base.metadata, Column("id", Integer), Column("s", state), checked)
+"""
+
+
+def test_new_table_may_have_a_value_that_its_enum_gets(new: New) -> None:
+    """PostgreSQL refuses to use it in the transaction that adds it."""
+    project = new(POSTGRESQL).upgraded()
+    model = project / "src/my_app/models/jobs.py"
+    model.write_text(JOBS.format("").lstrip())
+    project.alembic("revision", "--autogenerate", "-m", "jobs")
+    project.upgraded()
+    project.query("INSERT INTO jobs (s) VALUES ('new')")
+    model.write_text(JOBS.format('"late", ').lstrip() + TASKS)
+    project.alembic("revision", "--autogenerate", "-m", "tasks")
+    source = project.revision("tasks").read_text()
+    assert source.count("op.create_table(") == 1
+    assert 'op.create_table(\n        "hats"' in source
+    project.alembic_each([["upgrade", "head"], ["check"], ["downgrade", "-1"]])
+    project.alembic_each([["upgrade", "head"], ["check"]])
+    project.query("INSERT INTO tasks DEFAULT VALUES")
+    assert project.query("SELECT s::text FROM tasks") == [("late",)]
+
+
 REFUSED = """
 from sqlalchemy import CheckConstraint, Column, Index, Integer, String, Table
 

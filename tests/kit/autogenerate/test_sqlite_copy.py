@@ -223,3 +223,11 @@ def test_column_goes_with_its_own_check(new: New) -> None:
     ]
     gone = {"check positive definition": None, "column y type": None}
     assert results(new, [(sql, ["drop_column('y')"], {})]) == [[gone, [[1]]]]
+
+
+def test_only_one_of_two_equal_constraints_is_dropped(new: New) -> None:
+    """SQLite has one index for both, so reflection knows the first one only."""
+    equal = "CONSTRAINT one UNIQUE (x), CONSTRAINT two UNIQUE (x)"
+    sql = [f"CREATE TABLE capes (x INTEGER, {equal})"]
+    gone = {"unique one definition": None}
+    assert results(new, [(sql, ["drop_constraint('one')"], {})]) == [[gone, []]]

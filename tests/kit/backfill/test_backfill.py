@@ -187,7 +187,9 @@ def test_revision_that_requires_it_waits_for_it(new: New, engine: Engine) -> Non
         project.run(*shlex.split(part))
     assert project.query("SELECT count(*) FROM heroes WHERE years = age") == [(ROWS,)]
 
+    assert "fill_years  expand  complete, 100 rows" in backfill(project)
     project.query("UPDATE heroes SET years = NULL WHERE id > 270")  # by the old code
+    assert "fill_years  expand  needed again, 100 rows" in backfill(project)
     project.alembic("upgrade", "head", fails=True)
     project.query("UPDATE heroes SET age = NULL WHERE id = 300")
     line = last_line(backfill(project, "fill_years", fails=True))
@@ -197,6 +199,9 @@ def test_revision_that_requires_it_waits_for_it(new: New, engine: Engine) -> Non
     project.alembic("upgrade", "head")
     assert project.tables() == {"heroes", "masks", "alembic_backfill"}
     assert "backfill" not in project.alembic("check", fails=True)  # but for the columns
+    project.query("ALTER TABLE heroes RENAME COLUMN years TO old_years")
+    assert "fill_years  expand  complete, 100 rows" in backfill(project)
+    project.query("ALTER TABLE heroes RENAME COLUMN old_years TO years")
 
     project.alembic("downgrade", HERO)
     project.alembic("upgrade", "expand")
@@ -453,6 +458,23 @@ def test_what_cannot_be_done_is_one_line(new: New) -> None:
     )
 
 
+def test_value_that_autogenerate_cannot_know_is_asked_for(new: New) -> None:
+    project = new(SQLITE)
+    path = project.versions / "expand.py"
+    path.write_text(EXPAND.replace("values(years=heroes.c.age)", "values(years=...)"))
+    project.alembic("upgrade", "head")
+    line = (
+        "migrations/versions/expand.py, line 17: the backfill fill_years has `...` in place "
+        "of a value. Write the value for existing rows there"
+    )
+    assert last_line(backfill(project, "fill_years", fails=True)) == line
+    only = ("tests/test_migrations.py", "-k", "has_its_value")
+    assert f"\n{line}\n" in project.own_tests(*only, fails=True)
+    path.write_text(EXPAND)
+    assert "1 passed" in project.own_tests(*only)
+    assert "fill_years: 0 rows" in backfill(project, "fill_years")
+
+
 def test_backfill_can_be_tested(new: New) -> None:
     project = new(SQLITE)
     (project.versions / "expand.py").write_text(EXPAND)
@@ -484,7 +506,7 @@ def test_revision_needs_the_room_that_it_imports(new: New, left: str) -> None:
         shutil.rmtree(kit / "backfill")
     if left == "cache":  # as Copier leaves it, which deletes what it wrote
         (kit / "backfill/__pycache__").mkdir(parents=True)
-    remedy = "Run `copier update --data 'features=[branches, autogenerate, backfill]'`"
+    remedy = "Run `uvx copier update --vcs-ref=:current: --defaults --data 'features=[branches, autogenerate, backfill]'`"
     for arguments in (
         ["upgrade", "head"],
         ["check"],

@@ -27,6 +27,7 @@ COMMANDS = {
     "databases": {"all"},
     "diagram": {"draw"},
     "lint": {"lint"},
+    "ready": {"ready"},
     "squash": {"squash"},
     "tenants": {"tenants"},
 }
@@ -188,7 +189,7 @@ def test_setting_that_needs_the_room_is_refused(
         return line
 
     line = refusal("-x", f"{setting}={value}", *upgrade)
-    _, answer = line.split("`copier update --data ")
+    _, answer = line.split("`uvx copier update --vcs-ref=:current: --defaults --data ")
     if room in BROUGHT:
         assert answer.startswith(f"{room}=")
     else:
@@ -211,7 +212,9 @@ def test_revision_that_needs_the_room_is_refused(
     path.write_text(f"from migration_kit.backfill import require_backfill\n{source}")
     line = last_line(project.alembic("upgrade", "head", fails=True))
     assert "versions/one.py, line 1: " in line
-    assert "`copier update --data 'features=[" in line
+    assert (
+        "`uvx copier update --vcs-ref=:current: --defaults --data 'features=[" in line
+    )
     assert "backfill" in line.partition("features=")[2]
     kit = project / "migrations/migration_kit/backfill"
     shutil.rmtree(kit)

@@ -53,7 +53,10 @@ def test_kind_of_database_that_the_project_lacks_is_refused(
     project = new().on(database("postgresql", "psycopg"))
     line = last_line(project.alembic("upgrade", "head", fails=True))
     assert "the kit of this project has no postgresql" in line
-    assert "`copier update --data database=postgresql`" in line
+    assert (
+        "`uvx copier update --vcs-ref=:current: --defaults --data database=postgresql`"
+        in line
+    )
     assert project.tables() == set()
     arguments = ("-x", "lock=none", "upgrade", "head")
     assert last_line(project.alembic(*arguments, fails=True)) == line
@@ -68,7 +71,10 @@ def test_async_driver_that_the_project_lacks_is_refused(new: New) -> None:
     line = last_line(awaited.alembic("upgrade", "head", fails=True))
     assert "the kit of this project has no async drivers" in line
     assert "DATABASE_URL names sqlite+aiosqlite" in line
-    assert "`copier update --data async_engine=true`" in line
+    assert (
+        "`uvx copier update --vcs-ref=:current: --defaults --data async_engine=true`"
+        in line
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from support.commands import UV_RUNS_HERE, run, script
+from support.databases import execute
 from support.findings import CASES, SQL, SQL_BY_SQLGLOT, START
 from support.projects import New, Project
 from support.revisions import HERO
@@ -381,6 +386,87 @@ def test_lint_is_silent_where_the_safe_way_was_taken(new: New) -> None:
         "with op.get_context().autocommit_block():\n"
         "    op.create_index('ix_age', 'heroes', ['age'], postgresql_concurrently=True)",
     )
+    assert project.lint() == "1 new revision: nothing found\n"
+
+
+# Changes of a type, and SQL that says how; the server tells whether it writes the rows again.
+RETYPED: list[tuple[Any, Any, str]] = [
+    (sa.String(50), sa.String(100), ""),
+    (sa.String(50), sa.String(100), "c{}::varchar(100)"),
+    (sa.String(50), sa.String(), ""),
+    (sa.String(50), sa.Text(), ""),
+    (sa.Text(), sa.String(), ""),
+    (sa.Numeric(10, 2), sa.Numeric(12, 2), ""),
+    (sa.Numeric(10, 2), sa.Numeric(), ""),
+    (sa.String(50), sa.String(100), "left(c{}, 60)"),
+    (sa.String(50), sa.String(100), "c{}::varchar(40)"),
+    (sa.String(50), sa.String(40), ""),
+    (sa.Text(), sa.String(50), ""),
+    (sa.CHAR(3), sa.CHAR(5), ""),
+    (sa.CHAR(3), sa.Text(), ""),
+    (sa.Numeric(10, 2), sa.Numeric(12, 3), ""),
+    (sa.Numeric(), sa.Numeric(12, 2), ""),
+    (sa.Integer(), sa.BigInteger(), ""),
+    (sa.REAL(), sa.Double(), ""),
+]
+
+
+def test_type_that_needs_no_row_is_not_reported(new: New) -> None:
+    project = new(POSTGRESQL)
+    columns = [f"sa.Column('c{n}', sa.{old!r})" for n, (old, *_) in enumerate(RETYPED)]
+    create = f"op.create_table('t', {', '.join(columns)})"
+    project.add_revision("start", create, "op.drop_table('t')")
+    project.commit()
+    project.alembic("upgrade", "start")
+    changes, rewritten = [], []
+    for number, (_, type_, using) in enumerate(RETYPED):
+        using = using.format(number)
+        name = type_.compile(dialect=postgresql.dialect())
+        sql = f"ALTER TABLE t ALTER c{number} TYPE {name}"
+        sql += f" USING {using}" if using else ""
+        changes.append(f"op.alter_column('t', 'c{number}', type_=sa.{type_!r})")
+        if using:
+            changes[-1] = f"op.execute('{sql}')"
+        file = "SELECT pg_relation_filenode('t')"
+        before = project.query(file)
+        execute(project.url, sql)
+        rewritten.append(project.query(file) != before)
+    assert rewritten == [number > 6 for number in range(len(RETYPED))]
+    project.add_revision("one", "\n".join(changes), down_revision="start")
+    rules = "changing-column-type|narrow-type"
+    found = re.findall(rf"(?m)^\S+one.py:(\d+): ({rules})\b", project.lint(fails=True))
+    first = int(found[0][0]) - 7
+    assert [int(line) - first for line, _ in found] == [
+        number for number, one in enumerate(rewritten) if one
+    ]
+
+
+def test_type_with_another_collation_is_reported(new: New) -> None:
+    """Its indexes are built again."""
+    project = new(POSTGRESQL)
+    project.commit()
+    collated = "op.alter_column('heroes', 'name', type_=sa.String(200, 'C'))"
+    project.add_revision("one", collated)
+    assert "changing-column-type heroes" in project.lint(fails=True)
+
+
+def test_column_is_added_and_required_by_two_releases(new: New) -> None:
+    project = new()
+    project.commit()
+    add = "op.add_column('heroes', sa.Column('power', sa.Integer()))"
+    project.add_revision("one", add)
+    require = """
+op.execute("UPDATE heroes SET power = 1 WHERE power IS NULL")
+with op.batch_alter_table("heroes") as batch:
+    batch.alter_column("power", existing_type=sa.Integer(), nullable=False)
+"""
+    project.add_revision("two", require, down_revision="one")
+    output = project.lint(fails=True)
+    assert "two.py:15: required-column heroes.power\n" in output
+    assert "one adds it: the previous release writes no value. If one is " in output
+    (project.versions / "two.py").rename(project / "two")
+    project.commit()
+    (project / "two").rename(project.versions / "two.py")
     assert project.lint() == "1 new revision: nothing found\n"
 
 

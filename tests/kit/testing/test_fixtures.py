@@ -404,7 +404,7 @@ CREATE EVENT e ON SCHEDULE EVERY 1 DAY STARTS '2036-01-01 00:00:00' DISABLE COMM
 
 COMPARE_COPY = """
 from pathlib import Path
-from migration_kit.connect import on_connection
+from migration_kit.connect import create_connectable, run_on
 from sqlalchemy import text
 
 VIEWS = {
@@ -441,7 +441,7 @@ with ScratchDatabase(ini).create() as template:
     copies = [ScratchDatabase(ini), ScratchDatabase(ini)]
     with copies[0].create(template), copies[1].create(template), ScratchDatabase(ini).create() as anew:
         anew.upgrade()
-        expected, found = (on_connection(one.url, facts) for one in (anew, copies[1]))
+        expected, found = (run_on(create_connectable(one.url), "", facts) for one in (anew, copies[1]))
         print("missing", *sorted(set(expected) - set(found)), sep="\\n")
         print("too much", *sorted(set(found) - set(expected)), sep="\\n")
         assert found == expected

@@ -46,8 +46,17 @@ def leave_column(project: Project) -> None:
     )
 
 
+def fail_upgrade(project: Project) -> None:
+    project.add_revision("one", 'op.drop_table("nothing")', "pass")
+
+
 def fail_downgrade(project: Project) -> None:
     project.add_revision("one", "pass", 'op.drop_table("nothing")')
+
+
+def fail_second_upgrade(project: Project) -> None:
+    path = project.add_revision("one", "assert not ran\nran.append(1)", "pass")
+    path.write_text(path.read_text().replace("import time", "ran = []"))
 
 
 @pytest.mark.parametrize(
@@ -111,6 +120,12 @@ def test_migration_tests_say_what_is_wrong(
         (two_heads, "Multiple head revisions: two branches each added one. "),
         (empty_downgrade, "empty downgrade() in migrations/versions/one.py. "),
         (leave_column, "upgrade() and downgrade() do not undo each other. "),
+        (fail_upgrade, "migrations/versions/one.py: upgrade failed. Fix it:\n"),
+        (fail_downgrade, "migrations/versions/one.py: downgrade failed. Fix it:\n"),
+        (
+            fail_second_upgrade,
+            "migrations/versions/one.py: second upgrade failed. Fix it:\n",
+        ),
     ],
 )
 def test_failing_check_shows_its_message_and_no_source_of_the_kit(
@@ -121,6 +136,7 @@ def test_failing_check_shows_its_message_and_no_source_of_the_kit(
     output = project.own_tests("tests/test_migrations.py", fails=True)
     assert f"\n{says}" in output
     assert "migration_kit/" not in output
+    assert output.count("do not undo each other") <= says.count("undo")
 
 
 def test_env_py_without_run_is_named_in_one_line(new: New) -> None:

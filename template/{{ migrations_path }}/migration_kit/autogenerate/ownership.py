@@ -4,7 +4,6 @@ import ast
 import re
 from collections import defaultdict
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from alembic import context
@@ -12,8 +11,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Table, text
 
 from ..catalogs import Objects
-from ..histories import other_histories
-from ..rooms import BACKFILL_TABLE, LOCK_TABLE
+from ..histories import other_histories, source_of
+from ..rooms import TABLES
 from .kinds import kind_of
 
 # The names that databases give to what has none.
@@ -33,8 +32,7 @@ class Upgrade(NamedTuple):
 
 def is_of_something_else(connection: Connection, table: Table) -> bool:
     """Return whether a table belongs to Alembic, a table, an extension or another history."""
-    own = (BACKFILL_TABLE, LOCK_TABLE)
-    if table.columns.keys() == ["version_num"] or table.name in own:
+    if table.columns.keys() == ["version_num"] or table.name in TABLES:
         return True
     parts = kind_of(connection.dialect).parts
     found = connection.scalars(text(parts), {"schema": table.schema}) if parts else ()
@@ -141,7 +139,7 @@ def operations_of(script: ScriptDirectory) -> list[Operation]:
 @lru_cache(maxsize=16)
 def upgrades_of(script: ScriptDirectory) -> list[Upgrade]:
     """Return the upgrades of a history, in their order."""
-    paths = (Path(revision.path) for revision in script.walk_revisions())
+    paths = map(source_of, script.walk_revisions())
     return [read_upgrade(path.read_bytes()) for path in paths][::-1]
 
 

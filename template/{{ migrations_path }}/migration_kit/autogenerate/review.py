@@ -48,7 +48,7 @@ def ask_for_review(
     """
     commented: list[ops.MigrateOperation] = []
     for op in container.ops:
-        found = op.info.get("found", ())
+        found = getattr(op, "info", {}).get("found", ())
         lines = rows_decide(found)
         lines += [f"REVIEW: {why}." for why in map(copies, found) if why]
         if isinstance(op, ops.DropTableOp):

@@ -35,7 +35,7 @@ class StatementsOp(ops.MigrateOperation):
 
 def explained(op: ops.MigrateOperation) -> Sequence[ops.MigrateOperation]:
     """Return an operation for each difference, which `alembic check` shows in its words."""
-    found = op.info.get("found", ())
+    found = getattr(op, "info", {}).get("found", ())
     match op:
         case ops.CreateTableOp() | ops.DropTableOp():
             found = [whole(op, "table")]

@@ -3,7 +3,7 @@
 import argparse
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,6 +12,7 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
+from sqlalchemy.exc import DBAPIError
 
 from ..environment import DoRun
 from ..errors import one_line
@@ -20,7 +21,7 @@ from ..rooms import part, rooms
 from ..sections import read_config
 from ..settings import FIRST, version_table_options
 from .batches import Pace, Work
-from .declaration import alembic, declarations, declared, needs
+from .declaration import alembic, declarations, declared, needs, unfinished
 from .kinds import kind_of
 from .records import Backfill, Records, State, records_of
 
@@ -93,16 +94,22 @@ def list_backfills(config: Config) -> None:
     """Print the backfills of a history, and the progress of each."""
 
     def show(connection: sa.Connection, script: ScriptDirectory) -> None:
-        states = records_of(context.get_context()).states()
+        own = records_of(context.get_context())
+        states = own.states()
         connection.rollback()
         found = declarations(script)
         if not found:
             print("No revision declares a backfill.")
         width = max(map(len, found), default=0)
-        for name, (_, revision) in found.items():
-            state = states.get(name, State())
+        for name, (known, revision) in found.items():
+            state, again = states.get(name, State()), False
             begun = f"{state.rows:,} rows" if state.batches else "not begun"
-            print(f"{name:{width}}  {revision}  {'complete, ' * state.complete}{begun}")
+            if state.complete:
+                with suppress(DBAPIError):  # a later revision has dropped a column
+                    again = needs(connection, known, own)
+                connection.rollback()
+                begun = f"{'needed again' if again else 'complete'}, {begun}"
+            print(f"{name:{width}}  {revision}  {begun}")
 
     on_database(config, show)
 
@@ -122,6 +129,8 @@ def run_backfill(config: Config, name: str, pace: Pace | None = None) -> None:
 
     def work(connection: sa.Connection, script: ScriptDirectory) -> None:
         known, revision = declared(script, name)
+        if unfinished(known):
+            raise CommandError(unfinished(known))
         refuse_before(connection, script, revision)
         migration = context.get_context()
         own = records_of(migration)

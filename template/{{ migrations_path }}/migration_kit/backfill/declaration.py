@@ -7,6 +7,7 @@ from alembic import context, op
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
+from ..errors import where
 from ..paths import invocation
 from ..settings import FIRST
 from .kinds import Condition
@@ -101,6 +102,18 @@ def declared(script: ScriptDirectory, name: str) -> tuple[Backfill, str]:
             "the name, or delete the line that requires it if its revision was squashed"
         )
     return found[name]
+
+
+def unfinished(known: Backfill) -> str:
+    """Return what is left to write of a backfill that autogenerate declared, or nothing."""
+    code = getattr(known.change, "__code__", None)
+    if code is None or ... not in code.co_consts:
+        return ""
+    place = where(code.co_filename, code.co_firstlineno)
+    return (
+        f"{place}: the backfill {known.name} has `...` in place of a value. "
+        "Write the value for existing rows there"
+    )
 
 
 def alembic() -> str:

@@ -9,7 +9,8 @@ class Backfills(Room):
     """Forgets the backfills of a revision that was reverted, and has a command for them."""
 
     def after_revision(self, **step: Any) -> None:
-        if not (step["step"].is_upgrade or step["step"].is_stamp):
+        is_done = step["step"].is_upgrade or step["step"].is_stamp
+        if not (is_done or step["ctx"].as_sql):
             from .records import forget_undone
 
             forget_undone(**step)

@@ -179,6 +179,7 @@ def rebased_remedy(script: ScriptDirectory, old: str) -> str:
     marks = {
         before: (step, fork)
         for step in script.walk_revisions()
+        if step.path.endswith(".py")  # bytecode has no comments
         for before, fork in re.findall(MARK.format(r"(\S+)", r"(\S+)"), source_of(step))
     }
     if old not in marks:

@@ -105,7 +105,9 @@ def draw(config: Config, check: bool = False) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text(page, encoding="utf-8", newline="\n")
     elif not path.exists() or path.read_text(encoding="utf-8") != page:
-        raise CommandError(f"docs/schema.md is out of date. Run `{command}`")
+        raise CommandError(
+            f"docs/schema.md is out of date. Run `uv run {invocation()} draw`"
+        )
 
 
 def draw_page(config: Config, root: Path, command: str) -> str:

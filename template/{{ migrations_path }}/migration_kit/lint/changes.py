@@ -55,11 +55,17 @@ class Finding:
 
 @dataclass
 class Examined:
-    """A new revision: its operations, which of them touch only empty tables, and its findings."""
+    """A new revision: its operations, and its findings.
+
+    Attributes:
+        on_new_tables: operations that touch only empty tables, by their index.
+        in_catalog: those whose new types need no look at a row.
+    """
 
     revision: Script
     recorded: list[Recorded] = field(default_factory=list)
     on_new_tables: set[int] = field(default_factory=set)
+    in_catalog: set[int] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -181,6 +187,7 @@ class ColumnState:
     nullable: bool | None
     has_default: bool
     is_new: bool
+    added_by: str = ""
 
 
 @dataclass
@@ -201,8 +208,10 @@ class Schema:
         self.rules = rules
         self.tables: dict[str, TableState] = {}
         self.is_new = False
+        self.revision = ""
         self.found: list[tuple[str, str, str, dict[str, str]]] = []
         self.on_new_table = False
+        self.types: list[bool] = []
         self.served: set[tuple[str, str]] = set()
 
     def take(self, revision: Script, reading: Reading, is_new: bool) -> Examined:
@@ -213,11 +222,11 @@ class Schema:
             reading: its operations.
             is_new: whether its findings are asked for.
         """
-        self.is_new = is_new
+        self.is_new, self.revision = is_new, revision.revision
         examined = Examined(revision, reading.recorded)
         self.served = set()
         for index, recorded in enumerate(reading.recorded):
-            self.found, touched = [], []
+            self.found, self.types, touched = [], [], []
             try:
                 for operation in self.operations_of(recorded.operation):
                     self.on_new_table = False
@@ -228,6 +237,8 @@ class Schema:
                 self.find("unread", "", "it cannot be read: {reason}", reason=reason)
             if touched and all(touched):
                 examined.on_new_tables.add(index)
+            if self.types and all(self.types):
+                examined.in_catalog.add(index)
             for found in self.found if is_new else ():
                 finding = self.finding(revision, recorded.line, *found)
                 if finding not in examined.findings:
@@ -341,7 +352,7 @@ class Schema:
             column.computed or column.identity
         )
         table.columns[str(column.name).lower()] = ColumnState(
-            column.type, column.nullable, has_default, self.is_new
+            column.type, column.nullable, has_default, self.is_new, self.revision
         )
 
     def drop_table(self, operation: ops.DropTableOp) -> None:
@@ -403,8 +414,11 @@ class Schema:
             old_type = state.type
             if old_type is None or isinstance(old_type, types.NullType):
                 old_type = operation.existing_type
-            if not is_new and old_type is not None:
-                self.change_type(operation, name, old_type, words)
+            self.types.append(
+                not is_new
+                and old_type is not None
+                and self.change_type(operation, name, old_type, words)
+            )
             state.type = new_type() if isinstance(new_type, type) else new_type
         if operation.modify_server_default is not False:
             state.has_default = operation.modify_server_default is not None
@@ -419,6 +433,12 @@ class Schema:
         is_required = state.nullable is False and not state.has_default
         if is_required and not was_required and is_new and not self.on_new_table:
             message = "required immediately: the previous release writes no value"
+            if state.added_by != self.revision:
+                message = (
+                    "required in the same release as {added_by} adds it: the previous release "
+                    "writes no value. If {added_by} is released, give lint its commit or tag"
+                )
+            words["added_by"] = state.added_by
             self.find("required-column", name, message, **words)
         new_name = operation.modify_name
         if new_name and new_name != operation.column_name:
@@ -436,16 +456,17 @@ class Schema:
 
     def change_type(
         self, operation: ops.AlterColumnOp, name: str, old: Any, words: dict[str, str]
-    ) -> None:
-        """Look at a column's new type."""
+    ) -> bool:
+        """Look at a column's new type, and return whether only the catalog changes."""
         new = operation.modify_type
         if self.rules.ddl(old) == self.rules.ddl(new):
-            return
+            return True
         using = str(self.option(operation, "using") or "")
         if message := self.rules.narrows(old, new, using):
             self.find("narrow-type", name, message, **words)
         elif message := self.rules.copies(old, new):
             self.find("table-copy", name, message, **words)
+        return not using and self.rules.is_in_catalog(old, new)
 
     # ------------------------------------------------------- Constraints and indexes
 

@@ -21,7 +21,7 @@ from alembic.util import CommandError
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from ..histories import histories
+from ..histories import histories, source_of
 from ..paths import migrations
 from ..rooms import part
 from ..sections import databases
@@ -187,7 +187,7 @@ def report_changed(
     folders = [str(folder) for folder in script._version_locations]
     status = git("diff", "--name-status", "--no-renames", "-z", commit, "--", *folders)
     root = git("rev-parse", "--show-toplevel").strip()
-    revisions = {Path(one.path): one for one in script.walk_revisions()}
+    revisions = {source_of(one): one for one in script.walk_revisions()}
     sources = {path: path.read_text(encoding="utf-8") for path in revisions}
     fields = status.split("\0")
     for kind, name in zip(fields[::2], fields[1::2], strict=False):

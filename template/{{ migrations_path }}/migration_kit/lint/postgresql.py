@@ -88,6 +88,17 @@ class PostgreSQL(Server):
             )
         return super().between_times(old, new, using)
 
+    def is_in_catalog(self, old: Any, new: Any) -> bool:
+        names = {re.split(r"\W", self.ddl(one))[0] for one in (old, new)}
+        old, new = self.plain(old), self.plain(new)
+        if names <= {"VARCHAR", "TEXT"}:
+            is_same = old.collation == new.collation
+            return bool(is_same and self.length(old) <= self.length(new))
+        if names <= {"NUMERIC", "DECIMAL"}:
+            (precision, scale), (most, new_scale) = map(self.digits, (old, new))
+            return new.precision is None or (precision <= most and scale == new_scale)
+        return False
+
     def findings_of(self, examined: Examined) -> list[Finding]:
         return findings_of(examined)
 
@@ -104,10 +115,17 @@ class PostgreSQL(Server):
             given: dict[str, Any] = {}
             if type_:
                 given["modify_type"] = type_of(type_, self.sql_types)
-                given["postgresql_using"] = using.sql() if using else None
+                if using and not is_plain_cast(using, action.name, type_):
+                    given["postgresql_using"] = using.sql()
             if (nullable := action.args.get("allow_null")) is not None:
                 given["modify_nullable"] = nullable
             yield ops.AlterColumnOp(table, action.name, schema=schema, **given)
+
+
+def is_plain_cast(using: Any, column: str, type_: Any) -> bool:
+    """Return whether USING says no more than the new type."""
+    is_cast = type(using).__name__ == "Cast" and using.this.name == column
+    return is_cast and using.args["to"] == type_
 
 
 def findings_of(examined: Examined) -> list[Finding]:
@@ -129,6 +147,8 @@ def findings_of(examined: Examined) -> list[Finding]:
         rule = found["rule_name"]
         index = operations[min(found["line"], len(operations) - 1)]
         if index is None or index in examined.on_new_tables or rule in OURS:
+            continue
+        if rule == "changing-column-type" and index in examined.in_catalog:
             continue
         recorded = examined.recorded[index]
         if said & {(recorded.line, same) for same in same_as(rule)}:

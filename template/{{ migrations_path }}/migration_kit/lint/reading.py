@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from inspect import isclass
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -24,6 +23,8 @@ from alembic.script import Script
 from sqlalchemy import Dialect, Table, make_url, text
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import NULLTYPE, TypeEngine
+
+from ..histories import source_of
 
 # What a statement calls that changes tables.
 OPERATIONS = {
@@ -119,7 +120,7 @@ def read_revision(revision: Script, dialect: Dialect) -> Reading:
         revision: of the history.
         dialect: of the database that it is for.
     """
-    source = Path(revision.path).read_bytes()
+    source = source_of(revision).read_bytes()
     reader = Reader(vars(revision.module), ast.parse(source), dialect)
     if upgrade := reader.functions.get("upgrade"):
         reader.follow_all(upgrade.body, {})

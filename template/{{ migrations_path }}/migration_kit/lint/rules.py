@@ -93,6 +93,10 @@ class Rules:
         """Return what says that the server copies the table for another type, or nothing."""
         return ""
 
+    def is_in_catalog(self, old: Any, new: Any) -> bool:
+        """Return whether the server looks at no row for another type, without USING."""
+        return False
+
     # -------------------------------------------------------------------- Operations
 
     def blocks(self, operation: ops.MigrateOperation) -> Iterator[tuple[str, str, str]]:

@@ -58,7 +58,7 @@ class PostgreSQL(Server):
     hints = {
         **PREPARED,
         "contains null values": FILL_FIRST,
-        r"(type|operator class|access method) \S+ does not exist": "If an extension has it, "
+        r"(type|function|operator class|access method) .+ does not exist": "If an extension has it, "
         "run op.execute('CREATE EXTENSION IF NOT EXISTS ...') first",
         "insert multiple commands": ONE_EACH,
     }

@@ -28,9 +28,9 @@ from alembic.util import (
 )
 from sqlalchemy import Table
 
-from ..histories import config_of_revision
+from ..histories import config_of_revision, source_of
 from ..paths import migrations
-from ..rooms import BACKFILL_TABLE, LOCK_TABLE
+from ..rooms import TABLES
 from ..tables import full_name
 from ..testing.scratch import ScratchDatabase
 from .definitions import Definitions, differences, kind_of, read_definitions
@@ -292,7 +292,7 @@ class Squash:
             key: definition
             for key, definition in read_definitions(connection_of(migration)).items()
             if (key not in self.before or self.before[key].shape != definition.shape)
-            and definition.table.rpartition(".")[2] not in {BACKFILL_TABLE, LOCK_TABLE}
+            and definition.table.rpartition(".")[2] not in TABLES
         }
 
     def read(self, migration: MigrationContext) -> Definitions:
@@ -347,7 +347,7 @@ class Squash:
         connection = connection_of(migration)
         self.expected = self.read_schema(migration)
         source = "".join(
-            Path(one.path).read_text("utf-8") for one in (self.newest, *self.old)
+            source_of(one).read_text("utf-8") for one in (self.newest, *self.old)
         )
         self.tables = reflect_tables(migration, self.expected, source)
         counts = count_rows(connection, self.tables_with_rows())

@@ -14,11 +14,11 @@ def first_column(statement: str) -> list[Any]:
     from alembic import context
     from sqlalchemy import Connection, text
 
-    from ..connect import on_connection
+    from ..connect import create_connectable, run_on
     from ..settings import database_url, url_variable
 
     def read(connection: Connection) -> list[Any]:
         return list(connection.scalars(text(statement)))
 
-    variable = url_variable(context.config.config_ini_section)
-    return on_connection(database_url(), read, variable)
+    source = f"{url_variable(context.config.config_ini_section)}, else alembic.ini"
+    return run_on(create_connectable(database_url()), source, read)

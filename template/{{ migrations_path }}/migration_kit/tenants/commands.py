@@ -93,7 +93,7 @@ class TenantCommands:
     def __init__(self, order: Order) -> None:
         self.order = order
         self.config = order.config()
-        self.script = ScriptDirectory.from_config(self.config)
+        self.script = read_history(self.config)
         self.target = target_of(self.script, order)
         self.outcome = Outcome()
         self.connection: Connection | None = None
@@ -183,6 +183,13 @@ class TenantCommands:
             self.outcome = Outcome(changed=not there)
         if self.outcome.changed:
             do_run_migrations(connection, options)
+
+
+def read_history(config: Config) -> ScriptDirectory:
+    """Return the history, of .pyc files if it has no sources: before env.py runs, as `run` does."""
+    script = ScriptDirectory.from_config(config)
+    script.sourceless |= not os.path.exists(f"{script.dir}/env.py")
+    return script
 
 
 def target_of(script: ScriptDirectory, order: Order) -> frozenset[str] | None:

@@ -17,14 +17,13 @@ from zlib import crc32
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from ..paths import invocation
 from ..settings import version_table_options
 from . import tenant
-from .commands import Order, Outcome, run_env, target_of
+from .commands import Order, Outcome, read_history, run_env, target_of
 from .workers import Death, Stop, hand_out, stop_gently
 
 PAUSE = 10  # seconds between two lines that show the progress, if no terminal does
@@ -189,7 +188,7 @@ class Fleet:
         self.jobs = jobs
         self.stop = Stop()
         self.config = order.config()
-        self.script = ScriptDirectory.from_config(self.config)
+        self.script = read_history(self.config)
         self.target = target_of(self.script, order)
         with EnvironmentContext(self.config, self.script):
             self.has_databases = tenant.has_databases()

@@ -11,12 +11,12 @@ from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 
 from ..histories import load_options
-from ..paths import config_in_use
+from ..paths import in_use
 from ..sections import databases, read_config
 from .roundtrip import roundtrip
 from .scratch import ScratchDatabase
 
-CONFIG = config_in_use()
+CONFIG = next(iter(in_use), None)
 assert CONFIG is not None
 ALEMBIC_INI = Path(CONFIG.config_file_name or "alembic.ini")
 
@@ -55,8 +55,11 @@ def database(config: Config, options: dict[str, Any]) -> Iterator[ScratchDatabas
 
 
 def test_each_revision_goes_up_down_and_up(database: ScratchDatabase) -> None:
-    if findings := roundtrip(database):
-        found = "\n".join(findings)
+    failed, findings = roundtrip(database)
+    found = "\n".join(findings)
+    if failed:
+        pytest.fail(f"{failed} failed. Fix it:\n{found}", pytrace=False)
+    if findings:
         pytest.fail(
             f"upgrade() and downgrade() do not undo each other. Fix one of them:\n{found}",
             pytrace=False,

@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import Connection, Executable, make_url
 
-from ..connect import create_connectable, on_connection
+from ..connect import create_connectable, run_on
 from ..rooms import part
 from ..sections import read_config
 from ..settings import FIRST, url_variable
@@ -114,7 +114,8 @@ class ScratchDatabase:
             connection.commit()
             return found
 
-        return on_connection(self.url, run, self.variable)
+        source = f"{self.variable}, else alembic.ini"
+        return run_on(create_connectable(self.url), source, run)
 
     def config(self) -> Config:
         """Return a configuration with which Alembic's commands reach this database."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from sqlalchemy import Connection
 
-from ..connect import on_connection
+from ..connect import create_connectable, run_on
 from ..errors import one_line
 from .scratch import ScratchDatabase
 
@@ -29,4 +29,5 @@ def on_server(
 
     remedy = f"Allow the user to create databases, or set {scratch.variable}"
     with one_line("no database for tests", remedy):
-        on_connection(scratch.url.set(database=database), run, scratch.variable)
+        engine = create_connectable(scratch.url.set(database=database))
+        run_on(engine, f"{scratch.variable}, else alembic.ini", run)

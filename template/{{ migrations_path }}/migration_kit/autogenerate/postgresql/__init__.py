@@ -18,7 +18,7 @@ from ..servers import put_foreign_keys_in_order
 from ..shadow import Models, Shadow
 from . import concurrently as concurrently
 from .shadow import cast
-from .statements import Change, mentions
+from .statements import LABEL, Change, mentions
 
 library: Any = None  # of ENUM types
 if find_spec("alembic_postgresql_enum"):
@@ -53,6 +53,7 @@ OR EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e'))
 
     def __init__(self) -> None:
         self.real: Catalog = {}  # of the last cast
+        self.labels: set[str] = set()  # that ENUM types get
 
     def cast(self, connection: Connection, models: Models) -> Shadow:
         """Cast the shadow.
@@ -69,6 +70,13 @@ OR EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e'))
         if library and not shadow.note:
             library.show_on_both_sides(shadow)
         self.real = shadow.real
+        self.labels = {
+            f"{label}::"
+            for place, objects in shadow.made.items()
+            for item in [one for one in objects if one[0] == "enum"]
+            for label in LABEL.findall(objects[item])
+            if label not in self.real.get(place, {}).get(item, "")
+        }
         return shadow
 
     def is_said(self, difference: Difference) -> bool:
@@ -103,10 +111,11 @@ OR EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e'))
         )
 
     def creates(self, made: Objects) -> bool:
-        """Return whether no constraint has a comment, and no primary key an option."""
+        """Return whether no constraint has a comment, no key an option, no value is a new label."""
         return not any(
             (aspect == "comment" and kind not in {"table", "column"})
             or (kind == "primary" and not sql.endswith(")") or " INCLUDE " in sql)
+            or any(label in sql for label in self.labels)
             for (kind, _, aspect), sql in made.items()
         )
 

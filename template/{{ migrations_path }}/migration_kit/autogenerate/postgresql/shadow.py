@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import Column, Connection, MetaData, Table, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ENUM
@@ -39,8 +39,8 @@ NOW = {"now()", "CURRENT_TIMESTAMP", "transaction_timestamp()"}
 ANY = rf"(?:smallint|integer|{NUMBERS}|text|character varying)(?:\([\d,]+\))?"
 
 
-def cast(connection: Connection, models: Models) -> Shadow:
-    """Return the catalogs of the database and of the models."""
+def cast(connection: Connection, models: Models, caster: Any = None) -> Shadow:
+    """Return the catalogs of the database and of the models, made by another caster or ours."""
     shown = models.shown()
     shadow = Shadow(models.renamed(read(connection, shown)), {})
     if connection.scalar(text(READ_ONLY)):
@@ -59,7 +59,7 @@ def cast(connection: Connection, models: Models) -> Shadow:
         else:
             shadow.note = "this role may not create a schema"
             return shadow
-        Caster(connection, models, names, shadow).cast()
+        (caster or Caster)(connection, models, names, shadow).cast()
     return shadow
 
 
@@ -71,6 +71,7 @@ class Caster:
         names: of the schemas apart, by those of the database.
     """
 
+    of_part: ClassVar[int] = TABLES_OF_PART
     connection: Connection
     models: Models
     names: dict[str, str]
@@ -83,9 +84,9 @@ class Caster:
         path = self.connection.scalar(text("SELECT current_setting('search_path')"))
         search(self.connection, f"{translation[None]}, {path}")
         tables = self.models.tables
-        for start in range(0, len(tables), TABLES_OF_PART):
+        for start in range(0, len(tables), self.of_part):
             with undone(self.connection), translated(self.connection, translation):
-                self.cast_part(tables[start : start + TABLES_OF_PART])
+                self.cast_part(tables[start : start + self.of_part])
 
     def cast_part(self, part: Sequence[Table]) -> None:
         """Make some tables, with what they need, and read them."""

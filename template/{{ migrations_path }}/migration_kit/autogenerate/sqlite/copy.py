@@ -192,7 +192,9 @@ def merged(
     before = [one for one in base.constraints if one.name or one.kind != "check"]
     names = {one.name for one in before if one.name}
     removed = [one for one in before if one not in wanted.constraints]
-    removed_as = {one.name for one in removed} | {known_as(one) for one in removed}
+    listed = {one.name for one in original.constraints if one.name}
+    removed_as = {one.name for one in removed}  # an equal one may have another name
+    removed_as |= {known_as(one) for one in removed if one.name not in listed}
     added = [one for one in wanted.constraints if one not in base.constraints]
     # The values of an Enum go with its type, or when others come.
     values = (re.match(r".+? in \(", one.definition) for one in added)
