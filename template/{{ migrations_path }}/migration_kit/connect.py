@@ -60,19 +60,13 @@ def connecting(url: URL, source: str) -> Iterator[None]:
         yield
     except (SQLAlchemyError, OSError, AssertionError) as error:
         reason = " ".join(str(getattr(error, "orig", error)).split())
-        reason = hide_password(reason, url)
+        public = {url.username, url.host, url.database}
+        if url.password and url.password not in public:
+            reason = reason.replace(str(url.password), "***")
         remedies = database_of(url.get_backend_name()).remedies
         known = next(known for known in remedies if re.search(known, reason.lower()))
         remedy = remedies[known].format(source=source)
         raise CommandError(f"cannot connect to {url}: {reason}. {remedy}") from error
-
-
-def hide_password(text: str, url: URL) -> str:
-    """Replace the password of a URL, unless it is public, for example as the user's name."""
-    public = {url.username, url.host, url.database}
-    if not url.password or url.password in public:
-        return text
-    return text.replace(str(url.password), "***")
 
 
 def run_on(

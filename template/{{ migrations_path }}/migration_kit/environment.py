@@ -2,8 +2,10 @@
 
 import io
 import os
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from inspect import getattr_static
 from logging.config import fileConfig
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -25,8 +27,6 @@ if TYPE_CHECKING:  # importing it takes greenlet, which a sync project need not 
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     CreateEngine = Callable[[URL], Engine | AsyncEngine]
-
-DoRun = Callable[[Connection, dict[str, Any]], None]
 
 
 def run(
@@ -81,13 +81,17 @@ def metadata_of(owner: Any) -> Any:
     """
     if isinstance(owner, list | tuple):
         return [metadata_of(one) for one in owner]
-    metadata = getattr(owner, "metadata", owner)
-    if isinstance(owner, ModuleType):
-        from .tables import metadata_in
-
-        metadata = metadata_in(owner)
-    if isinstance(metadata, MetaData):
-        return metadata
+    owners, get = [owner], getattr
+    if isinstance(owner, ModuleType):  # and those below it
+        below = f"{owner.__name__}."
+        loaded = [sys.modules[n] for n in sys.modules if f"{n}.".startswith(below)]
+        owners = [one for module in loaded for one in vars(module).values()]
+        get = getattr_static
+    found = (get(one, "metadata", one) for one in owners)
+    known = {one for one in found if isinstance(one, MetaData)}
+    used = [one for one in known if one.tables] or [*known]
+    if len(used) == 1:
+        return used[0]
     raise CommandError(
         f"{owner!r} has no MetaData, or several. Import your Base, or its MetaData, in env.py"
     )
@@ -95,10 +99,9 @@ def metadata_of(owner: Any) -> Any:
 
 def run_migrations_offline(options: dict[str, Any]) -> None:
     """Print the migrations as SQL, for `--sql`: all of it, or after an error nothing."""
-    kits = {
+    kits = version_table_options() | {
         "literal_binds": True,
         "dialect_opts": {"paramstyle": "named"},
-        **version_table_options(),
     }
     with one_line("no SQL was printed"):
         context.configure(url=get_url()[0], **put_together(kits, options))
@@ -152,7 +155,7 @@ def run_migrations_online(
 ) -> None:
     """Run the migrations on the caller's connection or engine, else on its own one."""
     # The kit's commands may need what env.py connects to, and do something else there.
-    do_run: DoRun = context.config.attributes.get("do_run", do_run_migrations)
+    do_run = context.config.attributes.get("do_run", do_run_migrations)
     connectable, source = context.config.attributes.get("connection"), "the engine"
     if connectable is None:
         url, source = get_url()

@@ -37,22 +37,14 @@ def agree(kits: Callable[..., bool], users: Callable[..., bool]) -> Any:
 
 def ask_users_first(kits: Callable[..., Any], users: Callable[..., Any]) -> Any:
     """Render what env.py's function renders; ask the kit's where it returns False."""
-
-    def render(*arguments: Any) -> Any:
-        rendered = users(*arguments)
-        return kits(*arguments) if rendered is False else rendered
-
-    return render
+    return lambda *arguments: (
+        kits(*arguments) if (found := users(*arguments)) is False else found
+    )
 
 
-def call_both(kits: Callable[..., None], users: Callable[..., None]) -> Any:
+def call_both(kits: Callable[..., Any], users: Callable[..., Any]) -> Any:
     """Call env.py's function, then the kit's, which has the last word."""
-
-    def call(*arguments: Any) -> None:
-        users(*arguments)
-        kits(*arguments)
-
-    return call
+    return lambda *arguments: (users(*arguments), kits(*arguments))
 
 
 def add_up(kits: Sequence[str], users: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from alembic.config import Config
 from alembic.util import CommandError, coerce_resource_to_filename
 
-in_use: list[Config] = []  # the configuration of the run, or of the kit's command
+in_use = [Config()]  # the configuration of the run, or of the kit's command
 
 
 def use(config: Config) -> Config:
@@ -26,10 +26,8 @@ def use(config: Config) -> Config:
 
 def setting(name: str) -> Any:
     """Return a setting of `[alembic]` in alembic.ini, else of `[tool.alembic]` in pyproject.toml."""
-    config = next(iter(in_use), None)
-    if config is None or config.file_config.has_option("alembic", name):
-        return config and config.file_config.get("alembic", name)
-    return config._get_toml_config_value(name)
+    in_toml = in_use[0]._get_toml_config_value(name)
+    return in_use[0].file_config.get("alembic", name, fallback=in_toml)
 
 
 def migrations() -> Path:
@@ -59,9 +57,8 @@ def invocation(start: str | Path = os.curdir) -> str:
 
 def update_command(answer: str) -> str:
     """Return the command that changes an answer of the project; it works in this folder."""
-    config, answers = next(iter(in_use), None), setting("answers_file")
-    file = getattr(config, "config_file_name", None) or "alembic.ini"
+    file, answers = in_use[0].config_file_name, setting("answers_file")
     option = f" --answers-file {answers}" if answers else ""
-    folder = os.path.dirname(os.path.relpath(file))
+    folder = os.path.dirname(os.path.relpath(file or "alembic.ini"))
     options = f"--vcs-ref=:current: --defaults --data {answer}{option} {folder}"
     return f"uvx copier update {options.rstrip()}"

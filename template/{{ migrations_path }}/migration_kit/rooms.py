@@ -55,7 +55,12 @@ READY_TABLE = "alembic_ready"
 TABLES = (LOCK_TABLE, BACKFILL_TABLE, READY_TABLE)
 
 # Settings that nothing would heed without their room.
-PROMISES = dict(tenant="tenants", protected="lint", rename="renames", online="online")
+PROMISES = {
+    "tenant": "tenants",
+    "protected": "lint",
+    "rename": "renames",
+    "online": "online",
+}
 
 
 class Room:
@@ -158,10 +163,9 @@ def checks(config_file: Path) -> dict[str, Any]:
             "pytest has loaded the checks of another project. "
             f"Run `pytest {os.path.relpath(config_file.parent)}` alone"
         )
-    found: dict[str, Any] = {}
-    for name in names:
-        found |= vars(import_module(f".{name}.checks", __package__))
-    return {name: value for name, value in found.items() if not name.startswith("__")}
+    modules = [import_module(f".{name}.checks", __package__) for name in names]
+    found = (item for module in modules for item in vars(module).items())
+    return {name: value for name, value in found if not name.startswith("__")}
 
 
 def refuse_broken_promises() -> None:

@@ -109,9 +109,8 @@ def get_seconds(name: str, default: float) -> float:
 
 def version_table_options() -> dict[str, Any]:
     """Return where the current revision is recorded, as alembic.ini has it."""
-    config = context.config
+    get = context.config.get_main_option
     return {
-        "version_table": config.get_main_option("version_table", "alembic_version"),
-        "version_table_schema": run_schema()
-        or config.get_main_option("version_table_schema"),
+        "version_table": get("version_table", "alembic_version"),
+        "version_table_schema": run_schema() or get("version_table_schema"),
     }

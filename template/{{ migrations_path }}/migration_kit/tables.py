@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from inspect import getattr_static
 from typing import Any
 
 from sqlalchemy import MetaData, Table
@@ -19,17 +18,6 @@ def make_tables_of_listeners() -> None:
     if orm := sys.modules.get("sqlalchemy.orm"):  # else there are no mappers
         with one_line("the models cannot be used"):
             orm.configure_mappers()
-
-
-def metadata_in(module: Any) -> MetaData | None:
-    """Return the MetaData of a module and of those below it, if only one has tables."""
-    below = f"{module.__name__}."
-    loaded = [sys.modules[n] for n in sys.modules if f"{n}.".startswith(below)]
-    owners = [one for module in loaded for one in vars(module).values()]
-    found = [getattr_static(one, "metadata", one) for one in owners]
-    known = {one for one in found if isinstance(one, MetaData)}
-    used = [one for one in known if one.tables] or [*known]
-    return used[0] if len(used) == 1 else None
 
 
 def tables_of(metadata: MetaData | Sequence[MetaData] | None) -> dict[str, Table]:

@@ -82,7 +82,8 @@ class Comparison:
         assert connection is not None
         options["comparison"] = None  # that of a run before would hide its tables
         self.context, self.dialect = context, connection.dialect
-        self.models = models_of(context, connection, renamed)
+        self.models = models_of(context, connection)
+        self.models.renamed = renamed
         self.tables = {self.models.key(table): table for table in self.models.tables}
         shadow = kind_of(self.dialect).cast(connection, self.models)
         self.real, self.made = shadow.real, shadow.made
@@ -284,11 +285,7 @@ class Comparison:
             put_around(upgrade.ops, up, down, found)
 
 
-def models_of(
-    context: AutogenContext,
-    connection: Connection,
-    renamed: Callable[[Catalog], Catalog],
-) -> Models:
+def models_of(context: AutogenContext, connection: Connection) -> Models:
     """Return the tables to compare: without those that env.py leaves out."""
     metadata = context.migration_context.opts["target_metadata"]
     default = connection.dialect.default_schema_name or "main"
@@ -301,7 +298,7 @@ def models_of(
     given = connection.get_execution_options().get("schema_translate_map") or {}
     named = {None, *schemas_of(metadata)}
     schemas = {name: given.get(name, name) or default for name in named}
-    return Models(tables, schemas, renamed)
+    return Models(tables, schemas)
 
 
 def is_about(op: ops.MigrateOperation, one: Difference) -> bool:

@@ -11,6 +11,8 @@ from ..rooms import part
 from .differences import Difference
 from .shadow import Models, Shadow
 
+Statements = Iterator[tuple[int, str]]  # each with its phase
+
 
 class Kind:
     """A kind of database; `kind` in `sqlite.py`, `postgresql/` or `mysql.py` is an instance.
@@ -37,9 +39,7 @@ class Kind:
         """Return whether Alembic's operation that creates a table says all of its objects."""
         return True
 
-    def statements(
-        self, old: Catalog, new: Catalog, dialect: Dialect
-    ) -> Iterator[tuple[int, str]]:
+    def statements(self, old: Catalog, new: Catalog, dialect: Dialect) -> Statements:
         """Yield statements from one catalog to the other, each with its phase.
 
         A table, type or sequence of one side only is created or dropped. A statement that begins

@@ -56,7 +56,8 @@ def include_name(name: str | None, kind: str, parents: Mapping[str, Any]) -> boo
     if kind != "schema" or name is None:
         return True
     models = schemas_of(migration.opts["target_metadata"])
-    return name in models or name in ownership.schemas_of_history(context.script)
+    operations = ownership.operations_of(context.script)
+    return name in models or any(name == schema for *_, schema in operations)
 
 
 def include_object(

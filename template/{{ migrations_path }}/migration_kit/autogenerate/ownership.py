@@ -62,11 +62,6 @@ def is_made_by_revision(script: ScriptDirectory, name: str, schema: str | None) 
     return made
 
 
-def schemas_of_history(script: ScriptDirectory) -> set[str | None]:
-    """Return the names of the schemas in which revisions make tables."""
-    return {schema for _, _, schema in operations_of(script)}
-
-
 def is_made(
     script: ScriptDirectory, table: str, kind: str, name: str, convention: Any
 ) -> bool:

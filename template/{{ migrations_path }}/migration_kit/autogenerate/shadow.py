@@ -115,16 +115,6 @@ def reason_of(error: Exception) -> str:
 
 
 @contextmanager
-def undone(connection: Connection) -> Iterator[None]:
-    """Undo everything at the end."""
-    savepoint = connection.begin_nested()
-    try:
-        yield
-    finally:
-        savepoint.rollback()
-
-
-@contextmanager
 def translated(
     connection: Connection, schemas: dict[str | None, str]
 ) -> Iterator[None]:

@@ -14,7 +14,6 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
-from ..environment import DoRun
 from ..errors import one_line
 from ..options import put_together
 from ..rooms import part, rooms
@@ -200,7 +199,6 @@ def on_database(
                 stack.enter_context(room.around(connection))
             do(connection, script)
 
-    function: DoRun = do_run
-    config.attributes["do_run"] = function
+    config.attributes["do_run"] = do_run
     with EnvironmentContext(config, script):
         script.run_env()

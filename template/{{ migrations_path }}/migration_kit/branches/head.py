@@ -16,7 +16,7 @@ from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError, rev_id
 
-from ..histories import config_of_revision, histories
+from ..histories import config_of_revision, histories, source_of
 from ..paths import invocation
 from ..rooms import rooms
 from ..sections import commands_for
@@ -52,11 +52,10 @@ def read_head(script: ScriptDirectory) -> list[str]:
 
 def write_heads(config: Config, revision_file: str | None = None) -> None:
     """Write HEAD of each database's history, or only of the one that has a new revision."""
+    file = revision_file and Path(revision_file).resolve()
     for _, script in histories(config):
         folders = (Path(folder).resolve() for folder in script._version_locations)
-        if not revision_file or any(
-            Path(revision_file).resolve().is_relative_to(folder) for folder in folders
-        ):
+        if not file or any(file.is_relative_to(folder) for folder in folders):
             write_head(script)
 
 
@@ -126,7 +125,8 @@ def rebase(config: Config, revision: str) -> None:
             + say(f"depends_on. Run `alembic merge {' '.join(heads)}`")
         )
     for step in branch:
-        if not all(re.search(line, source_of(step)) for line in ASSIGNMENTS):
+        source = source_of(step).read_text(encoding="utf-8")
+        if not all(re.search(line, source) for line in ASSIGNMENTS):
             raise CommandError(
                 f"cannot read {step.path}: `revision` and `down_revision` need a line each. "
                 "Write them so, then run it again"
@@ -151,15 +151,11 @@ def is_tangled(script: ScriptDirectory, branch: Sequence[Script]) -> bool:
     )
 
 
-def source_of(step: Script) -> str:
-    return Path(step.path).read_text(encoding="utf-8")
-
-
 def move(step: Script, date: datetime, down_revision: str) -> tuple[Path, str]:
     """Give a revision a new identifier, place and date; return its path and identifier."""
-    path, new = Path(step.path), rev_id()
+    path, new = source_of(step), rev_id()
     mark = MARK.format(step.revision, step.down_revision or "base")
-    source = source_of(step)
+    source = path.read_text(encoding="utf-8")
     for line, text in {
         r"(?m)^(Revision ID: ).*$": rf"\g<1>{new}",
         r"(?m)^(Revises:).*$": rf"\g<1> {down_revision}",
@@ -176,11 +172,12 @@ def move(step: Script, date: datetime, down_revision: str) -> tuple[Path, str]:
 
 def rebased_remedy(script: ScriptDirectory, old: str) -> str:
     """Return how a database that ran a revision before its rebase gets up to date, or nothing."""
+    mark = MARK.format(r"(\S+)", r"(\S+)")
     marks = {
         before: (step, fork)
         for step in script.walk_revisions()
         if step.path.endswith(".py")  # bytecode has no comments
-        for before, fork in re.findall(MARK.format(r"(\S+)", r"(\S+)"), source_of(step))
+        for before, fork in re.findall(mark, source_of(step).read_text("utf-8"))
     }
     if old not in marks:
         return ""

@@ -36,10 +36,13 @@ def postgresql_lock(
     if server.standby:
         raise CommandError("this server is a hot standby. Use the primary's URL")
     refuse_without_lock(server.version, WITHOUT_LOCK)
+    key = KEY
+    if schema := run_schema():  # tenants with a schema each do not wait for each other
+        digest = blake2b(schema.encode(), digest_size=8).digest()
+        key = int.from_bytes(digest, signed=True)
 
     def call(function: str) -> bool:
-        key = {"key": lock_key()}
-        value = bool(connection.scalar(text(f"SELECT {function}(:key)"), key))
+        value = bool(connection.scalar(text(f"SELECT {function}(:key)"), {"key": key}))
         if not callers_transaction:
             connection.commit()
         return value
@@ -59,12 +62,3 @@ def postgresql_lock(
         released = not connection.invalidated and call("pg_advisory_unlock")
     if not released:
         raise CommandError(LOST)
-
-
-def lock_key() -> int:
-    """Return the number of the lock; tenants with a schema each do not wait for each other."""
-    schema = run_schema()
-    if schema is None:
-        return KEY
-    digest = blake2b(schema.encode(), digest_size=8).digest()
-    return int.from_bytes(digest, signed=True)

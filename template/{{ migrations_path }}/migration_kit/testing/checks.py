@@ -16,8 +16,7 @@ from ..sections import databases, read_config
 from .roundtrip import roundtrip
 from .scratch import ScratchDatabase
 
-CONFIG = next(iter(in_use), None)
-assert CONFIG is not None
+[CONFIG] = in_use
 ALEMBIC_INI = Path(CONFIG.config_file_name or "alembic.ini")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import URL, Connection, text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from ..catalogs.mysql import PLACES, SQL, quote, read, run, views_of
@@ -18,11 +18,6 @@ COPY = "\0"
 copies: dict[str, list[str]] = {}
 
 USERS = "SELECT id FROM information_schema.processlist WHERE db = :database"
-
-
-def url_of(beside: URL, name: str) -> URL:
-    """Return the URL of a scratch database."""
-    return beside.set(database=name)
 
 
 def create(scratch: ScratchDatabase, template: ScratchDatabase | None) -> None:

@@ -1,16 +1,9 @@
 """Scratch databases of PostgreSQL, which copies one itself."""
 
-from sqlalchemy import URL
-
 from .scratch import ScratchDatabase
 from .servers import on_server
 
 SERVER = "postgres"  # there is no connection without a database, and this one is there
-
-
-def url_of(beside: URL, name: str) -> URL:
-    """Return the URL of a scratch database."""
-    return beside.set(database=name)
 
 
 def create(scratch: ScratchDatabase, template: ScratchDatabase | None) -> None:

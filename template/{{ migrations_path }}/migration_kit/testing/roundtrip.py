@@ -32,7 +32,7 @@ def roundtrip(database: ScratchDatabase) -> tuple[str, list[str]]:
 
     def steps(_: object, context: MigrationContext) -> Iterator[MigrationStep]:
         """Alembic runs each step before it asks for the next one."""
-        nonlocal doing
+        nonlocal doing, findings
         connection = context.connection
         assert connection is not None
         default = connection.dialect.default_schema_name or "main"
@@ -47,8 +47,11 @@ def roundtrip(database: ScratchDatabase) -> tuple[str, list[str]]:
                 doing = f"{os.path.relpath(revision.path)}: {name}"
                 yield step
                 seen.append(read(connection, schemas))
-                if name != "upgrade":
-                    findings.extend(report(doing, seen[0], seen[2]))
+                must, has = seen[0], seen[-1]
+                if name != "upgrade" and must != has:
+                    findings += [doing]
+                    findings += [f"    missing: {line}" for line in sorted(must - has)]
+                    findings += [f"    left: {line}" for line in sorted(has - must)]
 
     try:
         with EnvironmentContext(config, script, fn=steps):
@@ -75,11 +78,3 @@ def read(connection: Connection, schemas: dict[str, str]) -> frozenset[str]:
     if own_transaction:
         connection.rollback()
     return lines
-
-
-def report(step: str, expected: frozenset[str], found: frozenset[str]) -> Iterator[str]:
-    """Yield what a step has left, or has not brought back."""
-    if expected != found:
-        lines = [f"    missing: {line}" for line in sorted(expected - found)]
-        lines += [f"    left: {line}" for line in sorted(found - expected)]
-        yield "\n".join([step, *lines])

@@ -64,7 +64,8 @@ class ScratchDatabase:
                 f"the kit of this project has no {kind}. Correct {self.variable}"
             )
         self.name = f"{Path(beside.database or '').stem[:40]}_test_{uuid4().hex[:12]}"
-        self.url = self._kind.url_of(beside, self.name)
+        url_of = getattr(self._kind, "url_of", lambda url, name: url.set(database=name))
+        self.url = url_of(beside, self.name)
 
     @contextmanager
     def create(self, template: "ScratchDatabase | None" = None) -> Iterator[Self]:

@@ -1,7 +1,6 @@
 """Autogenerate on MySQL and MariaDB."""
 
 import re
-from collections.abc import Iterator
 
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
@@ -12,7 +11,7 @@ from ...catalogs import Catalog
 from ...catalogs.mysql import STRING, words_of
 from ...tables import full_name
 from ..differences import Difference
-from ..kinds import Kind
+from ..kinds import Kind, Statements
 from ..servers import put_foreign_keys_in_order
 from ..shadow import Models, Shadow
 from .keys import columns_of, columns_of_keys
@@ -73,9 +72,7 @@ class MySQL(Kind):
         table = full_name(one.schema, one.table)
         return f"the server copies {table} for {one.name}, which blocks writes{fix}"
 
-    def statements(
-        self, old: Catalog, new: Catalog, dialect: Dialect
-    ) -> Iterator[tuple[int, str]]:
+    def statements(self, old: Catalog, new: Catalog, dialect: Dialect) -> Statements:
         """Yield statements from one catalog to the other, each with its phase."""
         return statements(old, new)
 

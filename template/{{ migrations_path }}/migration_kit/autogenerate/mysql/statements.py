@@ -7,6 +7,7 @@ from itertools import groupby
 from ...catalogs import Catalog, Object, Objects
 from ...catalogs.mysql import NAME, SQL, VIEW, quote, views_of, words_of
 from ..differences import differences
+from ..kinds import Statements
 from .keys import INDEXES, covers, ends_of
 
 Place = tuple[str, str]
@@ -17,7 +18,7 @@ DEFAULT = "`|ROW|STATS|PACK"  # options that take this word
 KEY = re.compile(rf",\n  CONSTRAINT {NAME} FOREIGN KEY .*")
 
 
-def statements(old: Catalog, new: Catalog) -> Iterator[tuple[int, str]]:
+def statements(old: Catalog, new: Catalog) -> Statements:
     """Yield statements, each with its phase: see `Kind.statements`."""
     changed = {
         place: [(one.kind, one.name, one.aspect) for one in differences(place, *sides)]
@@ -36,7 +37,7 @@ def statements(old: Catalog, new: Catalog) -> Iterator[tuple[int, str]]:
 
 def of_sequences(
     schema: str, before: Objects, after: Objects, found: list[Object]
-) -> Iterator[tuple[int, str]]:
+) -> Statements:
     """Yield statements for the sequences of a schema."""
     for item in found:
         name, words = full((schema, item[1])), after.get(item)
@@ -47,7 +48,7 @@ def of_sequences(
             yield 8, f"DROP SEQUENCE {name}"
 
 
-def of_views(old: Catalog, new: Catalog) -> Iterator[tuple[int, str]]:
+def of_views(old: Catalog, new: Catalog) -> Statements:
     """Yield statements for views."""
     for place, objects in old.items():
         if VIEW in objects and objects[VIEW] != new.get(place, {}).get(VIEW):
@@ -81,7 +82,7 @@ def is_disturbed(columns: list[str], before: Objects, after: Objects) -> bool:
 
 def of_table(
     name: str, before: Objects, after: Objects, found: list[Object]
-) -> Iterator[tuple[int, str]]:
+) -> Statements:
     """Yield statements for a table, one for each phase."""
     if not (before and after):
         yield (3, KEY.sub("", after[SQL])) if after else (8, f"DROP TABLE {name}")

@@ -1,7 +1,6 @@
 """Autogenerate on PostgreSQL: the shadow, changes as statements, ENUM types, schemas."""
 
 import re
-from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
 
@@ -13,7 +12,7 @@ from sqlalchemy import Connection, Dialect, inspect
 from ...catalogs import Catalog, Objects
 from ...command import get_command
 from ..differences import Difference
-from ..kinds import Kind
+from ..kinds import Kind, Statements
 from ..servers import put_foreign_keys_in_order
 from ..shadow import Models, Shadow
 from . import concurrently as concurrently
@@ -119,9 +118,7 @@ OR EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e'))
             for (kind, _, aspect), sql in made.items()
         )
 
-    def statements(
-        self, old: Catalog, new: Catalog, dialect: Dialect
-    ) -> Iterator[tuple[int, str]]:
+    def statements(self, old: Catalog, new: Catalog, dialect: Dialect) -> Statements:
         """Yield statements; not of ENUM types of one side only, see `cast`."""
         return Change(old, new, dialect).statements()
 

@@ -19,9 +19,6 @@ from .statements import LABEL
 
 PREFIX = "migration_kit_shadow_"
 
-# A table takes about 8 locks; by default a server has 6,400 for all of its sessions.
-TABLES_OF_PART = 100
-
 READ_ONLY = """
 SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'
 """
@@ -69,9 +66,10 @@ class Caster:
 
     Attributes:
         names: of the schemas apart, by those of the database.
+        of_part: tables; each takes about 8 locks, of which a server has 6,400 by default.
     """
 
-    of_part: ClassVar[int] = TABLES_OF_PART
+    of_part: ClassVar[int] = 100
     connection: Connection
     models: Models
     names: dict[str, str]

@@ -2,7 +2,6 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
 from functools import partial
 from graphlib import TopologicalSorter
 
@@ -10,11 +9,11 @@ from sqlalchemy import Dialect
 
 from ...catalogs import Catalog
 from ...catalogs.postgresql import quote
+from ..kinds import Statements
 
 Place = tuple[str, str]
 Item = tuple[Place, str, str]  # place, kind and name
 Aspects = dict[str, str]
-Statements = Iterator[tuple[int, str]]
 
 # The phases in which a kind goes and comes.
 PHASES = {"primary": (1, 4), "unique": (1, 4), "foreignkey": (0, 6), "trigger": (0, 7)}

@@ -8,8 +8,8 @@ from sqlalchemy import Connection, Dialect
 
 from ...catalogs import Catalog, Objects, read_catalog
 from ..differences import Difference, differences
-from ..kinds import Kind
-from ..shadow import Models, Shadow, make, translated, undone
+from ..kinds import Kind, Statements
+from ..shadow import Models, Shadow, make, translated
 from .copy import counter
 
 SQL = "table", "", "sql"
@@ -29,9 +29,14 @@ WHERE virtual.sql LIKE 'CREATE VIRTUAL TABLE%' AND :schema IS NULL
         """Make temporary tables; those of an attached database are left to Alembic."""
         real = models.renamed(read_catalog(connection, {"main": ""}))
         own = [table for table in models.tables if table.schema is None]
-        with undone(connection), translated(connection, {None: "temp"}):
+        with (
+            connection.begin_nested() as savepoint,
+            translated(connection, {None: "temp"}),
+        ):
             refused = make(connection, own)
-            return Shadow(real, read_catalog(connection, {"temp": ""}), refused)
+            made = read_catalog(connection, {"temp": ""})
+            savepoint.rollback()
+        return Shadow(real, made, refused)
 
     def is_said(self, difference: Difference) -> bool:
         """Return whether batch mode and reflection know it."""
@@ -50,9 +55,7 @@ WHERE virtual.sql LIKE 'CREATE VIRTUAL TABLE%' AND :schema IS NULL
         """Return whether no constraint has a clause that a revision's source lacks."""
         return " ON CONFLICT " not in made.get(SQL, "")
 
-    def statements(
-        self, old: Catalog, new: Catalog, dialect: Dialect
-    ) -> Iterator[tuple[int, str]]:
+    def statements(self, old: Catalog, new: Catalog, dialect: Dialect) -> Statements:
         """Yield what copies each table that differs, or makes its indexes again."""
         quote = dialect.identifier_preparer.quote
         for place in dict.fromkeys([*old, *new]):
@@ -64,7 +67,7 @@ WHERE virtual.sql LIKE 'CREATE VIRTUAL TABLE%' AND :schema IS NULL
 
 def change(
     table: str, old: Objects, new: Objects, kinds: set[str], quote: Any
-) -> Iterator[tuple[int, str]]:
+) -> Statements:
     """Yield what brings a table or a view from its old objects to the new ones.
 
     Args:
