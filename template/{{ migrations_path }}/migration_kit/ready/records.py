@@ -57,7 +57,7 @@ def record(ctx: MigrationContext, step: MigrationInfo, statements: list[str]) ->
         known = ctx.opts[READY_TABLE] = recorded(ctx)
     for name in step.up_revision_ids:
         key = {"version_table": ctx.version_table, "revision": name}
-        if ctx.as_sql or step.is_downgrade or name in known:
+        if ctx.as_sql or not step.is_upgrade or name in known:
             ctx.execute(table.delete().filter_by(**key))
         if step.is_upgrade:
             revision: Any = step.revision_map.get_revision(name)
