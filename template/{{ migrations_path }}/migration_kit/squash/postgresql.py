@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from alembic.autogenerate.api import AutogenContext
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Dialect, Integer, Numeric, inspect, text
 from sqlalchemy.dialects.postgresql import ENUM
 
 from ..autogenerate.servers import open_circles
+from ..catalogs import plain
 from .definitions import Definition, Kind
 
 # A casting to `regclass` or the like quotes a name, and adds the schema where it must stand. Each
@@ -309,6 +310,10 @@ WHERE relkind = 'S' AND nspname !~ '^pg_' ORDER BY c.oid
 """
 
 
+# They hide rows from their owner.
+FORCED = "SELECT oid::regclass::text FROM pg_class WHERE relforcerowsecurity"
+
+
 class PostgreSQL(Kind):
     """PostgreSQL, without what belongs to its extensions."""
 
@@ -358,6 +363,15 @@ class PostgreSQL(Kind):
 
     def trial(self, connection: Connection) -> AbstractContextManager[Any]:
         return connection.begin_nested()
+
+    @contextmanager
+    def all_rows(self, connection: Connection) -> Iterator[None]:
+        with connection.begin_nested() as savepoint:
+            for name in connection.scalars(text(FORCED)).all():
+                alter = f"ALTER TABLE {name} NO FORCE ROW LEVEL SECURITY"
+                connection.execute(plain(alter))
+            yield
+            savepoint.rollback()
 
     def literal(self, name: str, type_: Any) -> str:
         is_number = isinstance(type_, Integer | Numeric)
