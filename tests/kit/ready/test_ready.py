@@ -10,9 +10,9 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import URL, create_engine
+from sqlalchemy import URL, text
 
-from support.databases import SERVERS, execute, query, sync_url, url_text
+from support.databases import SERVERS, connect, execute, query, sync_url, url_text
 from support.layout import command
 from support.projects import Database, New, Project, last_line
 from support.revisions import HERO
@@ -516,6 +516,7 @@ seen = []
 def listen(_, __, statement, *___):
     if "alembic_ready" in statement: seen.append(statement.split()[0])
 event.listen(Engine, "before_cursor_execute", listen)
+config.attributes["connection"] = create_engine(URL)
 for name in ("upgrade", "downgrade", "upgrade"):
     del seen[:]
     getattr(command, name)(config, {"upgrade": "head", "downgrade": "-1"}[name])
@@ -556,8 +557,8 @@ def test_rollback_of_the_table_is_followed_by_another_one(new: New) -> None:
     assert project.read(env) != source
     project.query("CREATE TABLE busy (id int)")
     project.add_revision("busy", 'op.execute("ALTER TABLE busy ADD COLUMN a int")')
-    with create_engine(sync_url(project.url)).begin() as other:
-        other.exec_driver_sql("LOCK TABLE busy")
+    with connect(project.url) as other:
+        other.execute(text("LOCK TABLE busy"))
         process = project.start(
             *("alembic", "-x", "ddl_lock_timeout=0.2", "upgrade", "head"), **project.env
         )
