@@ -68,6 +68,7 @@ def test_every_command_ends_in_one_right_line(new: New, servers: Replicated) -> 
             ["show", "current"],
         ]
     )
+    assert project.run("python", project.migrations, "ready") == f"ready: {HERO}\n"
     assert f"{HERO} (head)\n" in output
     assert "No new upgrade operations detected." in output
     assert "no revision is written" in output

@@ -10,9 +10,9 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import URL
+from sqlalchemy import URL, text
 
-from support.databases import SERVERS, execute, query, sync_url, url_text
+from support.databases import SERVERS, connect, execute, query, sync_url, url_text
 from support.layout import command
 from support.projects import Database, New, Project, last_line
 from support.revisions import HERO
@@ -239,6 +239,16 @@ STATEMENTS = {
     "DROP TYPE color": False,
     "TRUNCATE t": False,
     "CREATE OR REPLACE VIEW v AS SELECT 1": False,
+    "CREATE TABLE t (id INT); CREATE POLICY p ON t USING (id > 0); REVOKE ALL ON t FROM a": False,
+    'CREATE TABLE t (id INT); CREATE POLICY "a b" ON t TO a USING (id > 0)': True,
+    "CREATE TABLE t (id INT); ALTER TABLE t ENABLE ROW LEVEL SECURITY; GRANT SELECT ON t TO a": True,
+    "CREATE POLICY p ON t USING (id > 0)": False,
+    "CREATE POLICY p ON t FOR SELECT TO a USING (id > 0)": False,
+    "DROP POLICY p ON t": False,
+    "ALTER TABLE t ENABLE ROW LEVEL SECURITY": False,
+    "REVOKE SELECT ON t FROM a": False,
+    "ALTER DEFAULT PRIVILEGES IN SCHEMA s GRANT SELECT ON TABLES TO a": True,
+    "ALTER DEFAULT PRIVILEGES IN SCHEMA s REVOKE GRANT OPTION FOR SELECT ON TABLES FROM a": False,
     "CREATE TRIGGER t BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()": False,
     "DO $$ BEGIN DROP TABLE t; END $$": False,
     "SELECT 1; -- nothing\nDROP TABLE t": False,
@@ -499,9 +509,74 @@ def test_a_database_that_is_down_is_one_line(new: New) -> None:
     assert line.startswith("cannot connect to postgresql+psycopg://")
 
 
+STATEMENTS_OF_A_RUN = """
+from sqlalchemy import Engine
+from alembic import command
+seen = []
+def listen(_, __, statement, *___):
+    if "alembic_ready" in statement: seen.append(statement.split()[0])
+event.listen(Engine, "before_cursor_execute", listen)
+config.attributes["connection"] = create_engine(URL)
+for name in ("upgrade", "downgrade", "upgrade"):
+    del seen[:]
+    getattr(command, name)(config, {"upgrade": "head", "downgrade": "-1"}[name])
+    print(seen)
+"""
+
+
+def test_a_run_looks_for_the_table_once(new: New) -> None:
+    project = new(SQLITE)
+    project.add_revision("one", "pass")
+    project.add_revision("two", "pass", down_revision="one")
+    first, back, again = project.program(STATEMENTS_OF_A_RUN).splitlines()[-3:]
+    assert first.count("PRAGMA") == again.count("PRAGMA") + 1 > 1
+    assert first.endswith("'CREATE', 'PRAGMA', 'SELECT', 'INSERT', 'INSERT', 'INSERT']")
+    assert back.endswith("'SELECT', 'DELETE']")
+    assert again.endswith("'SELECT', 'INSERT']")
+
+
+def test_record_from_before_the_room_was_off_is_replaced(new: New) -> None:
+    project = new(SQLITE).upgraded()
+    project.query("UPDATE alembic_ready SET oldest_code = 'old', reason = 'old'")
+    project.query("DROP TABLE heroes")
+    project.query("DELETE FROM alembic_version")
+    project.upgraded()
+    assert project.query("SELECT oldest_code, reason FROM alembic_ready") == [
+        (None, "")
+    ]
+
+
+def test_rollback_of_the_table_is_followed_by_another_one(new: New) -> None:
+    """The next try of a run whose only transaction was rolled back creates it again."""
+    project = new(POSTGRESQL)
+    env = f"{project.migrations}/env.py"
+    source = project.read(env)
+    project.write(
+        env, source.replace("package=", "transaction_per_migration=False, package=")
+    )
+    assert project.read(env) != source
+    project.query("CREATE TABLE busy (id int)")
+    project.add_revision("busy", 'op.execute("ALTER TABLE busy ADD COLUMN a int")')
+    with connect(project.url) as other:
+        other.execute(text("LOCK TABLE busy"))
+        process = project.start(
+            *("alembic", "-x", "ddl_lock_timeout=0.2", "upgrade", "head"), **project.env
+        )
+        process.wait_for("trying again in 0.2 s")
+    process.finish()
+    assert process.returncode == 0
+    assert len(project.query("SELECT * FROM alembic_ready")) == 2
+
+
+WITHOUT_ROOM = [["branches", "testing", "ready"], ["autogenerate", "testing", "ready"]]
+
+
+@pytest.mark.parametrize("features", WITHOUT_ROOM, ids=lambda names: names[0])
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
-def test_table_of_the_records_is_no_table_of_yours(new: New, engine: Engine) -> None:
-    project = new(engine, features=["autogenerate", "branches", "testing", "ready"])
+def test_table_of_the_records_is_no_table_of_yours(
+    new: New, engine: Engine, features: list[str]
+) -> None:
+    project = new(engine, features=features)
     project.upgraded()
     assert "No new upgrade operations" in project.alembic("check")
     assert re.search(r"\d passed", project.own_tests("tests"))

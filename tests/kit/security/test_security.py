@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from support.commands import run, script
-from support.databases import SERVERS, execute
+from support.databases import SERVERS, execute, url_text
 from support.projects import New, Project, last_line
 from support.variants import ENGINE_OF, POSTGRESQL
 
@@ -297,5 +297,81 @@ def test_renamed_table_keeps_its_policies(roles: tuple[str, str], new: New) -> N
     source = project.revision("new").read_text(encoding="utf-8")
     assert "op.rename_table" in source
     assert "POLICY" not in source
+    project.alembic_each([["upgrade", "head"], ["check"], ["downgrade", "-1"]])
+    assert state(project) == before
+
+
+INSERT = """
+op.execute("ALTER TABLE teams NO FORCE ROW LEVEL SECURITY")
+op.execute("INSERT INTO teams (name) VALUES ('a'), ('b')")
+op.execute("ALTER TABLE teams FORCE ROW LEVEL SECURITY")
+"""
+DELETE = INSERT.replace(
+    "INSERT INTO teams (name) VALUES ('a'), ('b')", "DELETE FROM teams"
+)
+
+
+@pytest.fixture
+def owner(roles: tuple[str, str]) -> Iterator[str]:
+    """A role that may not bypass policies, and FORCE binds it."""
+    name = f"owner_{uuid4().hex[:12]}"
+    execute(SERVERS["postgresql"], f"CREATE ROLE {name} LOGIN PASSWORD 'x' CREATEDB")
+    yield name
+    for statement in (f"REASSIGN OWNED BY {name} TO CURRENT_USER", f"DROP ROLE {name}"):
+        execute(SERVERS["postgresql"], statement)
+
+
+def test_owner_without_bypassrls_migrates_and_squashes(
+    roles: tuple[str, str], owner: str, new: New
+) -> None:
+    """The squashed revision has policies, grants, and the rows that FORCE hides from the owner."""
+    features = ["autogenerate", "testing", "lint", "squash", "security", "ready"]
+    project = new(POSTGRESQL, example="none", features=features)
+    database = f"{project.url.database}_owned"
+    execute(SERVERS["postgresql"], f"CREATE DATABASE {database} OWNER {owner}")
+    url = project.url.set(database=database, username=owner, password="x")
+    project = project.on(url)
+    try:
+        force = MODELS.replace(
+            '    "GRANT INSERT, DELETE',
+            '    "ALTER TABLE teams FORCE ROW LEVEL SECURITY",\n    "ALTER TABLE teams ENABLE ROW LEVEL SECURITY",\n    "GRANT INSERT, DELETE',
+        ).replace("%(fullname)s", "players")
+        write(project, roles, force)
+        revision(project, "tables")
+        [tables] = re.findall(r"-([0-9a-f]+)_", project.revision("tables").name)
+        project.alembic("upgrade", "head")
+        rows = project.add_revision("rows", INSERT, DELETE, tables)
+        project.alembic_each([["upgrade", "head"], ["check"]])
+        assert "passed" in project.own_tests("tests/test_migrations.py")
+        before = state(project)
+        project.commit()
+        env = {"TEST_DATABASE_URL": url_text(url)}
+        line = last_line(project.kit("squash", "rows", fails=True, **env))
+        assert "insert rows: teams (2)" in line
+        project.kit("squash", "--rows", "rows", **env)
+        assert not rows.exists()
+        project.alembic_each([["check"], ["downgrade", "base"], ["upgrade", "head"]])
+        assert state(project) == before
+        assert "passed" in project.own_tests("tests/test_migrations.py")
+        project.query("ALTER TABLE teams DISABLE ROW LEVEL SECURITY")
+        assert project.query("SELECT name FROM teams") == [("a",), ("b",)]
+    finally:
+        execute(SERVERS["postgresql"], f"DROP DATABASE {database}")
+
+
+def test_type_of_a_column_that_a_policy_uses(roles: tuple[str, str], new: New) -> None:
+    project = started(new, roles)
+    revision(project, "security")
+    project.alembic("upgrade", "head")
+    before = state(project)
+    names = MODELS.replace("name: Mapped[str]", "name: Mapped[Name]")
+    names = names.replace("import DDL", "import DDL, Text").replace(
+        "\n\n\nclass Team",
+        "\n\nName = Annotated[str, mapped_column(Text)]\n\n\nclass Team",
+    )
+    write(project, roles, "from typing import Annotated\n\n" + names)
+    source = revision(project, "wide")
+    assert source.count("CREATE POLICY own ") == source.count("DROP POLICY own ") == 2
+    assert "dba" not in source
     project.alembic_each([["upgrade", "head"], ["check"], ["downgrade", "-1"]])
     assert state(project) == before

@@ -1,5 +1,6 @@
 """What the database records of each revision: the oldest code that can run on it."""
 
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -8,10 +9,9 @@ from sqlalchemy.schema import CreateTable
 
 from ..rooms import READY_TABLE
 
-LENGTH = 100  # of a statement
 
-
-def table_of(ctx: MigrationContext) -> sa.Table:
+@cache  # so that SQLAlchemy compiles each statement once
+def table_in(schema: str | None) -> sa.Table:
     """Return the table of the records; it is where the version table is.
 
     If `oldest_code` is NULL, the code of each earlier release can run on the revision; else
@@ -25,8 +25,18 @@ def table_of(ctx: MigrationContext) -> sa.Table:
         sa.Column("down_revisions", sa.Text, nullable=False),
         sa.Column("oldest_code", sa.String(255)),
         sa.Column("reason", sa.Text, nullable=False),
-        schema=ctx.version_table_schema,
+        schema=schema,
     )
+
+
+def recorded(ctx: MigrationContext) -> dict[str, sa.Row[Any]]:
+    """Return the records of the revisions of a history."""
+    table, connection = table_in(ctx.version_table_schema), ctx.connection
+    assert connection is not None
+    if not sa.inspect(connection).has_table(table.name, table.schema):
+        return {}
+    query = table.select().filter_by(version_table=ctx.version_table)
+    return {row.revision: row for row in connection.execute(query)}
 
 
 def record(ctx: MigrationContext, step: MigrationInfo, statements: list[str]) -> None:
@@ -34,35 +44,30 @@ def record(ctx: MigrationContext, step: MigrationInfo, statements: list[str]) ->
 
     Alembic calls it after each revision, in its transaction; for `--sql`, it writes SQL.
     """
-    table = table_of(ctx)
-    if not ctx.as_sql:
+    table = table_in(ctx.version_table_schema)
+    known: Any = ctx.opts.get(READY_TABLE)  # which a rollback removes
+    if ctx.as_sql:
+        if known is None:
+            ctx.execute(CreateTable(table, if_not_exists=True))
+        sql = str(ctx.impl.output_buffer.getvalue())  # type: ignore[union-attr]
+        statements, ctx.opts[READY_TABLE] = [sql[known or 0 :]], len(sql)
+    elif known is None:
         assert ctx.connection is not None
         table.create(ctx.connection, checkfirst=True)
-    elif READY_TABLE not in ctx.opts:
-        ctx.execute(CreateTable(table, if_not_exists=True))
-    sql = printed(ctx) if ctx.as_sql else ";".join(statements)
+        known = ctx.opts[READY_TABLE] = recorded(ctx)
     for name in step.up_revision_ids:
         key = {"version_table": ctx.version_table, "revision": name}
-        ctx.execute(table.delete().filter_by(**key))
+        if ctx.as_sql or not step.is_upgrade or name in known:
+            ctx.execute(table.delete().filter_by(**key))
         if step.is_upgrade:
             revision: Any = step.revision_map.get_revision(name)
             down = " ".join(revision._all_down_revisions)
-            judged = judge(revision, None if step.is_stamp else sql)
-            values = key | {"down_revisions": down} | judged
-            ctx.execute(table.insert().values(values))
-    if ctx.as_sql:
-        printed(ctx)
+            code, why = judge(revision, None if step.is_stamp else ";".join(statements))
+            others = {"down_revisions": down, "oldest_code": code, "reason": why}
+            ctx.execute(table.insert().values(key | others))
 
 
-def printed(ctx: MigrationContext) -> str:
-    """Return the SQL that was written since the last call."""
-    text = str(ctx.impl.output_buffer.getvalue())  # type: ignore[union-attr]
-    start = ctx.opts.get(READY_TABLE, 0)
-    ctx.opts[READY_TABLE] = len(text)
-    return text[start:]
-
-
-def judge(revision: Any, sql: str | None) -> dict[str, str | None]:
+def judge(revision: Any, sql: str | None) -> tuple[str | None, str]:
     """Return the oldest code that can run on a revision, and why no older one can.
 
     Args:
@@ -72,10 +77,8 @@ def judge(revision: Any, sql: str | None) -> dict[str, str | None]:
     from .statements import first_risk  # a probe need not wait for it
 
     if (declared := getattr(revision.module, "oldest_code", None)) is not None:
-        return {"oldest_code": declared, "reason": f"has oldest_code = {declared}"}
+        return declared, f"has oldest_code = {declared}"
     if sql is None:
-        return {"oldest_code": revision.revision, "reason": "was stamped, not run"}
-    if risk := first_risk(sql):
-        reason = f"ran {risk[:LENGTH]}"
-        return {"oldest_code": revision.revision, "reason": reason}
-    return {"oldest_code": None, "reason": ""}
+        return revision.revision, "was stamped, not run"
+    risk = first_risk(sql)
+    return (revision.revision, f"ran {risk[:100]}") if risk else (None, "")

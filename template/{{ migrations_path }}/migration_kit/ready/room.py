@@ -16,29 +16,34 @@ class Ready(Room):
     def options(self, connection: Any) -> dict[str, Any]:
         from ..rooms import READY_TABLE
 
-        def include_name(name: str, type_: str, _: Any) -> bool:
-            return (type_, name) != ("table", READY_TABLE)
-
-        return {"include_name": include_name}  # for Alembic without `autogenerate`
+        ours = ("table", READY_TABLE)  # Alembic without `autogenerate` would drop it
+        return {"include_name": lambda name, kind, _: (kind, name) != ours}
 
     @contextmanager
     def around(self, connection: Any) -> Iterator[None]:
-        from ..command import is_read_only
-
-        if is_read_only():
-            yield
-            return
+        from alembic import context
         from sqlalchemy import event
+
+        from ..rooms import READY_TABLE
+
+        def forget(_: Any) -> None:
+            context.get_context().opts.pop(READY_TABLE, None)
 
         def listen(_: Any, __: Any, statement: str, *___: Any) -> None:
             self.statements.append(statement)
 
+        listeners: dict[str, Any] = {
+            "rollback": forget,
+            "before_cursor_execute": listen,
+        }
         self.statements.clear()
-        event.listen(connection, "before_cursor_execute", listen)
+        for name, function in listeners.items():
+            event.listen(connection, name, function)
         try:
             yield
         finally:
-            event.remove(connection, "before_cursor_execute", listen)
+            for name, function in listeners.items():
+                event.remove(connection, name, function)
 
     def after_revision(self, **step: Any) -> None:
         from .records import record

@@ -15,11 +15,11 @@ HARMLESS = pattern(
     r"PRAGMA|SET|RESET|BEGIN|START|COMMIT|END|ROLLBACK|SAVEPOINT|RELEASE|LOCK|UNLOCK|GRANT|"
     r"REFRESH|REINDEX|COMMENT ON|DROP INDEX|ALTER INDEX|"
     r"CREATE ((?!UNIQUE)\w+ )?(TABLE|INDEX|VIEW|SEQUENCE|TYPE|DOMAIN|SCHEMA|EXTENSION))\b"
-    rf"|ALTER TYPE {NAME} ADD VALUE\b"
+    rf"|ALTER TYPE {NAME} ADD VALUE\b|ALTER DEFAULT PRIVILEGES (?!.*\bREVOKE\b)"
 )
 NEW_TABLE = pattern(rf"CREATE (?:\w+ )?TABLE (?!IF )({NAME})")
-UNIQUE_INDEX = pattern(
-    rf"^CREATE UNIQUE INDEX .*? ON (?:ONLY )?({NAME}) ?(?:USING \w+ ?)?(?=\()"
+ON_TABLE = pattern(
+    rf"^CREATE (UNIQUE INDEX|POLICY) .*? ON (?:ONLY )?({NAME}) ?(?:USING \w+ ?)?"
 )
 ALTER = pattern(rf"ALTER TABLE (?:IF EXISTS )?(?:ONLY )?({NAME}) (.+)")
 
@@ -29,7 +29,7 @@ ACTION = pattern(
     rf"ALTER (COLUMN )?{NAME} (DROP NOT NULL|SET DEFAULT)\b|COMMENT\b|ALGORITHM\b|LOCK\b"
 )
 KEY = pattern(
-    rf"ADD (?:CONSTRAINT {NAME} )?(?:FOREIGN KEY|UNIQUE) ?\(([^()]*)\)"
+    rf"(?:UNIQUE INDEX|ADD (?:CONSTRAINT {NAME} )?(?:FOREIGN KEY|UNIQUE)) ?\(([^()]*)\)"
     r"(?!.*\b(MATCH FULL|NULLS NOT)\b)"
 )
 COLUMN = pattern(
@@ -59,7 +59,7 @@ def is_harmless(statement: str, new: set[str]) -> bool:
         new.add(plain_name(table[1]))
     if HARMLESS.match(statement):
         return True
-    altered = ALTER.match(UNIQUE_INDEX.sub(r"ALTER TABLE \1 ADD UNIQUE ", statement))
+    altered = ALTER.match(ON_TABLE.sub(r"ALTER TABLE \2 \1 ", statement))
     if not altered:
         return False
     name = plain_name(altered[1])

@@ -22,7 +22,7 @@ from ..paths import invocation
 from ..rooms import READY_TABLE
 from ..sections import read_config
 from ..settings import FIRST, version_table_options
-from .records import table_of
+from .records import recorded
 
 
 def add_commands(add_parser: Callable[..., argparse.ArgumentParser]) -> None:
@@ -43,7 +43,7 @@ def run(config: Config, given: argparse.Namespace) -> None:
     """Say whether this code can run on the database.
 
     Raises:
-        CommandError: if it cannot.
+        CommandError: if it cannot, in Alembic's words, to which `one_line` adds the fix.
     """
     x = argparse.Namespace(x=given.x)
     config = read_config(config.config_file_name, given.name, cmd_opts=x)
@@ -58,26 +58,18 @@ def run(config: Config, given: argparse.Namespace) -> None:
     def do_run(connection: sa.Connection, options: dict[str, Any]) -> None:
         options = put_together(version_table_options(), options)
         context.configure(connection=connection, **options)
+        migration = context.get_context()
         with one_line(f"{given.command} stopped"):
-            print(f"ready: {state(script, context.get_context())}")
+            unknown, problem = newer_than(script, migration)
+            if unknown and problem:
+                script.get_revision(unknown)  # which says that there is none
+            if problem:
+                raise CommandError("Database is not on all head revisions")
+            print("ready:", *sorted(migration.get_current_heads()))
 
     config.attributes["do_run"] = do_run
     with EnvironmentContext(config, script):
         script.run_env()
-
-
-def state(script: ScriptDirectory, migration: MigrationContext) -> str:
-    """Return the revisions of a database, if this code can run on it.
-
-    Raises:
-        CommandError: if it cannot, in Alembic's words, to which `one_line` adds the fix.
-    """
-    unknown, problem = newer_than(script, migration)
-    if unknown and problem:
-        script.get_revision(unknown)  # which says that there is none
-    if problem:
-        raise CommandError("Database is not on all head revisions")
-    return " ".join(sorted(migration.get_current_heads()))
 
 
 def newer_than(script: ScriptDirectory, migration: MigrationContext) -> tuple[str, str]:
@@ -105,16 +97,6 @@ def newer_than(script: ScriptDirectory, migration: MigrationContext) -> tuple[st
     return unknown, problem or (missing and f"{missing} has not run")
 
 
-def recorded(migration: MigrationContext) -> dict[str, sa.Row[Any]]:
-    """Return the records of the revisions of a history."""
-    table, connection = table_of(migration), migration.connection
-    assert connection is not None
-    if not sa.inspect(connection).has_table(table.name, table.schema):
-        return {}
-    own = table.c.version_table == migration.version_table
-    return {row.revision: row for row in connection.execute(table.select().where(own))}
-
-
 def remedy_for_newer_database(script: ScriptDirectory, message: str) -> str:
     """Return whether this code can run on a database that is newer, or nothing."""
     missing = re.match(MISSING, message)
@@ -122,7 +104,7 @@ def remedy_for_newer_database(script: ScriptDirectory, message: str) -> str:
         return ""
     migration = context.get_context()
     connection = migration.connection
-    if connection is None or migration.as_sql:
+    if connection is None:  # `--sql`
         return ""
     callers_transaction = connection.in_transaction()
     unknown = problem = ""

@@ -240,6 +240,20 @@ def compare(
             up.append((7, one.model))
             if place in comparison.real:  # else it goes with its table
                 down.append((0, shadow.made[place][item]))
+    altered = [
+        (table, one.name)
+        for schema, table in comparison.real.keys() & comparison.made.keys()
+        for one in comparison.found((schema, table))
+        if one.kind == "column" and one.aspect in {"type", "collation"}
+    ]
+    for place, objects in shadow.made.items():
+        for item, sql in objects.items() if altered else ():
+            kept = item[::2] == ("policy", "definition") and sql == real.get(
+                place, {}
+            ).get(item)
+            if kept and any(mentions(sql, *names) for names in altered):
+                for way in (up, down):  # PostgreSQL alters no type that a policy uses
+                    way += [(0, objects[*item[:2], "sql"]), (7, sql)]
     for op in gone:
         items = real.get((op.schema or "", op.table_name), {}).items()
         down += [(7, sql) for item, sql in items if item[2] == "definition"]

@@ -110,6 +110,10 @@ class Kind:
         """Return a context after which a failed statement has left the transaction as it was."""
         return nullcontext()
 
+    def all_rows(self, connection: Connection) -> AbstractContextManager[Any]:
+        """Return a context in which nothing hides rows from their owner."""
+        return nullcontext()
+
     def literal(self, name: str, type_: Any) -> str:
         """Return an expression whose value is the literal of a column's value.
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from alembic.autogenerate.api import AutogenContext
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Dialect, Integer, Numeric, inspect, text
 from sqlalchemy.dialects.postgresql import ENUM
 
 from ..autogenerate.servers import open_circles
+from ..catalogs import plain
 from .definitions import Definition, Kind
 
 # A casting to `regclass` or the like quotes a name, and adds the schema where it must stand. Each
@@ -48,10 +49,16 @@ LEFT JOIN (
     pg_depend i JOIN pg_sequence ON seqrelid = i.objid AND i.deptype = 'i'
 ) ON i.refclassid = 'pg_class'::regclass AND i.refobjid = attrelid AND i.refobjsubid = attnum
 WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped"""
+# The grants are objects of their own; this sees what a REVOKE took from the owner as well.
+ACL = """
+(
+    SELECT string_agg(one::text, ' ' ORDER BY one::text)
+    FROM unnest(coalesce({0}acl, acldefault('{1}', {0}owner))) one
+)"""
 # What CREATE TABLE as we write it does not say.
-FURTHER = """
+FURTHER = f"""
 SELECT concat_ws(
-    ' ', relkind, relacl, reltablespace, reloftype, nullif(relreplident, 'd'),
+    ' ', relkind, {ACL.format("rel", "r")}, reltablespace, reloftype, nullif(relreplident, 'd'),
     (SELECT amname FROM pg_am WHERE pg_am.oid = relam),
     string_agg(concat_ws(
         ' ', CASE WHEN attstorage <> typstorage THEN attstorage END,
@@ -62,10 +69,13 @@ SELECT concat_ws(
 )
 FROM pg_attribute JOIN pg_type t ON t.oid = atttypid
 WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped"""
+# Those of the role that migrates; its name is none of the revision's.
+DEFAULTS = """
+pg_default_acl d JOIN pg_namespace n ON n.oid = defaclnamespace AND defaclrole = current_user::regrole"""
 
 OBJECTS = [
     f"""
-SELECT 'schema', nspname, '', concat(nspacl), format('CREATE SCHEMA IF NOT EXISTS %I', nspname), ''
+SELECT 'schema', nspname, '', {ACL.format("nsp", "n")}, format('CREATE SCHEMA IF NOT EXISTS %I', nspname), ''
 FROM pg_namespace n WHERE {OURS} AND {NOT_OF_EXTENSION.format("n")} ORDER BY oid""",
     """
 SELECT 'extension', extname, '', nspname, concat(
@@ -111,7 +121,7 @@ WHERE {OURS} AND typtype = 'd' AND {NOT_OF_EXTENSION.format("t")} ORDER BY t.oid
 SELECT 'sequence', c.oid::regclass::text, coalesce((
     SELECT {TABLE} FROM pg_depend {CLASS.format("refobjid")}
     WHERE classid = 'pg_class'::regclass AND objid = seqrelid AND deptype = 'a'
-), ''), format('%s %s', made, c.relacl), made, format('DROP SEQUENCE IF EXISTS %s', c.oid::regclass)
+), ''), concat(made, {ACL.format("rel", "s")}), made, format('DROP SEQUENCE IF EXISTS %s', c.oid::regclass)
 FROM pg_sequence {CLASS.format("seqrelid")},
 LATERAL (SELECT format(
     'CREATE SEQUENCE %s AS %s %s', c.oid::regclass, seqtypid::regtype, {PARAMETERS}
@@ -194,7 +204,7 @@ LATERAL (SELECT regexp_replace(
     'CREATE STATISTICS '
 ) AS made) m WHERE {OURS} ORDER BY s.oid""",
     f"""
-SELECT 'view', {TABLE}, {TABLE}, concat(made, relacl), made, format('DROP %s %s', word, c.oid::regclass)
+SELECT 'view', {TABLE}, {TABLE}, concat(made, {ACL.format("rel", "r")}), made, format('DROP %s %s', word, c.oid::regclass)
 FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace, LATERAL (
     SELECT CASE relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END AS word
 ) w, LATERAL (SELECT concat(
@@ -234,6 +244,31 @@ FROM pg_policy p {CLASS.format("polrelid")}, LATERAL (SELECT concat(
     ' USING (' || pg_get_expr(polqual, polrelid) || ')',
     ' WITH CHECK (' || pg_get_expr(polwithcheck, polrelid) || ')'
 ) AS made) m WHERE {OURS} ORDER BY p.oid""",
+    f"""
+SELECT 'grant', concat_ws(' ', prefix, privileges, target, role), place, made, made,
+CASE place WHEN '' THEN concat(prefix, 'REVOKE ', privileges, target, ' FROM ', role) ELSE '' END
+FROM (
+    SELECT '' AS prefix, {TABLE} AS place, relowner AS owner, relacl AS acl, '' AS columns,
+    concat(' ON ', CASE relkind WHEN 'S' THEN 'SEQUENCE ' END, c.oid::regclass) AS target
+    FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+    WHERE relkind IN ('r', 'p', 'v', 'm', 'S') AND {OURS} AND {NOT_OF_EXTENSION.format("c")}
+    UNION ALL SELECT '', {TABLE}, relowner, attacl, format(' (%I)', attname), concat(' ON ', c.oid::regclass)
+    FROM pg_attribute {CLASS.format("attrelid")} WHERE NOT attisdropped AND {OURS}
+    AND {NOT_OF_EXTENSION.format("c")}
+    UNION ALL SELECT '', '', nspowner, nspacl, '', format(' ON SCHEMA %I', nspname)
+    FROM pg_namespace n WHERE {OURS}
+    UNION ALL SELECT format('ALTER DEFAULT PRIVILEGES IN SCHEMA %I ', nspname), '', defaclrole, defaclacl,
+    '', CASE defaclobjtype WHEN 'r' THEN ' ON TABLES' WHEN 'S' THEN ' ON SEQUENCES'
+        WHEN 'f' THEN ' ON FUNCTIONS' ELSE ' ON TYPES' END
+    FROM {DEFAULTS}
+) g, LATERAL (
+    SELECT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END AS role, is_grantable,
+    string_agg(privilege_type || columns, ', ' ORDER BY privilege_type) AS privileges
+    FROM aclexplode(acl) WHERE grantee <> owner GROUP BY 1, 2
+) x, LATERAL (SELECT concat(
+    prefix, 'GRANT ', privileges, target, ' TO ', role,
+    CASE WHEN is_grantable THEN ' WITH GRANT OPTION' END
+) AS made) m ORDER BY prefix, place, target, role""",
     r"""
 SELECT 'comment', concat(type, ' ', identity), '', made, made, ''
 FROM pg_description d, LATERAL pg_identify_object(classoid, objoid, objsubid) i,
@@ -253,8 +288,11 @@ FROM {catalog} o WHERE o.oid >= 16384 AND {NOT_OF_EXTENSION.format("o")}"""
             *("pg_collation", "pg_operator", "pg_opclass", "pg_opfamily", "pg_cast"),
             *("pg_conversion", "pg_ts_config", "pg_ts_dict", "pg_ts_parser"),
             *("pg_ts_template", "pg_foreign_data_wrapper", "pg_foreign_server"),
-            *("pg_event_trigger", "pg_publication", "pg_default_acl", "pg_language"),
-            *("pg_transform", "pg_am"),
+            *("pg_event_trigger", "pg_publication", "pg_language", "pg_transform"),
+            *(
+                "pg_am",
+                f"(SELECT d.tableoid, d.oid FROM pg_default_acl d WHERE d.oid NOT IN (SELECT d.oid FROM {DEFAULTS}))",
+            ),
         )
     ),
 ]
@@ -272,6 +310,10 @@ WHERE relkind = 'S' AND nspname !~ '^pg_' ORDER BY c.oid
 """
 
 
+# They hide rows from their owner.
+FORCED = "SELECT oid::regclass::text FROM pg_class WHERE relforcerowsecurity"
+
+
 class PostgreSQL(Kind):
     """PostgreSQL, without what belongs to its extensions."""
 
@@ -279,7 +321,7 @@ class PostgreSQL(Kind):
         *("schema", "extension", "type", "domain", "sequence", "function", "procedure"),
         *("table", "partition", "constraint", "index", "foreign key"),
         *("owner of sequence", "rows", "value of sequence", "statistics", "view"),
-        *("rule", "trigger", "row security", "policy", "comment", "other"),
+        *("rule", "trigger", "row security", "policy", "grant", "comment", "other"),
     )
     of_tables = Kind.of_tables | {"partition", "sequence", "owner of sequence"}
     # A check that waits for the commit would keep the tables from being altered.
@@ -321,6 +363,15 @@ class PostgreSQL(Kind):
 
     def trial(self, connection: Connection) -> AbstractContextManager[Any]:
         return connection.begin_nested()
+
+    @contextmanager
+    def all_rows(self, connection: Connection) -> Iterator[None]:
+        with connection.begin_nested() as savepoint:
+            for name in connection.scalars(text(FORCED)).all():
+                alter = f"ALTER TABLE {name} NO FORCE ROW LEVEL SECURITY"
+                connection.execute(plain(alter))
+            yield
+            savepoint.rollback()
 
     def literal(self, name: str, type_: Any) -> str:
         is_number = isinstance(type_, Integer | Numeric)

@@ -367,12 +367,13 @@ def leave_defaults_out(item: Any, defaults: set[str]) -> None:
 
 def count_rows(connection: Connection, tables: Iterable[Table]) -> dict[str, int]:
     """Return how many rows a table has, for each that has any."""
-    counts = {
-        full_name(table.schema, table.name): connection.scalar(
-            select(func.count()).select_from(table)
-        )
-        for table in tables
-    }
+    with kind_of(connection).all_rows(connection):
+        counts = {
+            full_name(table.schema, table.name): connection.scalar(
+                select(func.count()).select_from(table)
+            )
+            for table in tables
+        }
     return {name: count for name, count in counts.items() if count}
 
 
@@ -391,7 +392,9 @@ def read_rows(connection: Connection, tables: Iterable[Table]) -> Iterator[Defin
         name = preparer.format_table(table)
         query = f"SELECT {literals} FROM {name} ORDER BY {order or 1}"
         query = BOUND.sub(r"\\:", query)
-        rows = [", ".join(map(str, row)) for row in connection.execute(text(query))]
+        with kind.all_rows(connection):
+            found = connection.execute(text(query))
+            rows = [", ".join(map(str, row)) for row in found]
         if rows:
             values = ",\n".join(f"({row})" for row in rows)
             into = f"{name} ({', '.join(names)}){kind.overriding(columns)}"
