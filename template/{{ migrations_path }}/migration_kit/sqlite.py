@@ -141,12 +141,4 @@ def try_begin(connection: Connection) -> bool:
     return True
 
 
-def is_up_to_date() -> bool:
-    """Return whether an upgrade would find nothing to do."""
-    recorded = set(context.get_context().get_current_heads())
-    # What a database records that has run everything: the heads that none depends on.
-    newest = set(context.script.get_heads(consider_depends_on=True))
-    return get_command() == "upgrade" and recorded == newest
-
-
 database = SQLite()
