@@ -89,7 +89,7 @@ def metadata_of(owner: Any) -> Any:
     if isinstance(metadata, MetaData):
         return metadata
     raise CommandError(
-        f"{owner!r} has no MetaData, or several. Import your Base, or its MetaData, in env.py"
+        f"{getattr(owner, '__name__', owner)} has no MetaData, or several. Import your Base, or its MetaData, in env.py"
     )
 
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from inspect import getattr_static
+from types import ModuleType
 from typing import Any
 
 from sqlalchemy import MetaData, Table
@@ -22,13 +23,21 @@ def make_tables_of_listeners() -> None:
 
 
 def metadata_in(module: Any) -> MetaData | None:
-    """Return the MetaData of a module and of those below it, if only one has tables."""
-    below = f"{module.__name__}."
-    loaded = [sys.modules[n] for n in sys.modules if f"{n}.".startswith(below)]
-    owners = [one for module in loaded for one in vars(module).values()]
-    found = [getattr_static(one, "metadata", one) for one in owners]
-    known = {one for one in found if isinstance(one, MetaData)}
-    used = [one for one in known if one.tables] or [*known]
+    """Return the MetaData of a module and of those below it, if only one has tables.
+
+    A module without any may import those of its package that have tables.
+    """
+    package = f"{module.__name__.partition('.')[0]}."
+    used: list[MetaData] = []
+    imported = [one for one in vars(module).values() if isinstance(one, ModuleType)]
+    for modules in ([module], imported):
+        below = tuple(f"{one.__name__}." for one in modules)
+        names = [n for n in sys.modules if f"{n}.".startswith(below)]
+        loaded = [sys.modules[n] for n in names if f"{n}.".startswith(package)]
+        owners = [one for module in loaded for one in vars(module).values()]
+        found = [getattr_static(one, "metadata", one) for one in owners]
+        known = {one for one in found if isinstance(one, MetaData)}
+        used = used or [one for one in known if one.tables] or [*known]
     return used[0] if len(used) == 1 else None
 
 
