@@ -49,6 +49,7 @@ OF_ROOMS = {
     "backfill": r"\b[Bb]ackfill|Many rows",
     "diagram": r"paracelsus|\bdraw\b|schema\.md",
     "online": r"\bonline\b|Busy tables",
+    "security": r"Policies and grants|POLICY",
     "ready": r"migrations ready\b|After a rollback",
     "tenants": r"\b[Tt]enant|\brich\b|Indexed",
     "databases": r"migrations all\b|alembic -n",

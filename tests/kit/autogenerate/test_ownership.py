@@ -167,7 +167,7 @@ def test_models_in_a_schema_go_up_down_and_away(new: New) -> None:
     _, source = autogenerate(project, "add")
     assert 'op.execute("CREATE SCHEMA IF NOT EXISTS audit")' in source
     project.alembic_each(UP_AND_DOWN)
-    assert "6 passed" in project.own_tests("tests/test_migrations.py")
+    assert "7 passed" in project.own_tests("tests/test_migrations.py")
     project.ruff()
 
     model.unlink()

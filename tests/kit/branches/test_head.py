@@ -52,7 +52,7 @@ def test_merge_writes_head(new: New) -> None:
     assert project.head() == "one\ntwo\n"
     project.alembic("merge", "heads", "-m", "join")
     assert project.head() == f"{revision_of(project.revision('join'))}\n"
-    assert "6 passed" in project.own_tests()
+    assert "7 passed" in project.own_tests()
 
 
 def test_head_is_written_before_a_tool_is_missed(new: New) -> None:
@@ -108,7 +108,7 @@ def test_two_branches_conflict_in_git_and_rebase_mends_it(
     assert f' = "{revisions[0]}"\n' in source
     assert f"`alembic downgrade {revisions[0]}`" in output
     run(script("ruff"), "format", "--check", cwd=project)
-    assert "6 passed" in project.own_tests()
+    assert "7 passed" in project.own_tests()
     project.alembic("upgrade", "head")
 
 

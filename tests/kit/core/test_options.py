@@ -330,7 +330,7 @@ def test_several_metadata_are_one_history(new: New, engine: Engine) -> None:
     project.alembic_each(UP_AND_DOWN)
     assert project.tables() == {"heroes", "old"}
     output = project.own_tests("tests/test_migrations.py", fails=False)
-    assert "6 passed" in output
+    assert "7 passed" in output
 
 
 def test_several_empty_metadata_drop_nothing(new: New) -> None:

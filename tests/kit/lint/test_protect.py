@@ -184,7 +184,7 @@ def test_setting_without_the_room_is_refused(new: New, where: str) -> None:
     if where == "alembic.ini":
         project.edit("alembic.ini", "[alembic]\n", "[alembic]\nprotected = true\n")
     line = last_line(project.alembic(*words, "upgrade", "head", fails=True, **env))
-    assert "protected is 'true', but this project has no lint. Run `copier " in line
+    assert "protected is 'true', but this project has no lint. Run `uvx " in line
     assert (
         "'features=[branches, lint]'`, or restore its deleted folder, or remove" in line
     )

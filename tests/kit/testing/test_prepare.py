@@ -48,7 +48,7 @@ def test_hook_prepares_databases_of_the_tests_only(new: New, engine: str) -> Non
     without = project.own_tests(*only, fails=True)
     assert "2 failed" in without
     prepare(project)
-    assert "6 passed" in project.own_tests()
+    assert "7 passed" in project.own_tests()
     output = project.alembic("upgrade", "head", fails=True)
     assert 'schema "shop" does not exist' in output
 
