@@ -119,6 +119,7 @@ class Item(Other):
 
     id: Mapped[int] = mapped_column(primary_key=True)
 """
+USER = {"user/__init__.py": "", "user/tables.py": BASE}
 CLASSIC = """\
 import sqlalchemy as sa
 from sqlalchemy.orm import registry
@@ -394,7 +395,8 @@ def test_prompt_shows_the_places_and_the_folders(
         tmp_path,
         {"base_location": f"{DOWN}{DOWN}", "base_import": "optuna.models:BaseModel"},
     )
-    assert "Found: shop.models, stock.models" in asked
+    for line in ["- shop.models", "- stock.models", "write a module that imports them"]:
+        assert line in asked
     assert "(correct base_import: src/ has no optuna.models." in asked
     assert read(tmp_path)["source_dir"] == "root"
 
@@ -410,8 +412,26 @@ def test_prompt_shows_the_places_and_the_folders(
             "or several. Import your Base",
         ),
         ({"models.py": CLASSIC}, ""),
+        ({"models.py": "from .user import tables\n", **USER}, ""),
+        ({"models.py": "import shop.user.tables\n", **USER}, ""),
+        (
+            {"models.py": "from .user import other, tables\n", **USER}
+            | {"user/other.py": BASE.replace("users", "other")},
+            "shop.models has no MetaData, or several. Import your Base",
+        ),
+        ({"models.py": "import sqlalchemy as sa\n"}, "or several. Import your Base"),
     ],
-    ids=["unused base", "submodule", "not imported", "two bases", "registry"],
+    ids=[
+        "unused base",
+        "submodule",
+        "not imported",
+        "two bases",
+        "registry",
+        "imported module",
+        "imported package",
+        "two imported modules",
+        "no tables",
+    ],
 )
 def test_tables_of_a_module_are_those_of_its_one_metadata(
     template: Path, tmp_path: Path, database: Database, files: dict[str, str], line: str

@@ -3,7 +3,7 @@
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from inspect import getattr_static
 from logging.config import fileConfig
@@ -81,20 +81,29 @@ def metadata_of(owner: Any) -> Any:
     """
     if isinstance(owner, list | tuple):
         return [metadata_of(one) for one in owner]
-    owners, get = [owner], getattr
-    if isinstance(owner, ModuleType):  # and those below it
-        below = f"{owner.__name__}."
-        loaded = [sys.modules[n] for n in sys.modules if f"{n}.".startswith(below)]
-        owners = [one for module in loaded for one in vars(module).values()]
+    get, groups = getattr, [[owner]]
+    if isinstance(owner, ModuleType):  # and those below it, else those that it imports
         get = getattr_static
-    found = (get(one, "metadata", one) for one in owners)
-    known = {one for one in found if isinstance(one, MetaData)}
-    used = [one for one in known if one.tables] or [*known]
+        groups = [values_in(owner, [owner]), values_in(owner, vars(owner).values())]
+    used: list[MetaData] = []
+    for values in groups:
+        found = (get(one, "metadata", one) for one in values)
+        known = {one for one in found if isinstance(one, MetaData)}
+        used = used or [one for one in known if one.tables] or [*known]
     if len(used) == 1:
         return used[0]
     raise CommandError(
-        f"{owner!r} has no MetaData, or several. Import your Base, or its MetaData, in env.py"
+        f"{getattr(owner, '__name__', owner)} has no MetaData, or several. Import your Base, or its MetaData, in env.py"
     )
+
+
+def values_in(owner: ModuleType, modules: Iterable[Any]) -> list[Any]:
+    """Return what modules of the owner's package have, and those below them."""
+    package = f"{owner.__name__.partition('.')[0]}."
+    names = [f"{one.__name__}." for one in modules if isinstance(one, ModuleType)]
+    below = tuple(name for name in names if name.startswith(package))
+    loaded = [sys.modules[n] for n in sys.modules if f"{n}.".startswith(below)]
+    return [one for module in loaded for one in vars(module).values()]
 
 
 def run_migrations_offline(options: dict[str, Any]) -> None:

@@ -107,6 +107,29 @@ def test_broken_foreign_key_stops_before_the_commit(new: New, engine: Engine) ->
     assert project.version() == ["fine"]
 
 
+LIKES = "CREATE TABLE likes (name VARCHAR(9) REFERENCES heroes (name))"
+
+
+def test_foreign_key_to_columns_that_are_not_unique_is_explained(new: New) -> None:
+    project = new().upgraded()
+    project.add_revision("likes", f'op.execute("{LIKES}")')
+    line = last_line(project.alembic("upgrade", "head", fails=True))
+    assert 'foreign key mismatch - "likes" referencing "heroes"' in line
+    assert "Make the columns that it refers to unique" in line
+    assert project.tables() == {"heroes"}
+
+
+def test_old_database_with_such_a_key_can_be_migrated(new: New) -> None:
+    """SQLite accepts the key as long as a connection does not enforce foreign keys."""
+    project = new().upgraded()
+    project.query(LIKES)
+    project.query("INSERT INTO likes (name) VALUES ('nobody')")
+    unique = 'op.create_index("uq_heroes_name", "heroes", ["name"], unique=True)'
+    project.add_revision("unique", unique, 'op.drop_index("uq_heroes_name")')
+    project.alembic("upgrade", "head")
+    assert project.version() == ["unique"]
+
+
 def test_reader_delays_the_commit_but_does_not_break_it(new: New) -> None:
     project = new().upgraded()
     project.add_revision(
