@@ -67,8 +67,8 @@ def repository(committed: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     """Two projects of this template: the second one has no lint, and answers of its own name."""
     root = tmp_path_factory.mktemp("monorepo")
     git(root, "init", "--quiet")
-    given = {"features": [*FEATURES, "lint"], "ci": "github"}
-    copy(committed, root / "services/orders", **given)
+    features = [*FEATURES, "lint"]
+    copy(committed, root / "services/orders", features=features, ci="github")
     copy(committed, root / "services/billing", OWN, features=FEATURES, ci="github")
     workflows = root / ".github/workflows"
     workflows.mkdir(parents=True)
@@ -391,8 +391,8 @@ def test_another_template_and_this_one_update_in_turn(
     given = {"base_location": "existing", "base_import": "shop.models:metadata"}
     copy(committed, project, OWN, **given, ci="github", features=FEATURES)
     commit(project, "Migrations")
-    with (other / "pyproject.toml.jinja").open("a", encoding="utf-8") as file:
-        file.write('requires-python = ">=3.11"\n')
+    with (other / "pyproject.toml.jinja").open("a", encoding="utf-8") as text_file:
+        text_file.write('requires-python = ">=3.11"\n')
     history.release(other, "v2")
 
     assert "latest version is 2" in run_copier("check-update", cwd=project)

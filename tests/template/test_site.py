@@ -508,7 +508,7 @@ def rules_that_lint_reports() -> set[str]:
                     | ast.keyword("rule", ast.Constant(rule))
                     | ast.Yield(ast.Tuple([ast.Constant(rule), _, _]))
                 ):
-                    found.add(rule)
+                    found.add(str(rule))
     return found
 
 

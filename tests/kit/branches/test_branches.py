@@ -130,7 +130,7 @@ def test_rebase_stays_in_its_line(new: New) -> None:
     add(project, "ours", "shelf2")
     project.rebase("ours")
     assert len(project.head().split()) == 2
-    assert "5 passed" in project.own_tests("-k", "not models_equal")
+    assert "6 passed" in project.own_tests("-k", "not models_equal")
 
 
 @pytest.mark.parametrize("example", ["none", "hero"])
@@ -229,7 +229,7 @@ for target in "heads", "heads":
 
 @pytest.mark.parametrize(
     ("engine", "first"),
-    [(ENGINES[0], "check check"), (POSTGRESQL, "commit commit commit")],
+    [(ENGINES[0], "check check"), (POSTGRESQL, "commit commit commit commit")],
     ids=str,
 )
 def test_all_lines_count_where_an_upgrade_has_nothing_to_do(

@@ -421,7 +421,7 @@ def test_type_that_needs_no_row_is_not_reported(new: New) -> None:
     changes, rewritten = [], []
     for number, (_, type_, using) in enumerate(RETYPED):
         using = using.format(number)
-        name = type_.compile(dialect=postgresql.dialect())
+        name = type_.compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]
         sql = f"ALTER TABLE t ALTER c{number} TYPE {name}"
         sql += f" USING {using}" if using else ""
         changes.append(f"op.alter_column('t', 'c{number}', type_=sa.{type_!r})")

@@ -146,6 +146,7 @@ def seen(project: Project) -> dict[str, Any]:
         for path, one in found.items()
         # SQLite cannot rename a primary key, and needs its name for nothing.
         if not (engine.name == "sqlite" and path.endswith(" pk"))
+        and not path.startswith(".alembic_ready")
     }
 
 

@@ -345,10 +345,12 @@ def test_owner_without_bypassrls_migrates_and_squashes(
         assert "passed" in project.own_tests("tests/test_migrations.py")
         before = state(project)
         project.commit()
-        env = {"TEST_DATABASE_URL": url_text(url)}
-        line = last_line(project.kit("squash", "rows", fails=True, **env))
+        server = url_text(url)
+        line = last_line(
+            project.kit("squash", "rows", fails=True, TEST_DATABASE_URL=server)
+        )
         assert "insert rows: teams (2)" in line
-        project.kit("squash", "--rows", "rows", **env)
+        project.kit("squash", "--rows", "rows", TEST_DATABASE_URL=server)
         assert not rows.exists()
         project.alembic_each([["check"], ["downgrade", "base"], ["upgrade", "head"]])
         assert state(project) == before

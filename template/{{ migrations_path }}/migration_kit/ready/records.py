@@ -45,7 +45,7 @@ def record(ctx: MigrationContext, step: MigrationInfo, statements: list[str]) ->
     Alembic calls it after each revision, in its transaction; for `--sql`, it writes SQL.
     """
     table = table_in(ctx.version_table_schema)
-    known: Any = ctx.opts.get(READY_TABLE)  # which a rollback removes
+    known = ctx.opts.get(READY_TABLE)  # which a rollback removes
     if ctx.as_sql:
         if known is None:
             ctx.execute(CreateTable(table, if_not_exists=True))
@@ -57,7 +57,7 @@ def record(ctx: MigrationContext, step: MigrationInfo, statements: list[str]) ->
         known = ctx.opts[READY_TABLE] = recorded(ctx)
     for name in step.up_revision_ids:
         key = {"version_table": ctx.version_table, "revision": name}
-        if ctx.as_sql or not step.is_upgrade or name in known:
+        if ctx.as_sql or not step.is_upgrade or name in (known or ()):
             ctx.execute(table.delete().filter_by(**key))
         if step.is_upgrade:
             revision: Any = step.revision_map.get_revision(name)
