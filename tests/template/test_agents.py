@@ -176,9 +176,7 @@ def variants_to_follow() -> list[Variant]:
     return [
         Variant(features=FEATURES["default"], agents=True),
         Variant(POSTGRESQL, agents=True),
-        Variant(
-            MARIADB, features=FEATURES["default"], tenants="database", agents=True
-        ),
+        Variant(MARIADB, features=FEATURES["default"], tenants="database", agents=True),
     ]
 
 
@@ -347,9 +345,7 @@ def history(memory: Path) -> Path:
     return repository
 
 
-def test_a_copy_does_not_replace_your_own_file(
-    template: Path, tmp_path: Path
-) -> None:
+def test_a_copy_does_not_replace_your_own_file(template: Path, tmp_path: Path) -> None:
     mine = tmp_path / "AGENTS.md"
     mine.write_text(MINE)
     with pytest.raises(ValueError, match="answer no, or rename your own AGENTS.md"):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import replace
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -126,7 +126,12 @@ def test_new_project_has_the_features_of_its_answer(
 
 def test_copier_takes_a_list_and_no_bare_word(history: Path, tmp_path: Path) -> None:
     """As docs/how-to/switch.md has it: a bare word is a traceback of Copier's own."""
-    command: list[str | Path] = [script("copier"), "copy", "--defaults", f"--vcs-ref={NOW}"]
+    command: list[str | Path] = [
+        script("copier"),
+        "copy",
+        "--defaults",
+        f"--vcs-ref={NOW}",
+    ]
     listed = [*command, "--data", "features=[lint, backfill]", history, "listed"]
     run(*listed, cwd=tmp_path)
     assert recorded(tmp_path / "listed") == ["lint", "backfill"]
@@ -211,7 +216,9 @@ def test_edited_fixtures_do_not_go_with_testing(history: Path, tmp_path: Path) -
         "test_data_migrations",
     )
     files = [f"tests/{name}.py" for name in names]
-    with pytest.raises(ValueError, match=f"`git rm {' '.join(files)}`, commit") as error:
+    with pytest.raises(
+        ValueError, match=f"`git rm {' '.join(files)}`, commit"
+    ) as error:
         update(project, features=["branches"])
     assert "\n" not in str(error.value)
     assert git(project, "status", "--porcelain") == ""
@@ -314,9 +321,7 @@ def test_first_update_keeps_every_feature(
     update(project, NOW)
     assert conflicts(project) == []
     assert recorded(project) == list(OLDER)
-    assert contents(project).keys() == expected_tree(
-        replace(variant, features=OLDER)
-    )
+    assert contents(project).keys() == expected_tree(replace(variant, features=OLDER))
     commit(project, "Update")
     update(project, NEXT)
     assert recorded(project) == list(OLDER)

@@ -140,7 +140,9 @@ def test_clone_and_address_are_one_requirement(clone: Path, tmp_path: Path) -> N
     for number, source in enumerate([str(clone), f"git+file://{clone}"]):
         project = tmp_path / str(number)
         data = NAME | INSTALLED
-        copier.run_copy(source, project, data=data, vcs_ref=NOW, defaults=True, quiet=True)
+        copier.run_copy(
+            source, project, data=data, vcs_ref=NOW, defaults=True, quiet=True
+        )
         found.append(requirement(project))
     head = git(clone, "rev-parse", "HEAD").strip()
     url = f"git+file://localhost{clone}@{head}".replace(" ", "%20")
@@ -224,9 +226,11 @@ def test_answer_goes_both_ways(
     assert conflicts(folder) == []
     theirs = contents(folder)
     changed = {name for name in theirs if theirs[name] != mine.get(name)}
-    assert changed == {".copier-answers.yml", "alembic.ini", "pyproject.toml"} | documented(
-        changed
-    )
+    assert changed == {
+        ".copier-answers.yml",
+        "alembic.ini",
+        "pyproject.toml",
+    } | documented(changed)
     gone = mine.keys() - theirs.keys()
     kit = {name for name in mine if name.startswith("migrations/migration_kit/")}
     assert kit <= gone <= kit | {".gitattributes"}
@@ -384,7 +388,9 @@ def test_adopted_project(
     adopted.write(folder, adopted.DECLARATIVE)
     adopted.adopt(clone, folder, "shop.models:Base", source_dir="root", **INSTALLED)
     project = with_kit(folder, site, database("sqlite", "pysqlite"))
-    assert "adopted" in project.read("alembic.ini").partition("rooms = ")[2].split("\n")[0]
+    assert (
+        "adopted" in project.read("alembic.ini").partition("rooms = ")[2].split("\n")[0]
+    )
     project.alembic("revision", "--autogenerate", "-m", "baseline")
     project.alembic_each(UP_AND_DOWN)
     assert url_text(project.url).startswith("sqlite")

@@ -30,7 +30,7 @@ from support.history import (
     update,
 )
 from support.releases import ROOT
-from support.variants import OLDER, FEATURES, SEVERAL, Variant
+from support.variants import FEATURES, OLDER, SEVERAL, Variant
 
 INSTALLED = {"kit": "installed"}
 
@@ -240,7 +240,9 @@ def test_switch_changes_the_kit_and_nothing_else(
 def test_first_update_from_2_4_may_install_the_kit(
     history: Path, tmp_path: Path
 ) -> None:
-    answers = {name: value for name, value in Variant().answers.items() if name != "kit"}
+    answers = {
+        name: value for name, value in Variant().answers.items() if name != "kit"
+    }
     del answers["features"]
     project = copy(history, tmp_path / "project", answers, "v2.4.0")
     update(project, NOW, kit="installed")

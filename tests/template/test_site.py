@@ -524,7 +524,10 @@ def test_page_of_lint_has_each_rule() -> None:
     of_git = {"edited-revision", "deleted-revision"}
     assert found.keys() == rules_that_lint_reports() == everywhere | mysql | of_git
     assert {rule for rule, one in found.items() if one == "MySQL, MariaDB"} == mysql
-    assert {one.partition(";")[0] for one in found.values()} == {"all", "MySQL, MariaDB"}
+    assert {one.partition(";")[0] for one in found.values()} == {
+        "all",
+        "MySQL, MariaDB",
+    }
     refused = page.partition("## Refused in production")[2]
     assert {*re.findall("`([a-z-]+)`", refused)} == destroys | {"unread"}
 

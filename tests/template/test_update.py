@@ -119,9 +119,7 @@ BEFORE_ONLINE = {"v2.4.0", "v3.0.0", "v3.1.0"}
 UPDATES = [
     (
         release := row.pop("release"),
-        Variant(
-            **row, features=OLDER if release in BEFORE_ONLINE else FEATURES["all"]
-        ),
+        Variant(**row, features=OLDER if release in BEFORE_ONLINE else FEATURES["all"]),
     )
     for row in pairwise(
         {"release": [*RELEASES, NOW]}
