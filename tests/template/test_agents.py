@@ -348,7 +348,7 @@ def history(memory: Path) -> Path:
 def test_a_copy_does_not_replace_your_own_file(template: Path, tmp_path: Path) -> None:
     mine = tmp_path / "AGENTS.md"
     mine.write_text(MINE)
-    with pytest.raises(ValueError, match="answer no, or rename your own AGENTS.md"):
+    with pytest.raises(ValueError, match=r"answer no, or rename your own AGENTS.md"):
         adopt(template, tmp_path, "my_app.models:Base", agents=True)
     assert [path.name for path in tmp_path.iterdir()] == ["AGENTS.md"]
     adopt(template, tmp_path, "my_app.models:Base")
@@ -367,7 +367,7 @@ def test_an_update_does_not_replace_your_own_file(
         update(project)
         assert mine.read_text() == MINE
         commit(project, "Update")
-    with pytest.raises(ValueError, match="answer no, or rename your own AGENTS.md"):
+    with pytest.raises(ValueError, match=r"answer no, or rename your own AGENTS.md"):
         update(project, **YES)
     assert git(project, "status", "--porcelain") == ""
     git(project, "mv", "AGENTS.md", "MINE.md")
@@ -391,7 +391,7 @@ def test_your_lines_stay_and_the_answer_no_deletes_none(
     assert MINE in page.read_text()
     assert "migrations lint" in page.read_text()
     commit(project, "Add lint")
-    with pytest.raises(ValueError, match="`git rm AGENTS.md`, commit, run this again"):
+    with pytest.raises(ValueError, match=r"`git rm AGENTS.md`, commit, run this again"):
         update(project, agents=False)
     assert git(project, "status", "--porcelain") == ""
     git(project, "rm", "--quiet", "AGENTS.md")
