@@ -77,6 +77,10 @@ ELSEWHERE = {
         'uv run alembic merge heads -m "merge capes and masks"',
     ): "the other way out of what the session has left by `rebase`",
     ("how-to/clusters.md", "alembic -x lock=none upgrade head"): "in test_clusters.py",
+    (
+        "how-to/ready.md",
+        "#!/bin/sh",
+    ): "an image's entrypoint; its command is in test_ready.py",
     (PACKAGING, "uv build --wheel"): "in test_packaged.py",
     (
         PACKAGING,
