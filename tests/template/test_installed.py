@@ -371,7 +371,7 @@ def test_tenants_and_their_processes(
     project = installed(clone, tmp_path / "project", site, url, variant)
     text = project.read("migrations/tenants.py")
     names = 'return ["a", "b"]'
-    text = re.sub(r"raise NotImplementedError\((.|\n)*?\n    \)", names, text)
+    text = re.sub(r"raise NotImplementedError\(.*\)", names, text)
     project.write("migrations/tenants.py", text)
     run_tenants = ("python", "migrations", "tenants")
     assert "2 created" in project.run(*run_tenants, "create", "a", "b")

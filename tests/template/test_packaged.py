@@ -175,9 +175,7 @@ def test_run_without_sources_needs_no_setting(
 def test_tenants_without_sources(new: New, tmp_path: Path) -> None:
     project = packaged(new, tenants="database")
     text = project.read("src/my_app/migrations/tenants.py")
-    text = re.sub(
-        r"raise NotImplementedError\((.|\n)*?\n    \)", 'return ["a", "b"]', text
-    )
+    text = re.sub(r"raise NotImplementedError\(.*\)", 'return ["a", "b"]', text)
     project.write("src/my_app/migrations/tenants.py", text)
     ini = re.sub(
         "(?m)^(script_location = ).*",

@@ -269,7 +269,7 @@ def test_first_come_the_questions_that_matter_to_most(page: Page, starter: str) 
     for title in ("More databases", "Tenants", "More options"):
         open_options(page, title)
     rest = ["base_location", "package_name", "database_url", "kit"]
-    rest += ["migrations_dir", "migrations_in_package"]
+    rest += ["migrations_dir", "migrations_in_package", "agents"]
     between = ["more_databases", "tenants"]
     assert names(page) == [*FIRST[:4], *between, *FIRST[4:], *rest]
     box = page.locator("#question-base_location")

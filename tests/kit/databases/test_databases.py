@@ -178,7 +178,7 @@ def test_broken_downgrade_of_any_history_is_found(new: New) -> None:
     project = new(more_databases=ANALYTICS)
     add_model(project, "analytics", "events")
     project.alembic("-n", "analytics", "revision", "--autogenerate", "-m", "events")
-    assert "12 passed" in project.own_tests()
+    assert "14 passed" in project.own_tests()
     break_downgrade(project)
     output = project.own_tests(fails=True)
     assert "test_each_revision_goes_up_down_and_up[analytics]" in output
@@ -504,4 +504,4 @@ def test_adopted_project_has_several(render: Render, tmp_path: Path) -> None:
     url = URL.create("sqlite+pysqlite", database=str(project / "analytics.db"))
     assert databases.tables(url) == {"events"}
     output = project.own_tests("--override-ini=pythonpath=migrations")
-    assert "12 passed" in output
+    assert "14 passed" in output
