@@ -188,7 +188,8 @@ def test_commands_work_in_their_order(new: New, variant: Variant) -> None:
     output = reader.follow("src/my_app/models/cape.py", CAPE)
     assert NO_DRIFT in output
     assert "Success: no issues found" in output
-    assert "6 passed" in output
+    checks = 7 if "backfill" in variant.rooms else 6
+    assert f"{checks} passed" in output
     assert ("1 new revision: nothing found" in output) == ("lint" in variant.features)
     assert project.tables() == {"heroes", "capes"}
     assert project.git("status", "--porcelain") == ""
@@ -210,7 +211,7 @@ def test_commands_work_in_their_order(new: New, variant: Variant) -> None:
     merge(reader)
     if variant.tenants != "none":
         source = project.read("migrations/tenants.py")
-        source = re.sub(r"(?s)raise .*?\n    \)", "return []", source)
+        source = re.sub(r"raise .*", "return []", source)
         project.write("migrations/tenants.py", source)
         reader.type(reader.span("tenants upgrade"))
     assert reader.spans == []
@@ -259,7 +260,7 @@ def fill(reader: Reader) -> None:
     )
     reader.migrate()
     assert project.query("SELECT color FROM capes") == [("red",)]
-    assert "6 passed" in reader.type("uv run pytest")
+    assert re.search(r"\b[67] passed", reader.type("uv run pytest"))
 
 
 def backfill(reader: Reader) -> None:
