@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from uuid import uuid4
 
 import copier
@@ -115,12 +116,20 @@ def is_written_once(path: str) -> bool:
 
 # A pairwise set with the release as one more column, and one engine for each engine.py.
 RELEASES = [f"v{version}" for version in releases.archived()]
-BEFORE_ONLINE = {"v2.4.0", "v3.0.0", "v3.1.0"}
+WITH_ONLINE, BEFORE_ONLINE = {"v3.2.0", "v3.3.0"}, {"v2.4.0", "v3.0.0", "v3.1.0"}
+
+
+def asked_of(row: dict[str, Any], release: str) -> Variant:
+    """Return the answers of a row that a release has a question for."""
+    if release in BEFORE_ONLINE:
+        return Variant(**row | {"agents": False}, features=OLDER)
+    if release in WITH_ONLINE:
+        return Variant(**row | {"agents": False}, features=(*OLDER, "online"))
+    return Variant(**row, features=FEATURES["all"])
+
+
 UPDATES = [
-    (
-        release := row.pop("release"),
-        Variant(**row, features=OLDER if release in BEFORE_ONLINE else FEATURES["all"]),
-    )
+    (release := row.pop("release"), asked_of(row, release))
     for row in pairwise(
         {"release": [*RELEASES, NOW]}
         | COLUMNS
