@@ -33,14 +33,15 @@ for arguments in json.loads(os.environ.pop("COMMANDS")):
 @pytest.mark.parametrize("variant", SHAPES, ids=str)
 def test_shape_migrates_up_and_down(new: New, variant: Variant) -> None:
     project = new(variant)
-    made = sorted(TABLES[variant.example])
+    made = set(TABLES[variant.example])
     output = project.python(
         UP_AND_DOWN_WITH_TABLES,
         COMMANDS=json.dumps(UP_AND_DOWN),
         SYNC_URL=url_text(sync_url(project.url)),
     )
     found = re.findall(r"^tables (.*)$", output, re.MULTILINE)
-    assert [json.loads(tables) for tables in found] == [made, made, [], made]
+    tables = [set(json.loads(names)) - {"alembic_ready"} for names in found]
+    assert tables == [made, made, set(), made]
 
 
 def insert_staff(project: Project) -> None:
