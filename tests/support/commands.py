@@ -16,8 +16,14 @@ UV_RUNS_HERE = {
 }
 
 # A developer's own database is none of a test's business, nor are this run's options those of
-# a generated project's tests; and modules are compiled once.
-HIDDEN = ("DATABASE_URL", "TEST_DATABASE_URL", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH")
+# a generated project's tests; and modules are compiled once. In CI, pytest shows other lines.
+HIDDEN = (
+    "CI",
+    "DATABASE_URL",
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTHONPATH",
+    "TEST_DATABASE_URL",
+)
 
 
 def environment(**variables: str) -> dict[str, str]:

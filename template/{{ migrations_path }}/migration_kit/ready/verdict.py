@@ -104,7 +104,7 @@ def remedy_for_newer_database(script: ScriptDirectory, message: str) -> str:
         return ""
     migration = context.get_context()
     connection = migration.connection
-    if connection is None:  # `--sql`
+    if migration.as_sql or connection is None:
         return ""
     callers_transaction = connection.in_transaction()
     unknown = problem = ""

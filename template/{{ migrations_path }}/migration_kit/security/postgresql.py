@@ -267,6 +267,8 @@ def is_owned(one: Difference, made: Objects) -> bool:
     if (one.kind, one.name, "definition") in made:
         return True
     sql = str(one.real).removesuffix(" WITH GRANT OPTION")
+    if sql == "GRANT USAGE ON SCHEMA public TO PUBLIC":  # each database begins with it
+        return False
     if one.kind == "policy":
         sql = f"POLICY {one.name} ON {one.table}"
     pattern = r"\b[^;]*\b".join(re.findall(r"\w+", sql))
