@@ -101,16 +101,17 @@ def keep(path: Path, result: Any) -> None:
 # The commit that the pages show, of a release that is not made yet.
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
-# The template without this checkout's git, in which work may be waiting to be committed.
+# The template without this checkout's git, in which work may be waiting to be committed. It is
+# there before Sphinx forks: two processes would write it while the other one reads.
 COPY = TemporaryDirectory(prefix="copier_alembic_")
+TEMPLATE = releases.copy_template(Path(COPY.name))
 
 
 @cache
 def engine() -> Engine:
     """Return what renders the template of the working tree."""
     *_, version = releases.versions()
-    folder = releases.copy_template(Path(COPY.name))
-    return Engine(folder, ADDRESS, f"v{version}", COMMIT)
+    return Engine(TEMPLATE, ADDRESS, f"v{version}", COMMIT)
 
 
 def state(answers: Mapping[str, Any]) -> Render:

@@ -367,6 +367,11 @@ sleep(60)
 """
 
 
+def heed_interrupts() -> None:
+    """Undo what a shell does for a suite in its background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_signal_of_the_image_reaches_alembic_as_process_1(
     render: Render, tmp_path: Path
 ) -> None:
@@ -386,6 +391,7 @@ def test_signal_of_the_image_reaches_alembic_as_process_1(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        preexec_fn=heed_interrupts,
     )
     begun = image.path("begun")
     while not begun.exists():

@@ -272,18 +272,18 @@ def test_commands_work_in_any_folder(monorepo: Project, root: Path) -> None:
 def test_printed_commands_work_where_they_are_printed(
     monorepo: Project, root: Path
 ) -> None:
-    for folder in ("services/billing", "."):
-        project = at(root, root / folder)
-        ini = os.path.relpath(root / "services/billing/alembic.ini", project.path)
+    git(root, "mv", "services/billing", "services/our billing")
+    commit(root, "Move")
+    billing = root / "services/our billing"
+    for folder in (billing, root):
+        project = at(root, folder)
+        ini = os.path.relpath(billing / "alembic.ini", folder)
         given = ("-c", ini, "-x", "protected=true", "upgrade", "head")
         line = last_line(project.alembic(*given, fails=True))
         [printed] = re.findall(r"Run `(uvx copier [^`]+)`", line)
         assert f"--answers-file {OWN}" in printed
-        run_printed(printed, project.path)
-        assert answers(root / "services/billing", OWN)["features"] == [
-            *FEATURES,
-            "lint",
-        ]
+        run_printed(printed, folder)
+        assert answers(billing, OWN)["features"] == [*FEATURES, "lint"]
         git(root, "checkout", "--quiet", ".")
         git(root, "clean", "--quiet", "--force", "-d")
 

@@ -1,6 +1,7 @@
 """Where the migrations are, and how you call the kit's commands for them."""
 
 import os
+import shlex
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def invocation(start: str | Path = os.curdir) -> str:
         parent = parent.parent
     if len(names) > 1 and find_spec(names[0]):
         return f"python -m {'.'.join(names)}"
-    return f"python {Path(os.path.relpath(folder, start)).as_posix()}"
+    return f"python {shlex.quote(Path(os.path.relpath(folder, start)).as_posix())}"
 
 
 def update_command(answer: str) -> str:
@@ -60,5 +61,5 @@ def update_command(answer: str) -> str:
     file, answers = in_use[0].config_file_name, setting("answers_file")
     option = f" --answers-file {answers}" if answers else ""
     folder = os.path.dirname(os.path.relpath(file or "alembic.ini"))
-    options = f"--vcs-ref=:current: --defaults --data {answer}{option} {folder}"
-    return f"uvx copier update {options.rstrip()}"
+    option += f" {shlex.quote(folder)}" if folder else ""
+    return f"uvx copier update --vcs-ref=:current: --defaults --data {answer}{option}"
