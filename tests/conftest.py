@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
 import shutil
@@ -15,9 +16,11 @@ import pytest
 from pytest_copie.plugin import Copie
 from sqlalchemy import URL
 
-from support import history, releases
+from support import releases
 from support.databases import SERVERS, execute, missing, server_of
 from support.faster import faster_copier
+from support.history import build_history
+from support.history import committed as committed_copy
 from support.projects import Database, New, Project, Render
 from support.servers import PROGRAMS, missing_package
 from support.variants import Engine, Variant
@@ -25,8 +28,15 @@ from support.variants import Engine, Variant
 pytest_plugins = ["support.site"]
 
 
+# A folder in memory, where there is one: tests write thousands of small files.
+MEMORY = Path("/dev/shm")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse to run in CI without the servers: a skipped test would look like a passed one."""
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 2**31:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+        tempfile.tempdir = str(MEMORY)  # Copier's own copies as well
     if os.environ.get("CI"):
         for reason in not_here():
             raise pytest.UsageError(reason)
@@ -74,19 +84,6 @@ def _faster_copier() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
-def memory() -> Iterator[Path]:
-    """A folder in memory, where there is one: updates are git and thousands of small files."""
-    shared = Path("/dev/shm")
-    roomy = shared.is_dir() and shutil.disk_usage(shared).free > 2**30
-    with (
-        tempfile.TemporaryDirectory(dir=shared if roomy else None) as folder,
-        pytest.MonkeyPatch.context() as monkeypatch,
-    ):
-        monkeypatch.setattr(tempfile, "tempdir", folder)  # Copier's own copies as well
-        yield Path(folder)
-
-
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the template without git, which Copier would ask once for every file."""
@@ -96,7 +93,21 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the template with git: an installed kit is required by its commit."""
-    return history.committed(tmp_path_factory.mktemp("committed"))
+    return committed_copy(tmp_path_factory.mktemp("committed"))
+
+
+@pytest.fixture(scope="session")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template with a tag for each release, and for the working tree."""
+    repository = tmp_path_factory.mktemp("history") / "template"
+    build_history(repository)
+    return repository
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the tests of a module share."""
+    return tmp_path_factory.mktemp("shared")
 
 
 @pytest.fixture
@@ -141,6 +152,8 @@ def new(
         if key not in rendered:
             rendered[key] = tmp_path_factory.mktemp("rendered") / "project"
             shutil.move(render(variant, **answers), rendered[key])
+            for kit in rendered[key].rglob("migration_kit"):
+                compileall.compile_dir(kit, quiet=1)
         folder = tmp_path / "projects"
         folder.mkdir(exist_ok=True)
         return Project(

@@ -239,6 +239,7 @@ def become(command: list[str], cwd: str, env: dict[str, str], output: int) -> No
     os.close(output)
     os.environ.clear()
     os.environ.update(env)
+    sys.dont_write_bytecode = "PYTHONDONTWRITEBYTECODE" in env
     time.tzset()
     go_to(cwd)
     sys.excepthook = print_traceback

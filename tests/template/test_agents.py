@@ -15,7 +15,7 @@ from support import layout
 from support.adopted import DECLARATIVE, adopt, write
 from support.commands import run, script
 from support.databases import url_text
-from support.history import NOW, build_history, commit, conflicts, copy, git, update
+from support.history import NOW, commit, conflicts, copy, git, update
 from support.projects import Database, New, Project, Render
 from support.revisions import revision_of
 from support.variants import (
@@ -337,13 +337,6 @@ def test_commands_work_in_an_existing_project(
 MINE = "# Mine\n"
 EXISTS = {"base_location": "existing", "base_import": "my_app.models:Base"}
 YES: dict[str, Any] = {"agents": True}
-
-
-@pytest.fixture(scope="module")
-def history(memory: Path) -> Path:
-    repository = memory / "template"
-    build_history(repository)
-    return repository
 
 
 def test_a_copy_does_not_replace_your_own_file(template: Path, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from jinja2 import Environment
 from sqlalchemy import make_url
 
 from support.commands import run, script
-from support.history import NOW, build_history, copy, update
+from support.history import NOW, copy, update
 from support.projects import Render, alembic
 from support.releases import ROOT
 from support.variants import ENGINES, PAIRWISE, SEVERAL, Engine, Variant
@@ -628,13 +628,6 @@ def test_template_in_a_folder_is_recorded_with_its_whole_path(
     copier.run_copy(".", tmp_path / "project", defaults=True, quiet=True)
     recorded = read_answers(tmp_path / "project")["_src_path"]
     assert recorded == str(template.resolve())
-
-
-@pytest.fixture(scope="module")
-def history(memory: Path) -> Path:
-    repository = memory / "template"
-    build_history(repository)
-    return repository
 
 
 def test_template_at_an_address_is_recorded_as_it_is(

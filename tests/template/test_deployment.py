@@ -367,9 +367,12 @@ sleep(60)
 """
 
 
-def heed_interrupts() -> None:
-    """Undo what a shell does for a suite in its background."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# Undoes what a shell does for a suite in its background.
+HEED_INTERRUPTS = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
 
 
 def test_signal_of_the_image_reaches_alembic_as_process_1(
@@ -385,13 +388,15 @@ def test_signal_of_the_image_reaches_alembic_as_process_1(
     file = tmp_path / "app.db"
     url = f"sqlite+pysqlite:///{file}"
     process = subprocess.Popen(
-        [*isolated, script(image.command[0]), *image.command[1:]],
+        [
+            *(sys.executable, "-c", HEED_INTERRUPTS, *isolated),
+            *(script(image.command[0]), *image.command[1:]),
+        ],
         cwd=image.path("."),
         env=environment(DATABASE_URL=url, PYTHONPATH="src"),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=heed_interrupts,
     )
     begun = image.path("begun")
     while not begun.exists():

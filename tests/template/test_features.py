@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import copier
@@ -47,15 +45,9 @@ def change(repository: Path) -> None:
         core.write("\n# Next.\n")
 
 
-@pytest.fixture
-def tmp_path(memory: Path) -> Iterator[Path]:
-    with TemporaryDirectory(dir=memory) as folder:
-        yield Path(folder)
-
-
 @pytest.fixture(scope="module")
-def history(memory: Path) -> Path:
-    repository = memory / "template"
+def history(shared: Path) -> Path:
+    repository = shared / "template"
     build_history(repository, change)
     return repository
 

@@ -10,9 +10,7 @@ import tarfile
 import tomllib
 import venv
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import copier
@@ -45,16 +43,10 @@ PACKAGE = ["LICENSE", "README.md", "pyproject.toml"]
 INSTALLED = {"kit": "installed"}
 
 
-@pytest.fixture
-def tmp_path(memory: Path) -> Iterator[Path]:
-    with TemporaryDirectory(dir=memory) as folder:
-        yield Path(folder)
-
-
 @pytest.fixture(scope="module")
-def clone(memory: Path) -> Path:
+def clone(shared: Path) -> Path:
     """A clone of the working tree, in a folder whose name wants to be quoted in a URL."""
-    folder = memory / "the template"
+    folder = shared / "the template"
     folder.mkdir()
     releases.copy_template(folder)
     for name in PACKAGE:
@@ -65,9 +57,9 @@ def clone(memory: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def dist(clone: Path, memory: Path) -> Path:
+def dist(clone: Path, shared: Path) -> Path:
     """A folder with the wheel and the sdist, built where Python has left its caches."""
-    source = Path(shutil.copytree(clone, memory / "source"))
+    source = Path(shutil.copytree(clone, shared / "source"))
     cache = source / KIT.relative_to(ROOT) / "__pycache__" / "rooms.cpython-311.pyc"
     cache.parent.mkdir()
     cache.write_bytes(b"")
@@ -76,12 +68,12 @@ def dist(clone: Path, memory: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def site(dist: Path, memory: Path) -> Path:
+def site(dist: Path, shared: Path) -> Path:
     """What the wheel puts into site-packages."""
     [wheel] = dist.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(memory / "site")
-    return memory / "site"
+        archive.extractall(shared / "site")
+    return shared / "site"
 
 
 def with_kit(folder: Path, site: Path, url: URL | None = None, **more: str) -> Project:

@@ -6,9 +6,7 @@ import configparser
 import re
 import shutil
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import copier
@@ -40,15 +38,9 @@ def change(repository: Path) -> None:
     (repository / "next").touch()
 
 
-@pytest.fixture
-def tmp_path(memory: Path) -> Iterator[Path]:
-    with TemporaryDirectory(dir=memory) as folder:
-        yield Path(folder)
-
-
 @pytest.fixture(scope="module")
-def history(memory: Path) -> Path:
-    repository = memory / "the template"
+def history(shared: Path) -> Path:
+    repository = shared / "the template"
     build_history(repository, change)
     return repository
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import permutations
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import copier
@@ -16,7 +14,6 @@ from support.commands import run, script
 from support.databases import tables
 from support.history import (
     NOW,
-    build_history,
     commit,
     conflicts,
     contents,
@@ -30,19 +27,6 @@ from support.projects import UP_AND_DOWN, Database, Project
 DATABASES = ["sqlite", "postgresql", "mysql", "mariadb"]
 SYNC = {"sqlite": "pysqlite", "postgresql": "psycopg"}
 ASYNC = {"sqlite": "aiosqlite", "postgresql": "asyncpg"}
-
-
-@pytest.fixture
-def tmp_path(memory: Path) -> Iterator[Path]:
-    with TemporaryDirectory(dir=memory) as folder:
-        yield Path(folder)
-
-
-@pytest.fixture(scope="module")
-def history(memory: Path) -> Path:
-    repository = memory / "template"
-    build_history(repository)
-    return repository
 
 
 def ways(

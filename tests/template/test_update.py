@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -81,23 +80,17 @@ def change(repository: Path) -> None:
         path.write_text(source, encoding="utf-8")
 
 
-@pytest.fixture
-def tmp_path(memory: Path) -> Iterator[Path]:
-    with TemporaryDirectory(dir=memory) as folder:
-        yield Path(folder)
-
-
 @pytest.fixture(scope="module")
-def history(memory: Path) -> Path:
-    repository = memory / "template"
+def history(shared: Path) -> Path:
+    repository = shared / "template"
     build_history(repository, change)
     return repository
 
 
 @pytest.fixture(scope="module")
-def hero(history: Path, memory: Path) -> Path:
+def hero(history: Path, shared: Path) -> Path:
     """A default project of the working tree; tests take a copy."""
-    return copy(history, memory / "hero", {})
+    return copy(history, shared / "hero", {})
 
 
 @pytest.fixture
