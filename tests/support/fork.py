@@ -21,6 +21,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import traceback
 import types
@@ -239,14 +240,37 @@ def become(command: list[str], cwd: str, env: dict[str, str], output: int) -> No
     os.close(output)
     os.environ.clear()
     os.environ.update(env)
-    sys.dont_write_bytecode = "PYTHONDONTWRITEBYTECODE" in env
+    # A test changes a model twice in a second, which Python sees by the time in seconds.
+    sys.dont_write_bytecode = True
     time.tzset()
     go_to(cwd)
     sys.excepthook = print_traceback
-    if "revision" in command:
-        keep_for_hook()
-    run(*command)
-    sys.exit()
+    if any("revision" in word for word in (*command, env.get("COMMANDS", ""))):
+        keep_for_hooks()
+    status: Any = 0
+    try:
+        run(*command)
+    except SystemExit as error:
+        status = error.code
+    except Exception:  # noqa: BLE001 - the interpreter prints any
+        sys.excepthook(*sys.exc_info())
+        status = 1
+    end(status)
+
+
+def end(status: Any) -> NoReturn:
+    """Do what the interpreter does at its end; to free all memory takes longer than to start."""
+    if not isinstance(status, int | None):
+        print(status, file=sys.stderr)
+        status = 1
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for name in sys.modules.keys() - {"builtins", "sys"}:
+        del sys.modules[name]
+    gc.collect()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit((status or 0) & 0xFF)
 
 
 def go_to(folder: str) -> None:
@@ -260,36 +284,38 @@ def go_to(folder: str) -> None:
     ]
 
 
-def keep_for_hook() -> None:
-    """Let the hook that writes HEAD run in a fork which knows nothing of the project yet."""
+def keep_for_hooks() -> None:
+    """Let the hooks that write HEAD run in forks which know nothing of the project yet."""
     wire, its = socket.socketpair()
-    waiting = [os.fork()]
-    if waiting == [0]:
+    if os.fork() == 0:
         wire.close()
-        with its.makefile() as lines:
-            become_hook(lines.readline())
+        with its.makefile() as requests:
+            for request in requests:
+                if (hook := os.fork()) == 0:
+                    become_hook(*json.loads(request))
+                os.waitpid(hook, 0)
+                its.sendall(b".")
+        os._exit(0)
     its.close()
 
     def run_hook(command: list[str], cwd: str | None = None, **options: Any) -> None:
-        if command[:3] != HOOK or not waiting or not cwd or options:
+        if command[:3] != HOOK or not cwd or options:
             subprocess.run(command, cwd=cwd, check=False, **options)
             return
         sys.stdout.flush()
         wire.sendall(json.dumps([cwd, *command[1:]]).encode() + b"\n")
-        os.waitpid(waiting.pop(), 0)
+        wire.recv(1)
 
     hooks = {"run": run_hook, "DEVNULL": subprocess.DEVNULL}
     write_hooks = sys.modules["alembic.script.write_hooks"]
     vars(write_hooks)["subprocess"] = types.SimpleNamespace(**hooks)
 
 
-def become_hook(request: str) -> NoReturn:
-    """Run a hook, if there is one: a revision that failed has none."""
+def become_hook(folder: str, *arguments: str) -> NoReturn:
+    """Run a hook."""
     try:
-        if request:
-            folder, *arguments = json.loads(request)
-            go_to(folder)
-            run("python", *arguments)
+        go_to(folder)
+        run("python", *arguments)
     finally:
         kind, error, frame = sys.exc_info()
         if isinstance(error, SystemExit):

@@ -121,12 +121,11 @@ def update(project: Path, ref: str | None = None, **answers: Any) -> None:
 
 
 def contents(project: Path) -> dict[str, bytes]:
-    """Return every file of a project but git's and compiled ones."""
+    """Return every file of a project but git's."""
     return {
         path.relative_to(project).as_posix(): path.read_bytes()
         for path in sorted(project.rglob("*"))
         if path.is_file() and path.relative_to(project).parts[0] != ".git"
-        if path.suffix != ".pyc"
     }
 
 

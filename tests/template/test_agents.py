@@ -37,7 +37,7 @@ PAGES = dict.fromkeys(
     replace(one, agents=True, ci="none", example="none")
     for one in (
         Variant(MARIADB, compose=True, more=(POSTGRESQL,), tenants="database"),
-        *(*ROOMS, *EXISTING, *SEVERAL, *TENANTS, *INSTALLED),
+        *(*ROOMS, *EXISTING[::4], *SEVERAL, *TENANTS, *INSTALLED),
     )
 )
 
@@ -174,7 +174,6 @@ class Reader:
 
 def variants_to_follow() -> list[Variant]:
     return [
-        Variant(features=FEATURES["default"], agents=True),
         Variant(POSTGRESQL, agents=True),
         Variant(MARIADB, features=FEATURES["default"], tenants="database", agents=True),
     ]

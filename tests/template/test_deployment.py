@@ -387,11 +387,9 @@ def test_signal_of_the_image_reaches_alembic_as_process_1(
     image = build(project.path, tmp_path, installs=False)
     file = tmp_path / "app.db"
     url = f"sqlite+pysqlite:///{file}"
+    heeding = [sys.executable, "-c", HEED_INTERRUPTS]
     process = subprocess.Popen(
-        [
-            *(sys.executable, "-c", HEED_INTERRUPTS, *isolated),
-            *(script(image.command[0]), *image.command[1:]),
-        ],
+        [*heeding, *isolated, script(image.command[0]), *image.command[1:]],
         cwd=image.path("."),
         env=environment(DATABASE_URL=url, PYTHONPATH="src"),
         stdout=subprocess.PIPE,

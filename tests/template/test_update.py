@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -107,7 +108,6 @@ def is_written_once(path: str) -> bool:
     return re.search(once, path) is not None
 
 
-# A pairwise set with the release as one more column, and one engine for each engine.py.
 RELEASES = [f"v{version}" for version in releases.archived()]
 WITH_ONLINE, BEFORE_ONLINE = {"v3.2.0", "v3.3.0"}, {"v2.4.0", "v3.0.0", "v3.1.0"}
 
@@ -121,14 +121,17 @@ def asked_of(row: dict[str, Any], release: str) -> Variant:
     return Variant(**row, features=FEATURES["all"])
 
 
-UPDATES = [
-    (release := row.pop("release"), asked_of(row, release))
-    for row in pairwise(
-        {"release": [*RELEASES, NOW]}
-        | COLUMNS
-        | {"engine": ENGINES[:5:2] + ENGINES[1:2] + ENGINES[8:9]}
-    )
-] + [(NOW, EXISTING[0]), (NOW, EXISTING[-1])]
+# One engine for each engine.py. A pairwise set with the oldest release and this one as one more
+# column; the releases between them have each engine somewhere.
+OF_ENGINE_PY = ENGINES[:5:2] + ENGINES[1:2] + ENGINES[8:9]
+ROWS = pairwise(
+    {"release": [RELEASES[0], NOW]} | COLUMNS | {"engine": OF_ENGINE_PY}
+) + [
+    {"release": release, "engine": engine, "example": "tour"}
+    for release, engine in zip(RELEASES[1:], cycle(OF_ENGINE_PY))
+]
+UPDATES = [(release := row.pop("release"), asked_of(row, release)) for row in ROWS]
+UPDATES += [(NOW, EXISTING[0]), (NOW, EXISTING[-1])]
 
 
 @pytest.mark.parametrize(("release", "variant"), UPDATES, ids=str)
