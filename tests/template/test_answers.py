@@ -807,7 +807,7 @@ def copy_or_line(template: Path, target: Path, answers: dict[str, Any]) -> str:
     return ""
 
 
-@settings(SLOW, max_examples=60)
+@settings(SLOW, max_examples=25)
 @given(name=st.text(min_size=1))
 @example(name="{{ 7 * 7 }} {% raw %} {# #}")
 @example(name='"""\\" \'\'\' \\N{DASH} \\')
@@ -843,7 +843,7 @@ def escaped(title: str) -> str:
     return re.sub(r"([\\`*_\[\]<>&#~|$])", r"\\\1", title)
 
 
-@settings(SLOW, max_examples=60)
+@settings(SLOW, max_examples=25)
 @given(
     package_name=st.one_of(
         st.text(), st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
@@ -866,7 +866,7 @@ def test_any_names_give_a_project_or_a_line(
 URL_PART = st.text("abz09._-~%:/?#[]@!$&'()*+,;= é\"\\", max_size=6)
 
 
-@settings(SLOW, max_examples=150)
+@settings(SLOW, max_examples=60)
 @given(
     url=st.builds(
         "postgresql+psycopg://{}{}{}{}".format,

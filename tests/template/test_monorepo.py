@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import copier
 import pytest
 import yaml
+from copier._cli import CopierApp
 
 from support import history
 from support.commands import UV_RUNS_HERE, environment, run, script
@@ -43,13 +46,17 @@ def copy(template: Path, project: Path, file: str | None = None, **answers: Any)
 
 
 def run_copier(verb: str, *arguments: str, cwd: Path, to: Path | None = None) -> str:
-    """Run a command of Copier with the answers that it has."""
+    """Run a command of Copier with the answers that it has, in this process."""
     defaults = (
         [] if "--defaults" in arguments or verb == "check-update" else ["--defaults"]
     )
     folder = [str(to)] if to else []
-    program = [sys.executable, "-m", "copier", verb]
-    return run(*program, *defaults, *arguments, *folder, cwd=cwd)
+    line = ["copier", verb, *defaults, *arguments, *folder]
+    said = io.StringIO()
+    with chdir(cwd), redirect_stdout(said), redirect_stderr(said):
+        _, status = CopierApp.run(line, exit=False)
+    assert status == 0, said.getvalue()
+    return said.getvalue()
 
 
 def run_printed(printed: str, cwd: Path) -> str:

@@ -1,8 +1,7 @@
-"""Changing an answer later: each way from each answer to each other loses no edit."""
+"""Changing an answer later: each way from and to each answer loses no edit."""
 
 from __future__ import annotations
 
-from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +31,10 @@ ASYNC = {"sqlite": "aiosqlite", "postgresql": "asyncpg"}
 def ways(
     question: str, values: list[Any], **others: Any
 ) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Return each way from one answer to another, with other answers beside it."""
+    """Return the way from each answer to the next one, in a circle, with other answers beside it."""
     return [
         ({question: before} | others, {question: after})
-        for before, after in permutations(values, 2)
+        for before, after in zip(values, [*values[1:], values[0]], strict=True)
     ]
 
 
@@ -46,6 +45,7 @@ NONE_TO_TOUR = {"example": "none"}, {"example": "tour"}
 TOUR_TO_HERO = {"example": "tour"}, {"example": "hero"}
 DIRECT = [
     *ways("database", DATABASES),
+    *ways("database", DATABASES[::-1]),
     *ways("async_engine", [False, True]),
     *ways("async_engine", [False, True], **POSTGRESQL),
     *ways("driver", ["asyncpg", "psycopg"], async_engine=True, **POSTGRESQL),
